@@ -1,0 +1,89 @@
+"""Who may do what, and what is enough: people, roles and thresholds as a run is held to them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["release-manager", "sre-lead", "security", "operator", "observer"]
+
+
+class Person(BaseModel):
+    """Someone who may drive, approve or be paged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    """How the person is shown; the table's key where empty."""
+    roles: tuple[Role, ...] = ()
+    """What the person may approve. ``operator`` may drive; everyone may watch."""
+    uid: int | None = None
+    """The OS user that this person's consoles run as; the host asks the kernel, never the client."""
+    login: str = ""
+    """The same by name; resolved when the host starts."""
+    principal: str = ""
+    """The principal in allowed_signers; the table's key where empty."""
+    pages_opt_in: bool = True
+    """False: no synthetic page may reach this person."""
+    quiet_hours: str = ""
+    """``22:00-07:00`` in ``timezone``: no synthetic page then."""
+    timezone: str = "UTC"
+    email: str = ""
+    pager_id: str = ""
+    """The person's id in the paging system, where names differ."""
+
+
+class Thresholds(BaseModel):
+    """What counts as enough. A change after an approval makes the approval outdated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    coverage: float = Field(default=0.95, gt=0, le=1)
+    """Gate 1: passing required cells / required cells."""
+    fresh_seconds: float = Field(default=300, gt=0)
+    """1.2: the newest datum of a signal may be this old."""
+    baseline_window_seconds: float = Field(default=1800, gt=0)
+    """1.3: how long a window after the deploy is measured (it ends now at the latest)."""
+    baseline_step_seconds: float = Field(default=30, gt=0)
+    """1.3: one sample is the mean over one such step; windows do not overlap."""
+    baseline_tolerance: float = Field(default=0.25, gt=0)
+    """1.3: the relative shift that is tolerated."""
+    baseline_minimum_samples: int = Field(default=20, ge=5)
+    ack_sla_seconds: float = Field(default=300, gt=0)
+    """2.2: from fired to acknowledged by a person."""
+    escalation_slack_seconds: float = Field(default=60, ge=0)
+    """2.2: what escalation may take beyond the policy's own delay."""
+    delivery_seconds: float = Field(default=60, gt=0)
+    """2.2: from fired to delivered; later counts as lost."""
+    pages_per_person_and_hour: int = Field(default=2, ge=1)
+    """2.2: the page budget; more needs a new typed confirmation."""
+    dashboard_score: float = Field(default=90, ge=0, le=100)
+    """Gate 2: the lowest required dashboard."""
+    precision: float = Field(default=0.85, gt=0, le=1)
+    """3.2: alert precision target."""
+    correlation_days: float = Field(default=14, gt=0)
+    correlation_grace_seconds: float = Field(default=600, ge=0)
+    manifest_completeness: float = Field(default=0.95, gt=0, le=1)
+    """Gate 4: all manifest items; required ones must be whole."""
+    slo_target: float = Field(default=0.999, gt=0, lt=1)
+    """3.3: attainment target where an SLO names none."""
+
+
+class Policy(BaseModel):
+    """What the team allows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unsigned_approvals: bool = False
+    """Approvals without an SSH signature are accepted, and labelled unsigned everywhere."""
+    one_person_many_roles: bool = False
+    """One person may approve in several roles, and approve their own waiver."""
+    demo: bool = False
+    """Stamps every approval ``demo``."""
+    approvers: int = Field(default=1, ge=1)
+    """How many other people a waiver needs beside its initiator."""
+    waiver_days: int = Field(default=30, ge=1, le=30)
+    """The longest a waiver may run."""
+    approval_days: float = Field(default=30, gt=0)
+    """How long an approval is valid."""
+    reason_characters: int = Field(default=15, ge=15)
+    """The shortest reason."""

@@ -1,0 +1,48 @@
+"""Live telemetry in passing: bounded, lossy, never evidence. What a verdict relied on goes into facts instead."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Reading(BaseModel):
+    """One value to show: ``series`` is a stable name (``checkout/p99``), ``at`` unix seconds, ``unit`` as Grafana's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    series: str
+    at: float
+    value: float
+    unit: str = "short"
+
+
+@dataclass
+class Gauge:
+    """The last readings of one series, oldest dropped."""
+
+    unit: str = "short"
+    points: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=240))
+
+    def add(self, reading: Reading) -> None:
+        self.unit = reading.unit
+        if not self.points or reading.at >= self.points[-1][0]:
+            self.points.append((reading.at, reading.value))
+
+
+@dataclass
+class Gauges:
+    """Every live series that a console knows, at most ``most`` of them."""
+
+    most: int = 512
+    series: dict[str, Gauge] = field(default_factory=dict)
+
+    def add(self, reading: Reading) -> bool:
+        """False when the reading was dropped because there are too many series."""
+        gauge = self.series.get(reading.series)
+        if gauge is None:
+            if len(self.series) >= self.most:
+                return False
+            gauge = self.series[reading.series] = Gauge()
+        gauge.add(reading)
+        return True

@@ -1,0 +1,366 @@
+"""What may happen next, and who may make it happen. Pure: state and command in, facts or a refusal out."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ray_tui.core import facts as f
+from ray_tui.core import plan
+from ray_tui.core.commands import (
+    Abort,
+    AddNote,
+    AnswerPrompt,
+    Command,
+    ConfirmWaiver,
+    Decline,
+    GrantSeat,
+    ProposeWaiver,
+    RecordManual,
+    Refused,
+    RequestSeat,
+    RunStep,
+    TakeSeat,
+)
+from ray_tui.core.policy import Person, Policy
+from ray_tui.core.state import RunState
+from ray_tui.core.verdicts import Criterion, Verdict, combine
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """Everything beside the state that a decision depends on."""
+
+    policy: Policy = field(default_factory=Policy)
+    people: Mapping[str, Person] = field(default_factory=dict)
+    now: float = 0.0
+    config_digest: str = ""
+    verified_key: str = ""
+    """Fingerprint of the key whose signature on this command the host verified for the actor; empty: none."""
+
+
+@dataclass(frozen=True)
+class Do:
+    """Run this step now."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do before someone acts."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Over:
+    """The run has ended."""
+
+
+def next_step(state: RunState) -> Do | Wait | Over:
+    """The first step in plan order that is not settled; a halt waits for a person."""
+    if state.ended:
+        return Over()
+    if state.halt is not None:
+        return Wait(state.halt.reason)
+    for step in plan.STEPS:
+        if not state.steps[step].settled:
+            return Do(step)
+    return Over()
+
+
+def criterion_digest(criterion: Criterion) -> str:
+    """What a waiver is bound to: when the measured value or the verdict changes, the waiver no longer covers it."""
+    bound = [criterion.id, criterion.verdict.value, criterion.actual, criterion.required]
+    return hashlib.sha256(json.dumps(bound, ensure_ascii=True).encode()).hexdigest()
+
+
+def effective(state: RunState, step: str, criterion: Criterion, now: float) -> Verdict:
+    """A criterion's verdict, with a valid waiver or manual validation taken into account."""
+    if criterion.verdict.lets_go_on:
+        return criterion.verdict
+    digest = criterion_digest(criterion)
+    for waiver in state.waivers.values():
+        if (waiver.criterion, waiver.step, waiver.evidence_sha256) == (criterion.id, step, digest):
+            if waiver.expires_at > now:
+                return Verdict.WAIVED
+    if criterion.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+        for manual in state.manuals.values():
+            if (manual.criterion, manual.step, manual.evidence_sha256) == (criterion.id, step, digest):
+                return Verdict.WAIVED
+    return criterion.verdict
+
+
+def effective_verdict(state: RunState, step: str, criteria: Sequence[Criterion], now: float) -> Verdict:
+    return combine(effective(state, step, criterion, now) for criterion in criteria)
+
+
+def blocking(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:
+    """What keeps a step from being settled, waivers taken into account."""
+    return tuple(c for c in state.steps[step].criteria if not effective(state, step, c, now).lets_go_on)
+
+
+Decision = Sequence[f.Fact] | Refused
+
+
+def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) -> Decision:
+    """The facts that a command causes, or why not."""
+    if state.ended and not isinstance(command, AddNote):
+        return Refused("The run has ended; open a new one with `ray-tui run`.")
+    match command:
+        case AddNote():
+            return [f.NoteAdded(text=command.text)] if command.text.strip() else Refused("The note is empty.")
+        case RequestSeat():
+            return [f.SeatRequested(person=actor.person, console=actor.console)]
+        case TakeSeat():
+            return _take_seat(state, actor)
+        case GrantSeat():
+            return _grant_seat(state, actor, command)
+        case AnswerPrompt():
+            return _answer(state, actor, command, book)
+        case ConfirmWaiver():
+            return _confirm_waiver(state, actor, command, book)
+    if not drives(state, actor):
+        return Refused(f"{state.driver} drives this run; ask for the seat first.")
+    match command:
+        case RunStep():
+            return _run_step(state, command)
+        case ProposeWaiver():
+            return _waive(state, actor, command, book)
+        case RecordManual():
+            return _manual(state, actor, command, book)
+        case Decline():
+            return _decline(state, actor, command, book)
+        case Abort():
+            reason = command.reason.strip()
+            return [f.RunAborted(reason=reason)] if reason else Refused("Say why the run is aborted.")
+    raise AssertionError(f"a command without a rule: {command!r}")
+
+
+def drives(state: RunState, actor: f.Actor) -> bool:
+    """Whether this actor holds the driver's seat; an empty seat is anybody's."""
+    if not state.driver or not state.driver_console:
+        return True
+    return state.driver == actor.person and state.driver_console in ("", actor.console)
+
+
+def _take_seat(state: RunState, actor: f.Actor) -> Decision:
+    console = state.consoles.get(actor.console)
+    if console is not None and console.read_only:
+        return Refused("This console only watches (--observe).")
+    if state.driver_console and state.driver_console == actor.console:
+        return Refused("You drive already.")
+    how = "taken" if state.driver_console else "first"
+    return [f.SeatTaken(person=actor.person, console=actor.console, how=how)]
+
+
+def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat) -> Decision:
+    if not drives(state, actor):
+        return Refused("Only the driver can grant the seat.")
+    console = next((c for c in state.consoles.values() if c.person == command.person and not c.read_only), None)
+    if console is None:
+        return Refused(f"{command.person} has no console here that could drive.")
+    return [f.SeatTaken(person=command.person, console=console.id, how="granted")]
+
+
+def _run_step(state: RunState, command: RunStep) -> Decision:
+    if command.step not in state.steps:
+        return Refused(f"There is no step {command.step!r}; steps are {', '.join(plan.STEPS)}.")
+    running = state.running()
+    if running is not None:
+        return Refused(f"{plan.title(running)} is running.")
+    step = state.steps[command.step]
+    if step.attempt == 0:
+        upcoming = next_step(state)
+        if not (isinstance(upcoming, Do) and upcoming.step == command.step):
+            return Refused(f"{plan.title(command.step)} is not open yet: the steps before it come first.")
+    return [f.StepStarted(step=command.step, attempt=step.attempt + 1)]
+
+
+def roles_of(person: str, book: Rulebook) -> tuple[str, ...]:
+    known = book.people.get(person)
+    return known.roles if known else ()
+
+
+def may_answer(prompt: f.PromptRaised, actor: f.Actor, state: RunState, book: Rulebook) -> Refused | None:
+    """None when this actor may answer this prompt."""
+    if not prompt.roles:
+        return None if drives(state, actor) else Refused(f"{state.driver} drives this run, and is asked.")
+    if book.policy.demo or set(prompt.roles) & set(roles_of(actor.person, book)):
+        return None
+    needed = " or ".join(prompt.roles)
+    return Refused(f"This needs {needed}; {actor.person} is neither in [people] with that role nor signed as one.")
+
+
+def _answer(state: RunState, actor: f.Actor, command: AnswerPrompt, book: Rulebook) -> Decision:
+    prompt = state.prompts.get(command.prompt_id)
+    if prompt is None:
+        return Refused(f"There is no prompt {command.prompt_id!r}.")
+    if prompt.answered is not None:
+        return Refused(f"{prompt.answered.person} has answered that already.")
+    raised = prompt.raised
+    claimed = command.claimed_person
+    if claimed and not (book.policy.unsigned_approvals or book.verified_key):
+        return Refused(f"The answers file claims {claimed}, but policy wants a signature.")
+    person = claimed or actor.person
+    speaker = f.Actor(person=person, uid=actor.uid, console=actor.console)
+    if raised.prompt != "approve" or not claimed:
+        refusal = may_answer(raised, speaker if claimed else actor, state, book)
+        if refusal is not None:
+            return refusal
+    if raised.prompt in ("confirm", "approve") and command.answer not in ("yes", "no"):
+        return Refused("Answer yes or no.")
+    if raised.prompt == "typed" and command.answer not in (raised.expects, "no"):
+        return Refused(f"Type exactly: {raised.expects}")
+    if raised.prompt == "choose" and raised.options and command.answer not in raised.options:
+        return Refused(f"Choose one of: {', '.join(raised.options)}.")
+    answered = f.PromptAnswered(
+        id=raised.id, answer=command.answer, reason=command.reason, person=person, data=command.data
+    )
+    if raised.prompt != "approve" or command.answer != "yes":
+        return [answered]
+    approval = _approval(state, raised, person, command, book)
+    return approval if isinstance(approval, Refused) else [approval, answered]
+
+
+def _approval(
+    state: RunState, raised: f.PromptRaised, person: str, command: AnswerPrompt, book: Rulebook
+) -> f.ApprovalRecorded | Refused:
+    if not (book.verified_key or book.policy.unsigned_approvals or book.policy.demo):
+        return Refused("This approval must be signed with your SSH key ([policy] unsigned_approvals is off).")
+    role = str(raised.data.get("role") or (raised.roles[0] if raised.roles else "operator"))
+    if not book.policy.one_person_many_roles:
+        for given in state.approvals:
+            if given.person == person and given.role != role:
+                return Refused(f"{person} has approved as {given.role}; one person cannot hold two roles.")
+    expires_at = command.data.get("expires_at")
+    given_at = float(command.data.get("given_at") or book.now)
+    return f.ApprovalRecorded(
+        role=role,
+        person=person,
+        subject=str(raised.data.get("subject") or raised.title),
+        subject_sha256=str(raised.data.get("sha256") or ""),
+        release=str(command.data.get("release") or (state.opened.release if state.opened else "")),
+        config_digest=str(command.data.get("config_digest") or book.config_digest),
+        given_at=given_at,
+        effective_at=given_at,
+        expires_at=float(expires_at) if expires_at is not None else given_at + book.policy.approval_days * DAY,
+        assurance=_assurance(book, bool(command.claimed_person)),
+        key_fingerprint=book.verified_key,
+        signature=command.signature if book.verified_key else "",
+        note=command.reason,
+    )
+
+
+def _assurance(book: Rulebook, claimed: bool) -> Literal["signed", "unsigned", "claimed", "demo"]:
+    if book.policy.demo:
+        return "demo"
+    if book.verified_key:
+        return "signed"
+    return "claimed" if claimed else "unsigned"
+
+
+def _criterion(state: RunState, step: str, criterion_id: str) -> Criterion | Refused:
+    found = next((c for c in state.steps[step].criteria if c.id == criterion_id), None) if step in state.steps else None
+    if found is None:
+        return Refused(f"{step} has no criterion {criterion_id!r}; a waiver names one criterion of one step.")
+    if found.verdict.lets_go_on:
+        return Refused(f"{found.title} {found.verdict.value}; there is nothing to waive.")
+    return found
+
+
+def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebook) -> Decision:
+    criterion = _criterion(state, command.step, command.criterion)
+    if isinstance(criterion, Refused):
+        return criterion
+    if not criterion.waivable:
+        return Refused(f"{criterion.title} cannot be waived. {criterion.remedy}".strip())
+    reason = command.reason.strip()
+    if len(reason) < book.policy.reason_characters:
+        return Refused(f"A waiver's reason has at least {book.policy.reason_characters} characters.")
+    if not 0 < command.days <= book.policy.waiver_days:
+        return Refused(f"A waiver runs at most {book.policy.waiver_days} days.")
+    waiver_id = f"W{len(state.waivers) + len(state.proposed) + 1}"
+    proposed = f.WaiverProposed(
+        id=waiver_id, criterion=criterion.id, step=command.step, reason=reason, operator=actor.person,
+        expires_at=book.now + command.days * DAY, ticket=command.ticket, evidence_sha256=criterion_digest(criterion),
+    )  # fmt: skip
+    if not command.claimed_approver:
+        return [proposed]
+    if not (book.policy.unsigned_approvals or book.verified_key):
+        return Refused("The answers file names an approver, but policy wants a signature.")
+    waived = _grant_waiver(proposed, command.claimed_approver, book, claimed=True)
+    return waived if isinstance(waived, Refused) else [proposed, waived, *_clears(state, waived, book)]
+
+
+def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, book: Rulebook) -> Decision:
+    proposed = state.proposed.get(command.waiver_id)
+    if proposed is None:
+        return Refused(f"There is no open waiver {command.waiver_id!r}.")
+    waived = _grant_waiver(proposed, actor.person, book, claimed=False)
+    return waived if isinstance(waived, Refused) else [waived, *_clears(state, waived, book)]
+
+
+def _grant_waiver(proposed: f.WaiverProposed, approver: str, book: Rulebook, *, claimed: bool) -> f.Waived | Refused:
+    if approver == proposed.operator and not book.policy.demo:
+        return Refused("A waiver needs a second person: its initiator cannot approve it.")
+    if not (book.verified_key or book.policy.unsigned_approvals or book.policy.demo):
+        return Refused("This waiver must be signed with your SSH key ([policy] unsigned_approvals is off).")
+    if not book.policy.demo and not roles_of(approver, book):
+        return Refused(f"{approver} is not a person with a role in [people].")
+    return f.Waived(
+        id=proposed.id, criterion=proposed.criterion, step=proposed.step, reason=proposed.reason,
+        operator=proposed.operator, approver=approver, expires_at=proposed.expires_at, ticket=proposed.ticket,
+        evidence_sha256=proposed.evidence_sha256, assurance=_assurance(book, claimed),
+    )  # fmt: skip
+
+
+def _clears(state: RunState, settled: f.Waived | f.ManualRecorded, book: Rulebook) -> list[f.Fact]:
+    """The halt ends when this was the last thing that blocked it."""
+    if state.halt is None or state.halt.step != settled.step:
+        return []
+    left = [c for c in blocking(state, settled.step, book.now) if c.id != settled.criterion]
+    how = "waived" if isinstance(settled, f.Waived) else "manual"
+    return [] if left else [f.HaltCleared(step=settled.step, how=how)]
+
+
+def _manual(state: RunState, actor: f.Actor, command: RecordManual, book: Rulebook) -> Decision:
+    criterion = _criterion(state, command.step, command.criterion)
+    if isinstance(criterion, Refused):
+        return criterion
+    if criterion.verdict is Verdict.FAILED:
+        return Refused(
+            f"{criterion.title} failed by measurement ({criterion.actual}); manual validation is for what automation "
+            "could not judge. Repair it and retry, or waive it."
+        )
+    if len(command.note.strip()) < book.policy.reason_characters:
+        return Refused(f"Say what you saw, in at least {book.policy.reason_characters} characters.")
+    recorded = f.ManualRecorded(
+        id=f"M{len(state.manuals) + 1}", criterion=criterion.id, step=command.step, note=command.note.strip(),
+        operator=actor.person, evidence_sha256=criterion_digest(criterion), attachments=command.attachments,
+    )  # fmt: skip
+    return [recorded, *_clears(state, recorded, book)]
+
+
+def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) -> Decision:
+    if command.step not in {action.id for action in plan.ACTIONS}:
+        return Refused(f"There is no action {command.step!r}.")
+    action = plan.action(command.step)
+    if action.must:
+        return Refused(f"{action.id} is a [MUST]; it can be waived criterion by criterion, not declined.")
+    if len(command.reason.strip()) < book.policy.reason_characters:
+        return Refused(f"A reason to decline has at least {book.policy.reason_characters} characters.")
+    produced = {artifact.name for artifact in action.artifacts}
+    owed = sorted(produced & {name for names in plan.OUTPUTS.values() for name in names})
+    if owed:
+        return Refused(f"{', '.join(owed)} is an output to another protocol: declining {action.id} needs a waiver.")
+    if state.running() == command.step:
+        return Refused(f"{plan.title(command.step)} is running.")
+    facts: list[f.Fact] = [f.StepDeclined(step=command.step, reason=command.reason.strip())]
+    if state.halt is not None and state.halt.step == command.step:
+        facts.append(f.HaltCleared(step=command.step, how="declined"))
+    return facts

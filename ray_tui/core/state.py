@@ -1,0 +1,495 @@
+"""What a run is, folded from its facts: the only truth that consoles, gates and replay share."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ray_tui.core import facts as f
+from ray_tui.core import plan
+from ray_tui.core.verdicts import Criterion, Verdict
+
+Status = Literal["waiting", "running", "finished", "halted", "declined"]
+
+
+@dataclass
+class Step:
+    """One action, gate, the prerequisites or the completion."""
+
+    status: Status = "waiting"
+    attempt: int = 0
+    verdict: Verdict | None = None
+    summary: str = ""
+    criteria: tuple[Criterion, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+    started_at: float | None = None
+    finished_at: float | None = None
+    progress: str = ""
+    done: int | None = None
+    total: int | None = None
+    settled: bool = False
+    """Waivers, manual validation or a decline let the run go past it."""
+    seq: int = 0
+    """The entry that last changed it."""
+
+
+@dataclass
+class Prompt:
+    raised: f.PromptRaised
+    at: float
+    seq: int
+    answered: f.PromptAnswered | None = None
+    by: f.Actor | None = None
+
+
+@dataclass
+class Hop:
+    earliest: float
+    latest: float
+    source: str
+    who: str
+    detail: str
+    seq: int
+
+
+@dataclass
+class Probe:
+    """One synthetic alert and what became of it."""
+
+    intended: f.ProbeIntended
+    at: float
+    seq: int
+    hops: dict[str, Hop] = field(default_factory=dict)
+    problems: list[f.ProbeProblem] = field(default_factory=list)
+    cleared: f.ProbeCleared | None = None
+
+
+@dataclass
+class Intent:
+    intended: f.IntentRecorded
+    at: float
+    outcome: f.OutcomeRecorded | None = None
+
+
+@dataclass
+class Console:
+    id: str
+    person: str
+    read_only: bool
+    since: float
+
+
+@dataclass
+class LogLine:
+    """One line of the event log: enough to show it, and the journal line behind it."""
+
+    seq: int
+    at: float
+    person: str
+    kind: str
+    step: str
+    text: str
+    tone: Literal["good", "bad", "warn", "plain", "say"] = "plain"
+
+
+LOG_KEEPS = 2_000
+
+
+@dataclass
+class RunState:
+    opened: f.RunOpened | None = None
+    seq: int = 0
+    at: float = 0.0
+    started_at: float = 0.0
+    host: f.HostStarted | None = None
+    steps: dict[str, Step] = field(default_factory=lambda: {step: Step() for step in plan.STEPS})
+    halt: f.Halted | None = None
+    halt_seq: int = 0
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    approvals: list[f.ApprovalRecorded] = field(default_factory=list)
+    proposed: dict[str, f.WaiverProposed] = field(default_factory=dict)
+    waivers: dict[str, f.Waived] = field(default_factory=dict)
+    manuals: dict[str, f.ManualRecorded] = field(default_factory=dict)
+    declined: dict[str, str] = field(default_factory=dict)
+    probes: dict[str, Probe] = field(default_factory=dict)
+    intents: dict[str, Intent] = field(default_factory=dict)
+    evidence: dict[str, f.EvidenceWritten] = field(default_factory=dict)
+    backlog: dict[str, f.GapFound] = field(default_factory=dict)
+    announced: list[tuple[float, str, str]] = field(default_factory=list)
+    """(at, step, text): the communication log."""
+    package: f.PackageSealed | None = None
+    notified: dict[str, f.HandoffNotified] = field(default_factory=dict)
+    hooks: dict[str, f.HookRan] = field(default_factory=dict)
+    notes: list[tuple[float, str, str]] = field(default_factory=list)
+    consoles: dict[str, Console] = field(default_factory=dict)
+    driver: str = ""
+    driver_console: str = ""
+    seat_requests: list[str] = field(default_factory=list)
+    log: list[LogLine] = field(default_factory=list)
+    completed: f.RunCompleted | None = None
+    aborted: f.RunAborted | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.completed is not None or self.aborted is not None
+
+    @property
+    def open_prompts(self) -> list[Prompt]:
+        return [prompt for prompt in self.prompts.values() if prompt.answered is None]
+
+    def running(self) -> str | None:
+        """The step that is running now."""
+        return next((name for name, step in self.steps.items() if step.status == "running"), None)
+
+
+def apply(state: RunState, entry: f.Entry) -> RunState:
+    """Fold one entry into the state (in place, and returned). Kinds without a branch are display-only."""
+    state.seq = entry.seq
+    state.at = entry.at
+    fact = entry.fact
+    branch = _BRANCHES.get(type(fact))
+    if branch is not None:
+        branch(state, entry, fact)
+    line = _log_line(entry)
+    if line is not None:
+        state.log.append(line)
+        if len(state.log) > LOG_KEEPS:
+            del state.log[: LOG_KEEPS // 10]
+    return state
+
+
+def fold(entries: Any) -> RunState:
+    """The state after all these entries."""
+    state = RunState()
+    for entry in entries:
+        apply(state, entry)
+    return state
+
+
+def _opened(state: RunState, entry: f.Entry, fact: f.RunOpened) -> None:
+    state.opened = fact
+    state.started_at = entry.at
+
+
+def _host(state: RunState, entry: f.Entry, fact: f.HostStarted) -> None:
+    state.host = fact
+    state.consoles.clear()  # consoles of a host that died did not say goodbye
+    state.driver_console = ""
+
+
+def _host_stopped(state: RunState, entry: f.Entry, fact: f.HostStopped) -> None:
+    state.consoles.clear()
+    state.driver_console = ""
+
+
+def _aborted(state: RunState, entry: f.Entry, fact: f.RunAborted) -> None:
+    state.aborted = fact
+    state.halt = None
+
+
+def _completed(state: RunState, entry: f.Entry, fact: f.RunCompleted) -> None:
+    state.completed = fact
+
+
+def _attached(state: RunState, entry: f.Entry, fact: f.ConsoleAttached) -> None:
+    state.consoles[fact.console] = Console(fact.console, fact.person, fact.read_only, entry.at)
+
+
+def _detached(state: RunState, entry: f.Entry, fact: f.ConsoleDetached) -> None:
+    state.consoles.pop(fact.console, None)
+    if state.driver_console == fact.console:
+        state.driver_console = ""
+
+
+def _seat_requested(state: RunState, entry: f.Entry, fact: f.SeatRequested) -> None:
+    if fact.person not in state.seat_requests:
+        state.seat_requests.append(fact.person)
+
+
+def _seat(state: RunState, entry: f.Entry, fact: f.SeatTaken) -> None:
+    state.driver = fact.person
+    state.driver_console = fact.console
+    state.seat_requests = [person for person in state.seat_requests if person != fact.person]
+
+
+def _note(state: RunState, entry: f.Entry, fact: f.NoteAdded) -> None:
+    state.notes.append((entry.at, entry.actor.person, fact.text))
+
+
+def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
+    step = state.steps.setdefault(fact.step, Step())
+    again = fact.attempt > 1
+    step.status, step.attempt, step.started_at, step.seq = "running", fact.attempt, entry.at, entry.seq
+    step.verdict, step.summary, step.criteria, step.progress, step.settled = None, "", (), "", False
+    step.done = step.total = step.finished_at = None
+    if state.halt is not None:
+        halted = state.steps.get(state.halt.step)
+        if halted is not None and halted.status == "halted":
+            halted.status = "waiting"  # it is judged again after what is repeated now
+        state.halt = None
+    if again:
+        _unsettle_after(state, fact.step)
+
+
+def _unsettle_after(state: RunState, step: str) -> None:
+    """Evidence that a later gate judged has changed: every gate from here on is judged again."""
+    for later in plan.STEPS[plan.STEPS.index(step) + 1 :]:
+        if later.startswith("gate.") or later == plan.COMPLETION:
+            state.steps[later].status = "waiting"
+            state.steps[later].settled = False
+
+
+def _progressed(state: RunState, entry: f.Entry, fact: f.Progressed) -> None:
+    step = state.steps.get(fact.step)
+    if step is not None:
+        step.progress, step.done, step.total, step.seq = fact.text, fact.done, fact.total, entry.seq
+
+
+def _finished(state: RunState, entry: f.Entry, fact: f.StepFinished) -> None:
+    step = state.steps.setdefault(fact.step, Step())
+    step.status, step.attempt, step.verdict, step.summary = (
+        "finished",
+        fact.attempt,
+        fact.verdict,
+        fact.summary,
+    )
+    step.criteria, step.data, step.finished_at, step.seq = fact.criteria, fact.data, entry.at, entry.seq
+    step.progress = ""
+    if fact.verdict.lets_go_on:
+        step.settled = True
+
+
+def _interrupted(state: RunState, entry: f.Entry, fact: f.StepInterrupted) -> None:
+    step = state.steps.setdefault(fact.step, Step())
+    step.status, step.seq = "waiting", entry.seq
+
+
+def _judged(state: RunState, entry: f.Entry, fact: f.GateJudged) -> None:
+    step = state.steps.setdefault(f"gate.{fact.gate}", Step())
+    step.status, step.attempt, step.verdict, step.summary = (
+        "finished",
+        fact.attempt,
+        fact.verdict,
+        fact.actual,
+    )
+    step.criteria, step.finished_at, step.seq = fact.criteria, entry.at, entry.seq
+    if fact.verdict.lets_go_on:
+        step.settled = True
+
+
+def _halted(state: RunState, entry: f.Entry, fact: f.Halted) -> None:
+    state.halt, state.halt_seq = fact, entry.seq
+    step = state.steps.setdefault(fact.step, Step())
+    step.status, step.seq = "halted", entry.seq
+
+
+def _halt_cleared(state: RunState, entry: f.Entry, fact: f.HaltCleared) -> None:
+    state.halt = None
+    step = state.steps.setdefault(fact.step, Step())
+    step.status, step.settled, step.seq = "finished", True, entry.seq
+    if fact.how == "declined":
+        step.status = "declined"
+
+
+def _step_declined(state: RunState, entry: f.Entry, fact: f.StepDeclined) -> None:
+    state.declined[fact.step] = fact.reason
+    step = state.steps.setdefault(fact.step, Step())
+    step.status, step.settled, step.summary, step.seq = (
+        "declined",
+        True,
+        f"declined: {fact.reason}",
+        entry.seq,
+    )
+
+
+def _raised(state: RunState, entry: f.Entry, fact: f.PromptRaised) -> None:
+    state.prompts[fact.id] = Prompt(fact, entry.at, entry.seq)
+
+
+def _answered(state: RunState, entry: f.Entry, fact: f.PromptAnswered) -> None:
+    prompt = state.prompts.get(fact.id)
+    if prompt is not None:
+        prompt.answered, prompt.by = fact, entry.actor
+
+
+def _approved(state: RunState, entry: f.Entry, fact: f.ApprovalRecorded) -> None:
+    state.approvals.append(fact)
+
+
+def _proposed(state: RunState, entry: f.Entry, fact: f.WaiverProposed) -> None:
+    state.proposed[fact.id] = fact
+
+
+def _waived(state: RunState, entry: f.Entry, fact: f.Waived) -> None:
+    state.proposed.pop(fact.id, None)
+    state.waivers[fact.id] = fact
+
+
+def _manual(state: RunState, entry: f.Entry, fact: f.ManualRecorded) -> None:
+    state.manuals[fact.id] = fact
+
+
+def _intent(state: RunState, entry: f.Entry, fact: f.IntentRecorded) -> None:
+    state.intents[fact.id] = Intent(fact, entry.at)
+
+
+def _outcome(state: RunState, entry: f.Entry, fact: f.OutcomeRecorded) -> None:
+    intent = state.intents.get(fact.id)
+    if intent is not None:
+        intent.outcome = fact
+
+
+def _probe(state: RunState, entry: f.Entry, fact: f.ProbeIntended) -> None:
+    state.probes[fact.id] = Probe(fact, entry.at, entry.seq)
+
+
+def _hop(state: RunState, entry: f.Entry, fact: f.ProbeHopSeen) -> None:
+    probe = state.probes.get(fact.id)
+    if probe is not None:
+        probe.hops[fact.hop] = Hop(fact.earliest, fact.latest, fact.source, fact.who, fact.detail, entry.seq)
+
+
+def _problem(state: RunState, entry: f.Entry, fact: f.ProbeProblem) -> None:
+    probe = state.probes.get(fact.id)
+    if probe is not None:
+        probe.problems.append(fact)
+
+
+def _cleared(state: RunState, entry: f.Entry, fact: f.ProbeCleared) -> None:
+    probe = state.probes.get(fact.id)
+    if probe is not None:
+        probe.cleared = fact
+
+
+def _evidence(state: RunState, entry: f.Entry, fact: f.EvidenceWritten) -> None:
+    state.evidence[fact.name] = fact
+
+
+def _gap(state: RunState, entry: f.Entry, fact: f.GapFound) -> None:
+    state.backlog[fact.id] = fact
+
+
+def _sealed(state: RunState, entry: f.Entry, fact: f.PackageSealed) -> None:
+    state.package = fact
+
+
+def _notified(state: RunState, entry: f.Entry, fact: f.HandoffNotified) -> None:
+    state.notified[fact.protocol] = fact
+
+
+def _hook(state: RunState, entry: f.Entry, fact: f.HookRan) -> None:
+    state.hooks[fact.hook] = fact
+
+
+def _announced(state: RunState, entry: f.Entry, fact: f.Announced) -> None:
+    state.announced.append((entry.at, fact.step, fact.text))
+
+
+_BRANCHES: dict[type[f.Fact], Any] = {
+    f.RunOpened: _opened, f.HostStarted: _host, f.HostStopped: _host_stopped, f.RunAborted: _aborted,
+    f.RunCompleted: _completed, f.ConsoleAttached: _attached, f.ConsoleDetached: _detached,
+    f.SeatRequested: _seat_requested, f.SeatTaken: _seat, f.NoteAdded: _note, f.StepStarted: _started,
+    f.Announced: _announced, f.Progressed: _progressed, f.StepFinished: _finished,
+    f.StepInterrupted: _interrupted, f.GateJudged: _judged, f.Halted: _halted, f.HaltCleared: _halt_cleared,
+    f.StepDeclined: _step_declined, f.PromptRaised: _raised, f.PromptAnswered: _answered,
+    f.ApprovalRecorded: _approved, f.WaiverProposed: _proposed, f.Waived: _waived, f.ManualRecorded: _manual,
+    f.IntentRecorded: _intent, f.OutcomeRecorded: _outcome, f.ProbeIntended: _probe, f.ProbeHopSeen: _hop,
+    f.ProbeProblem: _problem, f.ProbeCleared: _cleared, f.EvidenceWritten: _evidence, f.GapFound: _gap,
+    f.PackageSealed: _sealed, f.HandoffNotified: _notified, f.HookRan: _hook,
+}  # fmt: skip
+DISPLAY_ONLY: frozenset[type[f.Fact]] = frozenset({f.CommandRefused})
+
+
+def _log_line(entry: f.Entry) -> LogLine | None:
+    """How an entry reads in the event log; None for what is shown elsewhere."""
+    told = _tell(entry.fact)
+    if told is None:
+        return None
+    tone, step, text = told
+    return LogLine(entry.seq, entry.at, entry.actor.person, entry.fact.kind, step, text, tone)
+
+
+def _verdict_tone(verdict: Verdict) -> Literal["good", "bad", "warn"]:
+    if verdict is Verdict.PASSED:
+        return "good"
+    return "warn" if verdict is Verdict.WAIVED else "bad"
+
+
+def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:  # noqa: PLR0911, C901 (one line a kind reads best)
+    match fact:
+        case f.RunOpened():
+            return "plain", "", f"run {fact.run_id} opened for {fact.release} in {fact.environment}"
+        case f.HostStarted():
+            return "plain", "", "run resumed" if fact.resumed else "host started"
+        case f.HostStopped():
+            return "warn", "", f"host stopped: {fact.reason}"
+        case f.RunAborted():
+            return "bad", "", f"run aborted: {fact.reason}"
+        case f.RunCompleted():
+            return "good", "", "protocol complete"
+        case f.ConsoleAttached():
+            return "plain", "", f"{fact.person} {'watches' if fact.read_only else 'attached'}"
+        case f.ConsoleDetached():
+            return "plain", "", f"console {fact.console} detached{': ' + fact.why if fact.why else ''}"
+        case f.SeatRequested():
+            return "warn", "", f"{fact.person} asks for the driver's seat"
+        case f.SeatTaken():
+            return "plain", "", f"{fact.person} drives ({fact.how})"
+        case f.NoteAdded():
+            return "say", "", fact.text
+        case f.CommandRefused():
+            return "warn", "", f"{fact.command} refused: {fact.why}"
+        case f.StepStarted():
+            again = f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
+            return "plain", fact.step, f"▶ {plan.title(fact.step)}{again}"
+        case f.Announced():
+            return "say", fact.step, fact.text
+        case f.StepFinished():
+            text = f"{fact.verdict.glyph} {plan.title(fact.step)}: {fact.summary}"
+            return _verdict_tone(fact.verdict), fact.step, text
+        case f.StepInterrupted():
+            return "warn", fact.step, f"{plan.title(fact.step)} interrupted: {fact.why}"
+        case f.GateJudged():
+            gate = plan.gate(fact.gate)
+            return _verdict_tone(fact.verdict), gate.id, f"{fact.verdict.glyph} {gate.title}: {fact.actual}"
+        case f.Halted():
+            return "bad", fact.step, f"halted at {plan.title(fact.step)}: {fact.reason}"
+        case f.HaltCleared():
+            return "warn", fact.step, f"{plan.title(fact.step)} goes on: {fact.how}"
+        case f.StepDeclined():
+            return "warn", fact.step, f"{plan.title(fact.step)} declined: {fact.reason}"
+        case f.PromptRaised():
+            return "warn", fact.step, f"asks: {fact.title}"
+        case f.PromptAnswered():
+            shown = fact.answer if len(fact.answer) <= 60 else "edited text"
+            return "plain", "", f"{fact.person or 'someone'} answered: {shown}"
+        case f.ApprovalRecorded():
+            return "good", "", f"{fact.person} approved as {fact.role}: {fact.subject} ({fact.assurance})"
+        case f.WaiverProposed():
+            return "warn", fact.step, f"waiver of {fact.criterion} proposed by {fact.operator}: {fact.reason}"
+        case f.Waived():
+            return "warn", fact.step, f"w {fact.criterion} waived by {fact.approver}: {fact.reason}"
+        case f.ManualRecorded():
+            return "warn", fact.step, f"manual validation of {fact.criterion}: {fact.note}"
+        case f.ProbeIntended():
+            return "plain", fact.step, f"probe to {fact.receiver} ({fact.purpose})"
+        case f.ProbeHopSeen():
+            return "plain", "2.2", f"{fact.id} {fact.hop} {fact.source}{' ' + fact.who if fact.who else ''}"
+        case f.ProbeProblem():
+            return ("bad" if fact.blocks else "warn"), "2.2", f"{fact.id}: {fact.detail}"
+        case f.ProbeCleared():
+            return ("plain" if fact.clean else "bad"), "2.2", f"{fact.id} cleared: {fact.detail}"
+        case f.EvidenceWritten():
+            return "plain", fact.step, f"evidence {fact.name}"
+        case f.GapFound():
+            return (
+                ("plain" if fact.status == "resolved" else "warn"),
+                fact.step,
+                f"backlog: {fact.title} ({fact.owner})",
+            )
+        case f.PackageSealed():
+            return "good", "4.1", f"package sealed: {fact.files} files, {fact.sha256[:12]}"
+        case f.HandoffNotified():
+            word = "notified" if fact.ok else "not notified"
+            return ("good" if fact.ok else "bad"), "4.1", f"protocol {fact.protocol} {word} by {fact.channel}"
+        case f.UnknownFact():
+            return "plain", "", f"(a fact of a newer version: {fact.unknown_kind})"
+    return None

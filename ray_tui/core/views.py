@@ -1,0 +1,127 @@
+"""The questions that panes, headless runs and CI all ask of a run."""
+
+from dataclasses import dataclass
+
+from ray_tui.core import facts as f
+from ray_tui.core import plan
+from ray_tui.core.rules import effective_verdict
+from ray_tui.core.state import RunState, Step
+from ray_tui.core.verdicts import Verdict
+
+PASSED_CODE, FAILED_CODE, USAGE_CODE, INCONCLUSIVE_CODE, TAMPER_CODE, ABORTED_CODE = range(6)
+"""Exit codes; 129/130/143 are by signal."""
+
+
+def verdict_of(state: RunState, step: str, now: float) -> Verdict | None:
+    """A step's verdict with waivers taken into account; None before it was judged."""
+    found = state.steps[step]
+    if found.verdict is None:
+        return None
+    return effective_verdict(state, step, found.criteria, now) if found.criteria else found.verdict
+
+
+def exit_code(state: RunState) -> int:
+    """0 passed, 1 failed or halted, 3 the blocking verdict is inconclusive or error, 5 aborted."""
+    if state.aborted is not None:
+        return ABORTED_CODE
+    if state.completed is not None:
+        return PASSED_CODE
+    if state.halt is not None and state.halt.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+        return INCONCLUSIVE_CODE
+    return FAILED_CODE
+
+
+def phase_status(state: RunState, number: int) -> tuple[str, int, int]:
+    """(word, settled actions, actions) of a phase: waiting, running, halted, done."""
+    phase = plan.PHASES[number - 1]
+    steps = [state.steps[action.id] for action in phase.actions]
+    gate = state.steps[phase.gate.id]
+    settled = sum(step.settled for step in steps)
+    if any(step.status == "halted" for step in (*steps, gate)):
+        return "halted", settled, len(steps)
+    if any(step.status == "running" for step in (*steps, gate)):
+        return "running", settled, len(steps)
+    if settled == len(steps) and gate.settled:
+        return "done", settled, len(steps)
+    return ("open" if settled else "waiting"), settled, len(steps)
+
+
+def glyph(step: Step, verdict: Verdict | None = None) -> str:
+    """One character for a step's state; the word stands beside it."""
+    if step.status == "running":
+        return "▶"
+    if step.status == "declined":
+        return "–"
+    if step.status == "waiting" or step.verdict is None:
+        return "·"
+    return (verdict or step.verdict).glyph
+
+
+@dataclass(frozen=True)
+class Box:
+    """One of the seven handoff boxes: computed, never ticked."""
+
+    title: str
+    checked: bool
+    why: str
+
+
+def handoff_boxes(state: RunState, now: float) -> tuple[Box, ...]:
+    """The seed's seven boxes, from the evidence."""
+    must = [action for action in plan.ACTIONS if action.must]
+    open_must = [a.id for a in must if not state.steps[a.id].settled]
+    open_any = [a.id for a in plan.ACTIONS if not state.steps[a.id].settled]
+    gates_bad = [g.title for g in plan.GATES if not _lets_go_on(verdict_of(state, g.id, now))]
+    needed = [
+        artifact.name
+        for action in plan.ACTIONS
+        for artifact in action.artifacts
+        if artifact.required and state.steps[action.id].status != "declined"
+    ]
+    missing = [name for name in needed if name not in state.evidence]
+    outputs = [name for names in plan.OUTPUTS.values() for name in names if name not in state.evidence]
+    untold = [number for number in plan.OUTPUTS if not (state.notified.get(number) and state.notified[number].ok)]
+    unrun = [hook for hook in plan.HOOKS if hook not in state.hooks or not state.hooks[hook].outcome.lets_go_on]
+    starts = {text for _, _, text in state.announced}
+    unsaid = [phase.number for phase in plan.PHASES if not any(f"PHASE {phase.number} START" in t for t in starts)]
+    prerequisites = _lets_go_on(verdict_of(state, plan.PREREQUISITES, now))
+    return (
+        Box("All prerequisites were met", prerequisites, "" if prerequisites else "prerequisites not met"),
+        Box(
+            "All workflow steps completed successfully",
+            not open_must and not open_any,
+            _open(open_must or open_any),
+        ),
+        Box("All quality gates passed (or waivers documented)", not gates_bad, _open(gates_bad)),
+        Box("All evidence artifacts captured and stored", not missing, _open(missing)),
+        Box("All integration outputs generated", not outputs and not untold, _open(outputs + untold)),
+        Box("All automation hooks executed successfully", not unrun, _open(unrun)),
+        Box("Communication log complete", not unsaid, _open([f"phase {n}" for n in unsaid])),
+    )
+
+
+def _lets_go_on(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.lets_go_on
+
+
+def _open(names: list[str]) -> str:
+    return f"open: {', '.join(names)}" if names else ""
+
+
+def unvalidated_for_completion(state: RunState, now: float) -> tuple[str, ...]:
+    """The seed's [CRITICAL] line: what of rules, dashboards and runbooks was not validated on live telemetry."""
+    open_ = [step for step in ("2.1", "2.2", "2.3") if not state.steps[step].settled]
+    if "2.3" in state.declined:
+        open_.append("2.3")
+    return tuple(open_)
+
+
+def probes_of(state: RunState, attempt: int | None = None) -> list[str]:
+    """Ids of this run's probes, in the order in which they were fired; all, or of one attempt of 2.2."""
+    wanted = f"-a{attempt}-" if attempt is not None else ""
+    return [probe_id for probe_id in state.probes if wanted in probe_id]
+
+
+def who_must_act(state: RunState) -> tuple[f.PromptRaised, ...]:
+    """Open questions, oldest first."""
+    return tuple(prompt.raised for prompt in state.open_prompts)
