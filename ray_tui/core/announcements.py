@@ -26,7 +26,7 @@ def phase_line(phase: int, text: str) -> str:
 
 
 def for_step(step: str) -> tuple[str, ...]:
-    """What is said when a step begins: the phase's start before its first action, the action's own line if it has one."""
+    """What is said when a step begins: the phase's start before its first action, then the action's own line."""
     said = []
     for phase in plan.PHASES:
         for action in phase.actions:

@@ -1,4 +1,4 @@
-"""Every kind of fact that a journal holds. Facts are forever: kinds are never renamed, fields only added with defaults."""
+"""Every kind of fact that a journal holds. Facts are forever: kinds keep their names, fields only gain defaults."""
 
 from typing import Any, ClassVar, Literal
 
@@ -293,7 +293,7 @@ class ManualRecorded(Fact):
 
 
 class IntentRecorded(Fact):
-    """On disk before the side effect. Without an OutcomeRecorded it is unknown, and reconciled on resume by its class."""
+    """On disk before the side effect. Without an OutcomeRecorded it is unknown; a resume reconciles it by its class."""
 
     kind = "IntentRecorded"
     id: str

@@ -79,6 +79,8 @@ class Policy(BaseModel):
     """One person may approve in several roles, and approve their own waiver."""
     demo: bool = False
     """Stamps every approval ``demo``."""
+    allowed_signers: str = ""
+    """A file of SSH allowed_signers, relative to the configuration: whose signatures count, and with which keys."""
     approvers: int = Field(default=1, ge=1)
     """How many other people a waiver needs beside its initiator."""
     waiver_days: int = Field(default=30, ge=1, le=30)

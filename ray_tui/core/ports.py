@@ -418,6 +418,8 @@ class PageEvent:
     channel: str = ""
     level: int | None = None
     detail: str = ""
+    recipients: tuple[str, ...] = ()
+    """User ids that were notified or assigned."""
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,9 @@ def effective(state: RunState, step: str, criterion: Criterion, now: float) -> V
         return criterion.verdict
     digest = criterion_digest(criterion)
     for waiver in state.waivers.values():
-        if (waiver.criterion, waiver.step, waiver.evidence_sha256) == (criterion.id, step, digest):
-            if waiver.expires_at > now:
-                return Verdict.WAIVED
+        covers = (waiver.criterion, waiver.step, waiver.evidence_sha256) == (criterion.id, step, digest)
+        if covers and waiver.expires_at > now:
+            return Verdict.WAIVED
     if criterion.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
         for manual in state.manuals.values():
             if (manual.criterion, manual.step, manual.evidence_sha256) == (criterion.id, step, digest):

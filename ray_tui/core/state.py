@@ -413,7 +413,7 @@ def _verdict_tone(verdict: Verdict) -> Literal["good", "bad", "warn"]:
     return "warn" if verdict is Verdict.WAIVED else "bad"
 
 
-def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:  # noqa: PLR0911, C901 (one line a kind reads best)
+def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
     match fact:
         case f.RunOpened():
             return "plain", "", f"run {fact.run_id} opened for {fact.release} in {fact.environment}"

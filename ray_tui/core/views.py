@@ -108,6 +108,38 @@ def _open(names: list[str]) -> str:
     return f"open: {', '.join(names)}" if names else ""
 
 
+@dataclass(frozen=True)
+class QualityMetric:
+    """One row of the seed's quality metrics: a measured figure against its target."""
+
+    name: str
+    target: str
+    actual: str
+    met: bool
+
+
+def quality_metrics(state: RunState, now: float) -> tuple[QualityMetric, ...]:
+    """Gate 2 pass rate, evidence completeness, integration integrity. Waived checks do not count as passed."""
+    checks = state.steps["gate.alert_validation"].criteria
+    passed = sum(check.verdict is Verdict.PASSED for check in checks)
+    needed = [a.name for action in plan.ACTIONS for a in action.artifacts if a.required]
+    there = [name for name in needed if name in state.evidence]
+    outputs = [name for names in plan.OUTPUTS.values() for name in names]
+    whole = [name for name in outputs if name in state.evidence]
+    return (
+        _rate("Gate 2 Pass Rate", passed, len(checks), 0.95),
+        _rate("Evidence Completeness", len(there), len(needed), 1.0),
+        _rate("Integration Integrity", len(whole), len(outputs), 1.0),
+    )
+
+
+def _rate(name: str, part: int, whole: int, target: float) -> QualityMetric:
+    sign = "≥ " if target < 1 else ""
+    if not whole:
+        return QualityMetric(name, f"{sign}{target:.0%}", "nothing was judged", False)
+    return QualityMetric(name, f"{sign}{target:.0%}", f"{part / whole:.0%} ({part} of {whole})", part / whole >= target)
+
+
 def unvalidated_for_completion(state: RunState, now: float) -> tuple[str, ...]:
     """The seed's [CRITICAL] line: what of rules, dashboards and runbooks was not validated on live telemetry."""
     open_ = [step for step in ("2.1", "2.2", "2.3") if not state.steps[step].settled]

@@ -1,0 +1,631 @@
+"""The command line: arguments in, exit codes out, and the only place that prints."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from ray_tui import __version__
+from ray_tui.core.errors import InputError, RayError, TamperError
+
+if TYPE_CHECKING:
+    from ray_tui.config import Config
+    from ray_tui.core.answers import Answers
+    from ray_tui.core.state import LogLine
+
+PASSED, FAILED, USAGE, INCONCLUSIVE, TAMPERED, ABORTED = range(6)
+
+app = typer.Typer(
+    name="ray-tui",
+    help="Prove, right after a deployment, that the release is really being watched.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+gate_app = typer.Typer(help="Judge one gate, read-only, over published evidence.", no_args_is_help=True)
+config_app = typer.Typer(help="Show the configuration, its schema, or where it is.", no_args_is_help=True)
+app.add_typer(gate_app, name="gate")
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file (ray-tui.toml).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+EvidenceOption = Annotated[
+    Path, typer.Option("--evidence", help="The folder that holds the evidence.", show_default=True)
+]
+STORE = Path(".artifacts/monitoring")
+
+
+def main() -> NoReturn:
+    """Run the command line; every foreseen failure ends in one clear message and a documented exit code."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else PASSED)
+    except TamperError as exc:
+        _fail(str(exc), TAMPERED)
+    except InputError as exc:
+        _fail(str(exc), USAGE)
+    except RayError as exc:
+        _fail(str(exc), INCONCLUSIVE)
+    except typer.Exit as exc:
+        sys.exit(exc.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PASSED)
+    except Exception as exc:
+        show = getattr(exc, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(USAGE)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"ray-tui: {message}", err=True)
+    sys.exit(code)
+
+
+def _say(value: Any, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) if as_json else text)
+
+
+# --- carrying out ----------------------------------------------------------------------------------------------------
+
+
+@app.callback(invoke_without_command=True)
+def _default(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"ray-tui {__version__}")
+        raise typer.Exit(PASSED)
+    if ctx.invoked_subcommand is not None:
+        return
+    from ray_tui import config
+
+    found = config.find(Path.cwd())
+    if found is not None:
+        raise typer.Exit(_run_console(config.load(found), resume=None, observe=False, plain=False))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            "no ray-tui.toml here or above, and no terminal to ask on. `ray-tui demo --headless` needs none."
+        )
+    if typer.confirm("No ray-tui.toml here or above. Start the demo (a whole stack on this machine, no set-up)?", True):
+        raise typer.Exit(demo())
+    typer.echo("`ray-tui init` writes a configuration to start from.")
+    raise typer.Exit(PASSED)
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    release: Annotated[str | None, typer.Option(help="Overrides [run] release.")] = None,
+    environment: Annotated[str | None, typer.Option(help="Overrides [run] environment.")] = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Without a person: answers come from --answers.")
+    ] = False,
+    answers: Annotated[Path | None, typer.Option(help="A TOML answers file, for --headless.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not over.")] = False,
+    run_id: Annotated[str | None, typer.Option("--run", help="Which run to resume.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a headless run gives up; 0: never.")] = 0,
+    as_json: JsonOption = False,
+) -> int:
+    """Carry the protocol out for one release."""
+    chosen = _config(config, release, environment)
+    wanted = _resumed(chosen, run_id) if resume or run_id else None
+    if headless:
+        return _run_headless(chosen, _answers(answers), wanted, timeout, as_json)
+    return _run_console(chosen, resume=wanted, observe=False, plain=plain)
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        str, typer.Option(help="What is wrong in the demo's world; `--scenario list` names them.")
+    ] = "healthy",
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Without a person; exits with the run's verdict.")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Where the demo lives; a new folder in /tmp by default.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the demo's servers running at the end.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a headless run gives up; 0: never.")] = 170,
+    as_json: JsonOption = False,
+) -> int:
+    """The main job on an embedded stack: real servers on 127.0.0.1, a seeded world, no configuration."""
+    from ray_tui import demo_stack
+
+    if scenario == "list":
+        known = demo_stack.scenarios()
+        _say(known, as_json, "\n".join(f"{name:24} {title}" for name, title in known.items()))
+        return PASSED
+    if not headless and not plain:
+        _want_terminal()
+    with demo_stack.started(scenario, folder, keep=keep) as stack:
+        typer.echo(f"demo stack '{scenario}' in {stack.folder}", err=True)
+        if headless:
+            return _run_headless(stack.config, stack.answers, None, timeout, as_json)
+        code = _run_console(stack.config, resume=None, observe=False, plain=plain)
+        stack.leave_running_if_unfinished()
+        return code
+
+
+@app.command()
+def attach(
+    run_id: Annotated[str | None, typer.Argument(help="The run; the newest live one by default.")] = None,
+    config: ConfigOption = None,
+    observe: Annotated[bool, typer.Option("--observe", help="Read-only for certain.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
+) -> int:
+    """Join a run that is being carried out."""
+    from ray_tui import host, wiring
+
+    chosen = _config(config)
+    found = wiring.find_run(chosen.store, run_id)
+    if not found.alive:
+        raise InputError(
+            f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
+        )
+    return _console_on_socket(chosen, host.socket_path(found.run_id, chosen), observe, plain)
+
+
+@app.command()
+def replay(
+    target: Annotated[str, typer.Argument(help="A run, a journal.jsonl, a run folder, or a MONITORING-PACKAGE.zip.")],
+    config: ConfigOption = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Print the log, from start to end.")] = False,
+) -> int:
+    """Show a past run on the same console: play, pause, seek."""
+    from ray_tui import wiring
+
+    path = Path(target)
+    chosen = _config_or_none(config)
+    if not path.exists():
+        store = chosen.store if chosen else STORE
+        path = wiring.find_run(store, target).folder
+    if plain:
+        return _replay_plain(path)
+    _want_terminal()
+    import asyncio
+
+    async def watch() -> int:
+        return await _show(wiring.open_replay(path), chosen)
+
+    return asyncio.run(watch())
+
+
+@app.command()
+def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """List the runs of this repository, newest first."""
+    from ray_tui import wiring
+    from ray_tui.core import views
+
+    chosen = _config_or_none(config)
+    rows = []
+    for found in wiring.runs(chosen.store if chosen else STORE):
+        state = found.state
+        if state.ended:
+            status = "complete" if state.completed else "aborted"
+        else:
+            status = "live" if found.alive else "resumable"
+        rows.append(
+            {
+                "run_id": found.run_id, "status": status, "exit_code": views.exit_code(state),
+                "release": state.opened.release if state.opened else "",
+                "halted_at": state.halt.step if state.halt else "", "facts": state.seq,
+            }
+        )  # fmt: skip
+    lines = [f"{row['run_id']:56} {row['status']:10} {row['halted_at'] or '–'}" for row in rows]
+    _say(rows, as_json, "\n".join(lines) or "no runs yet; `ray-tui run` or `ray-tui demo` starts one")
+    return PASSED
+
+
+@app.command(name="_host", hidden=True)
+def _host(
+    config: Annotated[Path, typer.Option()],
+    run_id: Annotated[str, typer.Option("--run")],
+    resume: Annotated[bool, typer.Option("--resume")] = False,
+) -> int:
+    import asyncio
+    import logging
+
+    from ray_tui import wiring
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    return asyncio.run(wiring.serve(_config(config), run_id, resume=resume))
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+@gate_app.command("instrumentation")
+def gate_instrumentation(
+    threshold: Annotated[float, typer.Option(help="Coverage completeness, 0–1.")] = 0.95,
+    evidence: EvidenceOption = STORE,
+    as_json: JsonOption = False,
+) -> int:
+    """Gate 1: coverage completeness, and no miss on a critical changed service."""
+    return _gate("instrumentation", evidence, as_json, coverage=threshold)
+
+
+@gate_app.command("alerts")
+def gate_alerts(
+    sla: Annotated[float, typer.Option(help="Acknowledgement SLA in minutes.")] = 5,
+    evidence: EvidenceOption = STORE,
+    as_json: JsonOption = False,
+) -> int:
+    """Gate 2: acknowledged within the SLA, no broken escalation, dashboards valid."""
+    return _gate("alert_validation", evidence, as_json, ack_sla_seconds=sla * 60)
+
+
+@gate_app.command("assurance")
+def gate_assurance(evidence: EvidenceOption = STORE, as_json: JsonOption = False) -> int:
+    """Gate 3: every asset scheduled and owned, every gap in the backlog."""
+    return _gate("assurance", evidence, as_json)
+
+
+@gate_app.command("handoff")
+def gate_handoff(
+    threshold: Annotated[float, typer.Option(help="Manifest completeness, 0–1.")] = 0.95,
+    evidence: EvidenceOption = STORE,
+    as_json: JsonOption = False,
+) -> int:
+    """Gate 4: package complete and intact, approvals captured, downstream notified."""
+    return _gate("handoff", evidence, as_json, manifest_completeness=threshold)
+
+
+@app.command()
+def gates(evidence: EvidenceOption = STORE, config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """Judge all four gates, read-only, over published evidence. For CI: it pages nobody and changes nothing."""
+    from ray_tui import judging
+
+    chosen = _config_or_none(config)
+    judged = judging.judge_all(evidence, chosen.thresholds if chosen else None)
+    _say([one.to_json() for one in judged], as_json, "\n".join(one.to_text() for one in judged))
+    return judging.exit_code(judged)
+
+
+def _gate(key: str, evidence: Path, as_json: bool, **thresholds: float) -> int:
+    from ray_tui import judging
+
+    judged = judging.judge_one(key, evidence, **thresholds)
+    _say(judged.to_json(), as_json, judged.to_text())
+    return judging.exit_code([judged])
+
+
+@app.command()
+def prerequisites(
+    config: ConfigOption = None,
+    answers: Annotated[Path | None, typer.Option(help="Approvals, as a TOML answers file.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check the prerequisites alone: artifacts, systems, write access, approvals."""
+    import asyncio
+
+    from ray_tui import judging, wiring
+    from ray_tui.core import plan
+
+    step = asyncio.run(wiring.run_one_step(_config(config), plan.PREREQUISITES, _answers(answers)))
+    judged = judging.Judged.of_step(plan.PREREQUISITES, step)
+    _say(judged.to_json(), as_json, judged.to_text())
+    return judging.exit_code([judged])
+
+
+@app.command()
+def baseline(
+    output: Annotated[Path, typer.Option(help="The file to write.")],
+    env: Annotated[str | None, typer.Option("--env", help="The environment; [run] environment by default.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Capture baseline metrics alone (collect_perf.py)."""
+    import asyncio
+
+    from ray_tui import judging, wiring
+
+    step = asyncio.run(wiring.run_one_step(_config(config, None, env), "1.3", None, {"baseline-metrics.json": output}))
+    judged = judging.Judged.of_step("1.3", step)
+    _say(judged.to_json(), as_json, judged.to_text() + f"\nwritten: {output}")
+    return judging.exit_code([judged])
+
+
+@app.command()
+def evidence(
+    output: Annotated[Path, typer.Option(help="The evidence folder; the index is written there.")] = STORE,
+    as_json: JsonOption = False,
+) -> int:
+    """Index the evidence (aggregate_evidence_12.py): evidence-index.json with hashes."""
+    from ray_tui.evidence import index, text, writer
+
+    content = index.index(output)
+    writer.publish(output, index.NAME, text.dumps(content))
+    _say(content, as_json, f"{content['count']} files indexed in {output / index.NAME}")
+    return PASSED
+
+
+@app.command()
+def verify(
+    target: Annotated[Path | None, typer.Argument(help="A run folder, a package, or an evidence folder.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check that journal, package and evidence are what was written. Exit 4 names the cause."""
+    from ray_tui import judging
+
+    chosen = _config_or_none(config)
+    found = judging.verify(target or (chosen.store if chosen else STORE))
+    _say(
+        found,
+        as_json,
+        "\n".join(f"{'✓' if item['ok'] else '✗'} {item['what']}: {item['detail']}" for item in found["checks"]),
+    )
+    return PASSED if found["ok"] else TAMPERED
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """What is wrong here, and what to do about it."""
+    import asyncio
+
+    from ray_tui import doctor as checks
+
+    found = asyncio.run(checks.examine(config))
+    _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))
+    return PASSED if all(item.ok for item in found) else FAILED
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None) -> int:
+    """The configuration with every default, as JSON. Secrets are references and stay so."""
+    typer.echo(_config(config).model_dump_json(indent=2))
+    return PASSED
+
+
+@config_app.command("schema")
+def config_schema() -> int:
+    """The JSON Schema of ray-tui.toml."""
+    from ray_tui.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), indent=2))
+    return PASSED
+
+
+@config_app.command("path")
+def config_path(config: ConfigOption = None) -> int:
+    """The configuration file that would be used."""
+    typer.echo(str(_config(config).file.resolve()))
+    return PASSED
+
+
+@app.command()
+def locations(config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """Where everything is read and written."""
+    from ray_tui import host
+
+    chosen = _config_or_none(config)
+    store = chosen.store if chosen else STORE.resolve()
+    found = {
+        "config": str(chosen.file.resolve()) if chosen else "none found",
+        "evidence": str(store),
+        "runs": str(store / "runs"),
+        "manual": str(store.parent / "protocol-19"),
+        "context": str(store.parent.parent / ".cursor" / "context-kit"),
+        "sockets": str(host.socket_folder(chosen)),
+        "themes": str(_user_themes()),
+    }
+    _say(found, as_json, "\n".join(f"{name:10} {path}" for name, path in found.items()))
+    return PASSED
+
+
+@app.command()
+def themes(as_json: JsonOption = False) -> int:
+    """The console's themes."""
+    from ray_tui.tui import theme
+
+    names = theme.names((_user_themes(),))
+    _say(names, as_json, "\n".join(names))
+    return PASSED
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The repository to write into.")] = Path(),
+    scripts: Annotated[
+        bool, typer.Option("--scripts", help="Also write scripts/*.py with the protocol's literal names.")
+    ] = False,
+    workflow: Annotated[
+        bool, typer.Option("--workflow", help="Also write a GitHub workflow that judges the gates.")
+    ] = False,
+) -> int:
+    """Write a configuration to start from; files that exist are left alone."""
+    from ray_tui import scaffold
+
+    for path, written in scaffold.write(folder, scripts=scripts, workflow=workflow):
+        typer.echo(f"{'wrote' if written else 'kept '} {path}")
+    return PASSED
+
+
+# --- how it is done --------------------------------------------------------------------------------------------------
+
+
+def _config_or_none(path: Path | None) -> "Config | None":
+    from ray_tui import config
+
+    found = path or config.find(Path.cwd())
+    return config.load(found) if found is not None else None
+
+
+def _config(path: Path | None, release: str | None = None, environment: str | None = None) -> "Config":
+    from ray_tui import config
+
+    chosen = _config_or_none(path)
+    if chosen is None:
+        raise InputError(f"no {config.FILE_NAME} here or above. `ray-tui init` writes one; `ray-tui demo` needs none.")
+    changes = {key: value for key, value in (("release", release), ("environment", environment)) if value}
+    return config.with_run(chosen, changes) if changes else chosen
+
+
+def _answers(path: Path | None) -> "Answers":
+    import tomllib
+
+    from pydantic import ValidationError
+
+    from ray_tui.core.answers import Answers
+
+    if path is None:
+        return Answers()
+    try:
+        return Answers.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise InputError(f"{path}: cannot be read as TOML: {exc}") from exc
+    except ValidationError as exc:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors(include_input=False)
+        )
+        raise InputError(f"{path}: {wrong}") from exc
+
+
+def _resumed(chosen: "Config", run_id: str | None) -> str:
+    from ray_tui import wiring
+
+    found = wiring.find_run(chosen.store, run_id, resumable=True)
+    if found.state.ended:
+        raise InputError(f"{found.run_id}: is over. `ray-tui replay {found.run_id}` shows it.")
+    return found.run_id
+
+
+def _run_headless(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
+    import asyncio
+
+    from ray_tui import wiring
+    from ray_tui.clock import Clock
+    from ray_tui.core import views
+
+    run_id = resumed or wiring.new_run_id(chosen.run.release, Clock().wall())
+    outcome = asyncio.run(
+        wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
+    )
+    now = Clock().wall()
+    verdicts = {name: views.verdict_of(outcome.state, name, now) for name in outcome.state.steps}
+    summary = {
+        "run_id": run_id, "exit_code": outcome.code, "why": outcome.why, "unanswered": outcome.unanswered,
+        "halted_at": outcome.state.halt.step if outcome.state.halt else "",
+        "verdicts": {name: verdict.value for name, verdict in verdicts.items() if verdict is not None},
+        "evidence": str(chosen.store / "runs" / run_id / "evidence"),
+    }  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2, sort_keys=True))
+    else:
+        typer.echo(f"{run_id}: {outcome.why or 'protocol complete'}")
+        typer.echo(f"evidence: {summary['evidence']}")
+    return outcome.code
+
+
+def _tell(as_json: bool) -> Any:
+    from ray_tui.clock import iso
+    from ray_tui.core.announcements import to_ascii
+
+    fancy = "utf" in (sys.stderr.encoding or "").lower()
+
+    def tell(line: "LogLine") -> None:
+        text = f"{iso(line.at)[11:19]} {line.text}"
+        typer.echo(text if fancy else to_ascii(text), err=True)
+
+    return tell
+
+
+def _want_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("there is no terminal here. Add --headless (answers come from a file), or --plain.")
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        raise InputError(f"TERM={os.environ.get('TERM', '')!r} cannot show a full screen. Add --plain.")
+
+
+def _run_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool) -> int:
+    from ray_tui import host, wiring
+    from ray_tui.clock import Clock
+
+    if not plain:
+        _want_terminal()
+    run_id = resume or wiring.new_run_id(chosen.run.release, Clock().wall())
+    folder = chosen.store / "runs" / run_id
+    if resume and host.is_locked(folder):
+        typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
+        return _console_on_socket(chosen, host.socket_path(run_id, chosen), observe, plain)
+    path = wiring.start_host(chosen, run_id, resume=resume is not None)
+    return _console_on_socket(chosen, path, observe, plain)
+
+
+def _console_on_socket(chosen: "Config", path: Path, observe: bool, plain: bool) -> int:
+    import asyncio
+
+    if not plain:
+        _want_terminal()
+
+    async def hold() -> int:
+        from ray_tui.handles import SocketHandle
+
+        handle = await SocketHandle.attach(path, read_only=observe)
+        try:
+            if plain:
+                from ray_tui import plain as plainly
+
+                return await plainly.follow(handle)
+            return await _show(handle, chosen)
+        finally:
+            await handle.close()
+
+    return asyncio.run(hold())
+
+
+async def _show(handle: Any, chosen: "Config | None") -> int:
+    """The full-screen console, and what to do next when it ends."""
+    from ray_tui.tui.app import run_console
+    from ray_tui.tui.options import ConsoleOptions
+
+    ui = chosen.ui if chosen else None
+    options = ConsoleOptions(
+        theme=ui.theme if ui else "ray-dark",
+        ascii=ui.ascii if ui else False,
+        keymap=ui.keymap if ui else {},
+        animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
+        theme_folders=(_user_themes(),),
+    )
+    ended = await run_console(handle, options)
+    if ended.message:
+        typer.echo(ended.message, err=ended.code != PASSED)
+    if chosen is not None and ended.how == "detached" and handle.transport is None:
+        typer.echo(f"Come back with: ray-tui attach {handle.run_id} --config {chosen.file.resolve()}")
+    return int(ended.code)
+
+
+def _replay_plain(path: Path) -> int:
+    from ray_tui import wiring
+    from ray_tui.clock import iso
+    from ray_tui.core import views
+    from ray_tui.core.state import RunState, apply
+
+    entries = wiring.replay_entries(path)
+    state = RunState()
+    for entry in entries:
+        before = len(state.log)
+        apply(state, entry)
+        if len(state.log) > before:
+            typer.echo(f"{iso(state.log[-1].at)} {state.log[-1].text}")
+    return views.exit_code(state)
+
+
+def _user_themes() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ray-tui" / "themes"

@@ -1,0 +1,435 @@
+"""The user's TOML: every field, what it means, and errors that name file, key and line."""
+
+import hashlib
+import json
+import re
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from ray_tui import backends
+from ray_tui.core.errors import ConfigError
+from ray_tui.core.policy import Person, Policy, Thresholds
+
+Signal = Literal["metrics", "logs", "traces", "synthetics"]
+SIGNALS: tuple[Signal, ...] = ("metrics", "logs", "traces", "synthetics")
+FILE_NAME = "ray-tui.toml"
+
+
+class Section(BaseModel):
+    """A table of the configuration: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Run(Section):
+    """Which release is proved, and where."""
+
+    release: str = Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    """The release's id; it stands in every artifact and must agree with the input artifacts."""
+    environment: str = Field(default="production", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """The environment's name."""
+    deployed_at: datetime | None = None
+    """When the deployment finished (with a time zone); taken from post-deployment-validation.json where absent."""
+    operator: str = ""
+    """The person of [people] who opens the run; found by OS user where empty."""
+
+    @field_validator("deployed_at")
+    @classmethod
+    def _zoned(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs a time zone, as in 2026-11-22T19:00:00Z")
+        return value
+
+
+class Paths(Section):
+    """Where things lie; relative to this file's folder."""
+
+    root: str = "."
+    """The folder that holds .artifacts/ and .cursor/."""
+    inputs: tuple[str, ...] = (
+        ".artifacts/deployment",
+        ".artifacts/protocol-15",
+        ".artifacts/staging",
+        ".artifacts/protocol-19",
+        ".artifacts/protocol-21",
+        ".artifacts/monitoring",
+    )
+    """Folders searched for the input artifacts of the protocols before this one."""
+    rules: tuple[str, ...] = ()
+    """Prometheus rule files (globs) that this release wants loaded."""
+    slos: tuple[str, ...] = ()
+    """SLO specs (globs; sloth or OpenSLO) from which burn-rate rules are generated."""
+    dashboards: tuple[str, ...] = ()
+    """Grafana dashboard JSON files (globs) that this release wants in place."""
+    runbooks: tuple[str, ...] = ("docs/runbooks",)
+    """Folders in which a relative runbook link is resolved."""
+
+
+class Inputs(Section):
+    """How the input artifacts are read."""
+
+    map: dict[str, str] = Field(default_factory=dict)
+    """Our key -> yours, as dotted paths: ``"post-deployment-validation.release" = "meta.version"``."""
+
+
+class Names(Section):
+    """What a service is called in each store. A table of labels selects its series, lines or probes."""
+
+    metrics: dict[str, str] = Field(default_factory=dict)
+    """Labels that select its series; ``{<telemetry.service_label> = <service>}`` where empty."""
+    logs: dict[str, str] = Field(default_factory=dict)
+    """Labels that select its log stream; ``{service_name = <service>}`` where empty."""
+    traces: str = ""
+    """Its service.name in traces; the service's own name where empty."""
+    synthetics: dict[str, str] = Field(default_factory=dict)
+    """Labels that select its probe's series; as for metrics where empty."""
+
+
+class Service(Section):
+    """One service of the catalogue."""
+
+    critical: bool = False
+    """An outage of it is an incident: no telemetry gap is tolerated when it changed."""
+    changed: Literal["", "new", "modified"] = ""
+    """What this release did to it; the input artifacts may say more."""
+    regulated: bool = False
+    """Its alert thresholds need the Security approval."""
+    serves_requests: bool = True
+    """False for workers: no RED check, no traces and no synthetics required unless ``signals`` says so."""
+    signals: tuple[Signal, ...] | None = None
+    """Required signals; all four for a service that serves requests, metrics and logs for a worker, where absent."""
+    owner: str = ""
+    """A key of [owners]."""
+    names: Names = Field(default_factory=Names)
+    """What it is called in each store."""
+    activity: str = ""
+    """A metric that moves while it works, for a worker that serves no requests."""
+    url: str = ""
+    """An address that a direct check visits."""
+    endpoints: tuple[str, ...] = ()
+    """New endpoints of this release, as route label or span name; the input artifacts may name more."""
+
+    @property
+    def required_signals(self) -> tuple[Signal, ...]:
+        if self.signals is not None:
+            return self.signals
+        return SIGNALS if self.serves_requests else ("metrics", "logs")
+
+
+class Telemetry(Section):
+    """The names of metrics and labels that templates are written with."""
+
+    requests: str = "http_requests_total"
+    """Counter of requests."""
+    duration: str = "http_request_duration_seconds"
+    """Histogram of durations, without _bucket."""
+    errors: str = 'status=~"5.."'
+    """Matcher that selects failed requests."""
+    service_label: str = "service"
+    """The label that names a service."""
+    route_label: str = "route"
+    """The label that names an endpoint."""
+    probe: str = "probe_success"
+    """The synthetic probe's result."""
+
+
+class Owner(Section):
+    """A team that owns checks and backlog entries."""
+
+    people: tuple[str, ...] = ()
+    """Keys of [people]."""
+    policy: str = ""
+    """The paging system's escalation policy id; the team is resolved when somebody is on call for it."""
+
+
+class Check(Section):
+    """The cadence and owner of a class of checks, or of one asset."""
+
+    cadence: str
+    """Five-field cron."""
+    owner: str
+    """A key of [owners]."""
+
+
+class Schedule(Section):
+    """3.1: where ongoing checks run."""
+
+    target: Literal["cron", "systemd", "github", "kubernetes"] = "cron"
+    """The scheduler that is installed into."""
+    timezone: str = "UTC"
+    """The time zone of every cadence."""
+    install_into: str = ""
+    """A file (crontab fragment, workflow, manifest) or folder (systemd); empty: the user's crontab."""
+    command: str = "ray-tui gates --json"
+    """What a scheduled check runs; it judges read-only and pages nobody."""
+    dashboards: Check = Check(cadence="*/30 * * * *", owner="")
+    """Default for dashboards."""
+    alerts: Check = Check(cadence="*/30 * * * *", owner="")
+    """Default for alert groups."""
+    synthetics: Check = Check(cadence="*/15 * * * *", owner="")
+    """Default for synthetic probes."""
+    alert_paths: Check = Check(cadence="0 10 * * 1", owner="")
+    """The alert-path test (without pages)."""
+    assets: dict[str, Check] = Field(default_factory=dict)
+    """By asset id, such as ``"dashboard:checkout-red"``."""
+
+
+class AlertPaths(Section):
+    """2.2: how alert paths are probed."""
+
+    slack_channels: dict[str, str] = Field(default_factory=dict)
+    """Receiver name -> channel id, for receivers that post to Slack."""
+    mailboxes: tuple[str, ...] = ()
+    """Receivers whose mail arrives in the [mail] mailbox; all that send mail where empty."""
+    receivers: tuple[str, ...] = ()
+    """Receivers to probe; every receiver that a critical route names where empty."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels added to every probe."""
+    poll_seconds: float = Field(default=1.0, gt=0)
+    """How often each receiver is asked."""
+    real_pages: bool = True
+    """False: a dry run that does everything but fire."""
+
+
+class Host(Section):
+    """The run's host process."""
+
+    socket_dir: str = ""
+    """Where its socket lies; /tmp/ray-tui-<uid> where empty. For pairing across OS users: a folder of mode 2750."""
+    group: str = ""
+    """The group that may attach; the socket is then 0660."""
+
+
+class Ui(Section):
+    """The console's looks."""
+
+    theme: str = "ray-dark"
+    """A theme's name; `ray-tui themes` lists them."""
+    ascii: bool = False
+    """ASCII glyphs only."""
+    keymap: dict[str, str] = Field(default_factory=dict)
+    """Binding id -> keys, as `?` lists them."""
+    animations: bool = False
+    """Animations; off over SSH in any case."""
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    run: Run
+    """Which release is proved, and where."""
+    paths: Paths = Paths()
+    """Where things lie."""
+    inputs: Inputs = Inputs()
+    """How the input artifacts are read."""
+    services: dict[str, Service] = Field(default_factory=dict)
+    """The catalogue: one table a service."""
+    telemetry: Telemetry = Telemetry()
+    """Metric and label names."""
+    owners: dict[str, Owner] = Field(default_factory=dict)
+    """Teams."""
+    people: dict[str, Person] = Field(default_factory=dict)
+    """Who may drive, approve, or be paged."""
+    policy: Policy = Policy()
+    """What the team allows."""
+    thresholds: Thresholds = Thresholds()
+    """What counts as enough."""
+    schedule: Schedule = Schedule()
+    """Ongoing checks."""
+    alert_paths: AlertPaths = AlertPaths()
+    """How alert paths are probed."""
+    metrics: dict[str, Any] | None = None
+    """The metrics store; ``kind = "prometheus"``."""
+    rules: dict[str, Any] | None = None
+    """Where rule files go; ``kind = "directory"``."""
+    alerting: dict[str, Any] | None = None
+    """Every Alertmanager peer; ``kind = "alertmanager"``."""
+    logs: dict[str, Any] | None = None
+    """``kind = "loki"``."""
+    traces: dict[str, Any] | None = None
+    """``kind = "tempo"`` or ``"jaeger"``."""
+    visits: dict[str, Any] | None = None
+    """Direct HTTP checks; ``kind = "http"``."""
+    dashboards: dict[str, Any] | None = None
+    """``kind = "grafana"``."""
+    paging: dict[str, Any] | None = None
+    """``kind = "pagerduty"``."""
+    chat: dict[str, Any] | None = None
+    """``kind = "slack"``."""
+    mail: dict[str, Any] | None = None
+    """``kind = "smtp-imap"``."""
+    webhook: dict[str, Any] | None = None
+    """A webhook receiver that can be asked; ``kind = "sink"``."""
+    incidents: tuple[dict[str, Any], ...] = ()
+    """Ticket systems and files: ``[[incidents]]``, ``kind = "pagerduty"`` or ``"file"``."""
+    notify: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Who is told at hand-off: ``[notify.20]``, ``kind = "webhook"``, ``"slack"`` or ``"mail"``."""
+    host: Host = Host()
+    """The host process."""
+    ui: Ui = Ui()
+    """The console."""
+    _file: Path = PrivateAttr(default=Path(FILE_NAME))
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        for name, service in self.services.items():
+            if service.owner and service.owner not in self.owners:
+                raise ValueError(f"services.{name}.owner: {service.owner!r} is not in [owners]")
+        for name, owner in self.owners.items():
+            for person in owner.people:
+                if person not in self.people:
+                    raise ValueError(f"owners.{name}.people: {person!r} is not in [people]")
+        for port in PORTS:
+            settings = getattr(self, port)
+            if settings is not None:
+                check_backend(port, port, settings)
+        for number, settings in enumerate(self.incidents):
+            check_backend("incidents", f"incidents.{number}", settings)
+        for protocol, settings in self.notify.items():
+            check_backend("notifiers", f"notify.{protocol}", settings)
+        return self
+
+    @property
+    def file(self) -> Path:
+        return self._file
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to."""
+        return self._file.resolve().parent
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds .artifacts/ and .cursor/."""
+        return (self.folder / self.paths.root).resolve()
+
+    @property
+    def store(self) -> Path:
+        return self.root / ".artifacts" / "monitoring"
+
+    def deployed_at(self) -> float | None:
+        return self.run.deployed_at.timestamp() if self.run.deployed_at else None
+
+    def digest(self) -> str:
+        """SHA-256 of what approvals depend on: everything but looks, host, paths and the operator."""
+        bound = self.model_dump(mode="json", exclude={"ui": True, "host": True, "paths": True, "run": {"operator"}})
+        return hashlib.sha256(json.dumps(bound, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+    def service_names(self, signal: Signal) -> dict[str, Any]:
+        """Our service name -> what selects it in that signal's store."""
+        return {name: self.names_of(name, signal) for name in self.services}
+
+    def names_of(self, service: str, signal: Signal) -> Any:
+        names = self.services[service].names if service in self.services else Names()
+        if signal == "traces":
+            return names.traces or service
+        if signal == "logs":
+            return names.logs or {"service_name": service}
+        chosen = names.metrics if signal == "metrics" else (names.synthetics or names.metrics)
+        return chosen or {self.telemetry.service_label: service}
+
+
+PORTS = (
+    "metrics", "rules", "alerting", "logs", "traces", "visits", "dashboards", "paging", "chat", "mail", "webhook",
+)  # fmt: skip
+
+
+def check_backend(port: str, key: str, settings: dict[str, Any]) -> BaseModel:
+    """The settings model of one backend table. Raises ValueError naming key and known kinds."""
+    kind = settings.get("kind")
+    known = backends.KINDS[port]
+    if kind not in known:
+        raise ValueError(f"{key}.kind: {kind!r} is not known; there are: {', '.join(sorted(known))}")
+    try:
+        return backends.settings_model(port, str(kind)).model_validate(settings)
+    except ValidationError as exc:
+        raise ValueError("; ".join(_explain(error, (key,)) for error in exc.errors(include_input=False))) from exc
+
+
+def load(path: Path) -> Config:
+    """Raises ConfigError: missing, unreadable, not TOML, unknown key, wrong type, literal secret."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise ConfigError(f"{path}: no such file. `ray-tui init` writes one; `ray-tui demo` needs none.") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """As ``load``, from text; ``path`` is what errors name and relative paths start from."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path}: is not valid TOML: {exc}") from exc
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as exc:
+        raise ConfigError("\n".join(_located(error, text, path) for error in exc.errors(include_input=False))) from exc
+    config._file = path
+    return config
+
+
+def find(start: Path) -> Path | None:
+    """``ray-tui.toml`` in this folder or one above it."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def _explain(error: Any, before: tuple[str, ...] = ()) -> str:
+    where = ".".join(str(part) for part in (*before, *error["loc"]) if part not in ("function-after[_references()]",))
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "is not a known key; see `ray-tui config schema`"
+    return f"{where}: {message}" if where else message
+
+
+def _located(error: Any, text: str, path: Path) -> str:
+    said = _explain(error)
+    key = said.split(":", 1)[0]
+    number = line_of(text, key)
+    place = f"{path}:{number}" if number else str(path)
+    return f"{place}: {said}"
+
+
+_HEADER = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+
+
+def line_of(text: str, key: str) -> int | None:
+    """The line on which a dotted key, or the longest leading part of it, stands; 1-based."""
+    wanted = [part for part in key.split(".") if not part.isdigit()]
+    best: tuple[int, int] | None = None
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.match(line)
+        if header:
+            table = _parts(header.group(1))
+            path = table
+        else:
+            found = _KEY.match(line)
+            if not found:
+                continue
+            path = table + _parts(found.group(1))
+        if path == wanted[: len(path)] and (best is None or len(path) > best[0]):
+            best = (len(path), number)
+    return best[1] if best else None
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted)]
+
+
+def parse_time(text: str) -> float:
+    """Unix seconds from RFC 3339. Raises ValueError when it has no time zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return at.astimezone(UTC).timestamp()

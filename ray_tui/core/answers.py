@@ -1,0 +1,128 @@
+"""What a headless run answers: confirmations, approvals, waivers and accepted tunings, decided before it began."""
+
+import fnmatch
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ray_tui.core.commands import AnswerPrompt, Command, Decline, ProposeWaiver
+from ray_tui.core.facts import Halted, PromptRaised
+from ray_tui.core.policy import Role
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Approval(_Table):
+    """An approval given before the run."""
+
+    role: Role
+    """In which role."""
+    person: str
+    """Who gives it: a key of [people]."""
+    release: str = ""
+    """The release it was given for; the run's where empty."""
+    given_at: float | None = None
+    """Unix seconds; now where absent."""
+    expires_at: float | None = None
+    """Unix seconds; policy's default where absent."""
+    config_digest: str = ""
+    """The configuration it was given for; the run's where empty."""
+    note: str = ""
+    signature: str = ""
+    """A detached SSH signature, armoured."""
+
+
+class WaiverAnswer(_Table):
+    """A waiver decided before the run; it applies when exactly this criterion blocks."""
+
+    criterion: str
+    """The criterion's id, to the letter."""
+    step: str
+    """The step or gate that it blocks: "1.3", "gate.alert_validation"."""
+    reason: str
+    approver: str
+    """The second person."""
+    days: float = 7
+    ticket: str = ""
+    signature: str = ""
+
+
+class Declined(_Table):
+    """A guideline action that is not carried out."""
+
+    step: str
+    reason: str
+
+
+class Answers(_Table):
+    """An answers file. A prompt that it does not answer ends a headless run as halted."""
+
+    confirm: dict[str, str] = Field(default_factory=dict)
+    """Prompt name or glob (``2.1:apply``, ``3.2:tuning-*``) -> answer. For typed prompts: the text to be typed."""
+    approvals: tuple[Approval, ...] = ()
+    waivers: tuple[WaiverAnswer, ...] = ()
+    decline: tuple[Declined, ...] = ()
+    type_what_is_expected: bool = False
+    """Answers every typed confirmation with what it expects. For demos and tests: real pages deserve to be named."""
+
+    def to_prompt(self, prompt: PromptRaised) -> Command | None:
+        """The answer to a prompt; None when this file has none."""
+        name = prompt_name(prompt.id)
+        if prompt.prompt == "approve":
+            role = str(prompt.data.get("role") or (prompt.roles[0] if prompt.roles else ""))
+            given = next((approval for approval in self.approvals if approval.role == role), None)
+            return None if given is None else _approve(prompt.id, given)
+        answer = self._confirmed(name)
+        if answer is None and prompt.prompt == "typed" and self.type_what_is_expected:
+            answer = prompt.expects
+        if answer is None:
+            return None
+        return AnswerPrompt(prompt_id=prompt.id, answer=answer, reason="from the answers file")
+
+    def _confirmed(self, name: str) -> str | None:
+        if name in self.confirm:
+            return self.confirm[name]
+        return next((answer for glob, answer in self.confirm.items() if fnmatch.fnmatchcase(name, glob)), None)
+
+    def to_halt(self, halt: Halted) -> list[Command]:
+        """Waivers for everything that blocks, or a decline; empty when this file cannot settle the halt."""
+        for declined in self.decline:
+            if declined.step == halt.step:
+                return [Decline(step=declined.step, reason=declined.reason)]
+        known = {(waiver.step, waiver.criterion): waiver for waiver in self.waivers}
+        chosen = [known.get((halt.step, criterion)) for criterion in halt.criteria]
+        if not chosen or any(waiver is None for waiver in chosen):
+            return []
+        return [
+            ProposeWaiver(
+                criterion=waiver.criterion, step=waiver.step, reason=waiver.reason, days=waiver.days,
+                ticket=waiver.ticket, claimed_approver=waiver.approver, signature=waiver.signature,
+            )
+            for waiver in chosen
+            if waiver is not None
+        ]  # fmt: skip
+
+
+def prompt_name(prompt_id: str) -> str:
+    """``2.1:apply`` of ``2.1#3:apply``: an answers file does not know attempts."""
+    step, _, rest = prompt_id.partition("#")
+    return f"{step}:{rest.partition(':')[2]}"
+
+
+def _approve(prompt_id: str, given: Approval) -> AnswerPrompt:
+    data: dict[str, Any] = {
+        key: value
+        for key, value in (
+            ("release", given.release),
+            ("given_at", given.given_at),
+            ("expires_at", given.expires_at),
+            ("config_digest", given.config_digest),
+        )
+        if value
+    }
+    return AnswerPrompt(
+        prompt_id=prompt_id, answer="yes", reason=given.note, data=data, signature=given.signature,
+        claimed_person=given.person,
+    )  # fmt: skip

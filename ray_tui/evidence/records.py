@@ -1,0 +1,86 @@
+"""What is written from the run itself rather than by an action: who said what, who waived what, what is left to do."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ray_tui.clock import iso
+from ray_tui.core.state import RunState
+from ray_tui.evidence import text
+
+SCHEMA = 1
+
+
+def twin(artifact: str, state: RunState, step: str, body: Mapping[str, Any], **head: Any) -> bytes:
+    """The JSON form of an artifact: what it is about at the top, its content in ``body``; canonical bytes."""
+    opened = state.opened
+    assert opened is not None
+    whole = {
+        "artifact": artifact,
+        "schema": SCHEMA,
+        "run_id": opened.run_id,
+        "release": opened.release,
+        "environment": opened.environment,
+        "step": step,
+        "demo": opened.demo,
+        **head,
+        "body": body,
+    }
+    return text.dumps(whole)
+
+
+def communication_log(state: RunState) -> bytes:
+    """``communication-log.jsonl``: every announcement, in order."""
+    return b"".join(
+        json.dumps({"at": iso(at), "step": step, "text": said}, sort_keys=True).encode("ascii") + b"\n"
+        for at, step, said in state.announced
+    )
+
+
+def waivers(state: RunState) -> bytes:
+    """``waivers.json``: every waiver and every manual validation, with what each is bound to."""
+    body = {
+        "waivers": [
+            {**waiver.model_dump(mode="json"), "expires": iso(waiver.expires_at)} for waiver in state.waivers.values()
+        ],
+        "manual": [manual.model_dump(mode="json") for manual in state.manuals.values()],
+        "declined": dict(sorted(state.declined.items())),
+    }
+    return twin("waivers.json", state, "", body)
+
+
+def backlog(state: RunState) -> tuple[bytes, bytes]:
+    """(``improvement-backlog.json``, ``improvement-backlog.md``)."""
+    entries = [gap.model_dump(mode="json") for gap in sorted(state.backlog.values(), key=lambda gap: gap.id)]
+    opened = state.opened
+    assert opened is not None
+    rows = [
+        [gap["id"], gap["title"], gap["subject"], gap["owner"], gap["due"], gap["severity"], gap["status"]]
+        for gap in entries
+    ]
+    body = [
+        f"# Improvement backlog: {text.cell(opened.release)} in {text.cell(opened.environment)}",
+        f"Run {text.cell(opened.run_id)}. {len(entries)} entries.",
+    ]
+    if rows:
+        body.append(text.table(["Id", "Task", "Subject", "Owner", "Due", "Severity", "Status"], rows))
+    else:
+        body.append("No gap was found in this run.")
+    return twin("improvement-backlog.json", state, "4.3", {"entries": entries}), ("\n\n".join(body) + "\n").encode()
+
+
+def manual_log(state: RunState) -> str:
+    """``manual-validation-log.md``: what people saw where automation could not judge."""
+    opened = state.opened
+    assert opened is not None
+    lines = [f"# Manual validation log: {text.cell(opened.release)} in {text.cell(opened.environment)}"]
+    if not state.manuals:
+        lines.append("Nothing was validated by hand in this run.")
+    for manual in state.manuals.values():
+        lines.append(f"## {text.cell(manual.id)}: {text.cell(manual.criterion)} ({text.cell(manual.step)})")
+        lines.append(f"By {text.cell(manual.operator)}. {text.cell(manual.note)}")
+        lines.extend(
+            f"- {text.cell(attachment.get('name', ''))} sha256 {text.cell(attachment.get('sha256', ''))}"
+            for attachment in manual.attachments
+        )
+    return "\n\n".join(lines) + "\n"

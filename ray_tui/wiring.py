@@ -1,0 +1,346 @@
+"""The composition root: a configuration becomes backends, an engine, a host, and a handle to hold."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import random
+import secrets as entropy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ray_tui import __version__, backends, config, handles, headless, host, journal
+from ray_tui.clock import Clock
+from ray_tui.config import Config
+from ray_tui.core import facts as f
+from ray_tui.core.answers import Answers
+from ray_tui.core.commands import AnswerPrompt, Command, ConfirmWaiver, ProposeWaiver, Refused, Reply
+from ray_tui.core.errors import InputError, JournalError, RayError
+from ray_tui.core.ports import Ports
+from ray_tui.core.state import LogLine, RunState, apply
+from ray_tui.engine import Engine, Places
+from ray_tui.inputs import Inputs
+
+HOST_START_SECONDS = 15.0
+TAPE_SECONDS = 1.0
+"""At most one reading of each series this often goes to the tape."""
+
+# --- backends --------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_ports(chosen: Config, clock: Clock) -> AsyncIterator[Ports]:
+    """Every backend that the configuration names, closed again at the end. Contacts nobody yet."""
+    opening = backends.Opening(clock=clock, jitter=random.random, config_folder=chosen.folder)
+    opened: list[Any] = []
+
+    def one(port: str, key: str, settings: Mapping[str, Any]) -> Any:
+        model = config.check_backend(port, key, dict(settings))
+        backend = backends.open_backend(port, model, opening)
+        opened.append(backend)
+        return backend
+
+    named = {port: one(port, port, table) for port in config.PORTS if (table := getattr(chosen, port)) is not None}
+    incidents = tuple(one("incidents", f"incidents.{n}", table) for n, table in enumerate(chosen.incidents))
+    notifiers = {number: one("notifiers", f"notify.{number}", table) for number, table in chosen.notify.items()}
+    try:
+        yield replace(Ports(**named), incidents=incidents, notifiers=notifiers)
+    finally:
+        for backend in opened:
+            with contextlib.suppress(Exception):
+                await backend.close()
+
+
+# --- runs on disk ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunOnDisk:
+    """A run folder and what its journal says."""
+
+    folder: Path
+    state: RunState
+    alive: bool
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+
+def new_run_id(release: str, at: float) -> str:
+    """``2026-11-22T1915Z-checkout-v2.4.1-7f3a``: sortable, readable, unique enough to name a socket."""
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H%MZ")
+    return f"{stamp}-{release}-{entropy.token_hex(3)}"
+
+
+def runs(store: Path) -> list[RunOnDisk]:
+    """Every run under a store, newest first; a journal that cannot be read has an empty state."""
+    folders = sorted((store / "runs").glob("*"), reverse=True)
+    return [
+        RunOnDisk(folder, _state_of(folder), host.is_locked(folder))
+        for folder in folders
+        if (folder / "journal.jsonl").is_file()
+    ]
+
+
+def _state_of(folder: Path) -> RunState:
+    state = RunState()
+    with contextlib.suppress(JournalError):
+        for line in journal.read(folder / "journal.jsonl", tail=True):
+            apply(state, line.entry)
+    return state
+
+
+def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> RunOnDisk:
+    """A run by its id, or the end of it; the newest where none is named. Raises InputError naming what there is."""
+    known = runs(store)
+    matching = [run for run in known if wanted is None or run.run_id == wanted or run.run_id.endswith(wanted)]
+    if resumable and wanted is None:
+        matching = [run for run in matching if not run.state.ended]
+    if not matching:
+        there = ", ".join(run.run_id for run in known[:5]) or "none"
+        raise InputError(f"{store}/runs: no run {wanted or 'that could go on'}; there are: {there}")
+    if wanted is not None and len(matching) > 1 and matching[0].run_id != wanted:
+        raise InputError(f"{wanted!r} could be {', '.join(run.run_id for run in matching)}; say more of it")
+    return matching[0]
+
+
+# --- an engine -------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock | None = None) -> AsyncIterator[Engine]:
+    """An engine that holds the run's lock and its journal, ready to ``run()``."""
+    clock = clock or Clock()
+    places = Places.of(chosen, run_id)
+    lock = host.Lock.take(places.run)
+    try:
+        written, lines = journal.Journal.open(places.run / "journal.jsonl")
+        state = RunState()
+        for line in lines:
+            apply(state, line.entry)
+        if resume and state.opened is None:
+            raise JournalError(f"{written.path}: holds no run that could be resumed")
+        async with open_ports(chosen, clock) as ports:
+            engine = Engine(
+                journal=written, state=state, config=chosen, ports=ports, places=places, inputs=Inputs(chosen),
+                clock=clock, lines=lines,
+            )  # fmt: skip
+            if state.opened is None:
+                engine.record(_opened(chosen, run_id, clock))
+                (places.run / "run.json").write_text(json.dumps({"config": str(chosen.file.resolve())}) + "\n")
+            engine.record(
+                f.HostStarted(pid=os.getpid(), resumed=bool(lines), torn=written.torn, boot_id=_boot_id(),
+                              config_digest=chosen.digest())
+            )  # fmt: skip
+            tape = asyncio.create_task(_tape(engine, places.run / "tape.jsonl"))
+            try:
+                yield engine
+            finally:
+                tape.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await tape
+                with contextlib.suppress(JournalError):
+                    written.close()
+    finally:
+        lock.release()
+
+
+def _opened(chosen: Config, run_id: str, clock: Clock) -> f.RunOpened:
+    return f.RunOpened(
+        run_id=run_id, release=chosen.run.release, environment=chosen.run.environment,
+        deployed_at=chosen.deployed_at() or 0.0, config_digest=chosen.digest(),
+        thresholds=chosen.thresholds.model_dump(mode="json"),
+        operator=chosen.run.operator or host.person_of(os.getuid(), chosen.people), demo=chosen.policy.demo,
+        version=__version__,
+    )  # fmt: skip
+
+
+def _boot_id() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+async def _tape(engine: Engine, path: Path) -> None:
+    """Keep a thinned trace of the live values, so that a replay has graphs. Illustration: lost lines are no loss."""
+    last: dict[str, float] = {}
+    with path.open("a", encoding="utf-8") as file:
+        async for reading in engine.live_readings():
+            if reading.at - last.get(reading.series, -TAPE_SECONDS) >= TAPE_SECONDS:
+                last[reading.series] = reading.at
+                file.write(json.dumps(reading.model_dump(mode="json"), sort_keys=True) + "\n")
+                file.flush()
+
+
+def _signers(chosen: Config) -> Path | None:
+    return chosen.folder / chosen.policy.allowed_signers if chosen.policy.allowed_signers else None
+
+
+# --- a host process --------------------------------------------------------------------------------------------------
+
+
+async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
+    """The body of a host process: carry the run out and serve consoles until it is over or a signal comes."""
+    async with engine_for(chosen, run_id, resume=resume) as engine:
+        serving = host.Host(engine, _signers(chosen))
+        await serving.listen(host.socket_path(run_id, chosen), chosen.host.group)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, engine.stop, signal.Signals(number).name)
+        why = "the run is over"
+        try:
+            await engine.run()
+            if not engine.state.ended:
+                why = "the host was stopped; `ray-tui run --resume` goes on"
+            else:
+                await _linger(serving)
+        except JournalError as exc:
+            logging.getLogger("ray_tui").error("%s", exc)
+            why = str(exc)
+        finally:
+            with contextlib.suppress(JournalError):
+                engine.record(f.HostStopped(reason=why))
+            engine.stop(why)
+            await serving.close(why)
+    return 0
+
+
+async def _linger(serving: host.Host) -> None:
+    """A finished run stays up while consoles look at it, and for a moment for one that is about to."""
+    quiet = 0.0
+    while quiet < 2.0:
+        await asyncio.sleep(0.25)
+        quiet = 0.0 if serving.consoles else quiet + 0.25
+
+
+def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
+    """Start a host in a session of its own and wait for its socket. Raises RayError with the end of its log."""
+    places = Places.of(chosen, run_id)
+    try:
+        places.run.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InputError(
+            f"{places.run}: cannot be created: {exc.strerror}. A run needs a folder it can write."
+        ) from exc
+    path = host.socket_path(run_id, chosen)
+    command = [sys.executable, "-m", "ray_tui", "_host", "--config", str(chosen.file.resolve()), "--run", run_id]
+    if resume:
+        command.append("--resume")
+    log = places.run / "host.log"
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=chosen.folder
+        )
+    deadline = time.monotonic() + HOST_START_SECONDS
+    while time.monotonic() < deadline:
+        if host.is_locked(places.run) and path.exists():
+            return path
+        if child.poll() is not None:
+            break
+        time.sleep(0.05)
+    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    raise RayError(f"the host did not start: {' / '.join(tail) or 'it said nothing'} (see {log})")
+
+
+# --- headless --------------------------------------------------------------------------------------------------------
+
+
+class AnsweringHandle(handles.LocalHandle):
+    """The headless run's handle: it may act for the people whom its answers file names, with their signatures."""
+
+    def __init__(self, engine: Engine, actor: f.Actor, signers: Path | None) -> None:
+        super().__init__(engine, actor)
+        self._signers = signers
+
+    async def submit(self, command: Command) -> Reply:
+        verified = ""
+        if isinstance(command, AnswerPrompt | ConfirmWaiver | ProposeWaiver) and command.signature:
+            person = getattr(command, "claimed_person", "") or getattr(command, "claimed_approver", "")
+            if self._signers is None:
+                return Refused("The answers file has signatures, but [policy] names no allowed_signers.")
+            checked = host.verify_signature(self._engine, command, person or self.person, self._signers)
+            if isinstance(checked, Refused):
+                return checked
+            verified = checked
+        return self._engine.submit(command, self._actor, verified)
+
+
+async def run_headless(
+    chosen: Config, run_id: str, answers: Answers, tell: Callable[[LogLine], None], *, resume: bool, seconds: float = 0
+) -> headless.Outcome:
+    """A run in this process, answered from a file; consoles may watch it meanwhile."""
+    async with engine_for(chosen, run_id, resume=resume) as engine:
+        serving = host.Host(engine, _signers(chosen))
+        await serving.listen(host.socket_path(run_id, chosen), chosen.host.group)
+        actor = f.Actor(person=host.person_of(os.getuid(), chosen.people), uid=os.getuid(), console="headless")
+        handle = AnsweringHandle(engine, actor, _signers(chosen))
+        loop = asyncio.get_running_loop()
+        caught: list[int] = []
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            engine.stop(signal.Signals(number).name)
+
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, stop, number)
+        carried_out = asyncio.create_task(engine.run())
+        following = asyncio.create_task(headless.follow(handle, answers, tell, seconds))
+        try:
+            await asyncio.wait({carried_out, following}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                await asyncio.wait({following}, timeout=2)
+            engine.stop("headless run ended")
+            outcome = await following
+            await carried_out
+        finally:
+            for task in (carried_out, following):
+                if not task.done():
+                    task.cancel()
+            with contextlib.suppress(JournalError):
+                engine.record(f.HostStopped(reason=outcome.why if following.done() and not caught else "signal"))
+            await serving.close("the headless run ended")
+        if caught:
+            return replace(outcome, code=128 + caught[0], why=f"stopped by {signal.Signals(caught[0]).name}")
+        return outcome
+
+
+# --- replay ----------------------------------------------------------------------------------------------------------
+
+
+def open_replay(target: Path, *, playing: bool = True) -> handles.Replay:
+    """A journal, a run folder or a package, to be watched. Raises RayError when it is not as it was written."""
+    if target.is_dir():
+        target = target / "journal.jsonl"
+    if not target.is_file():
+        raise InputError(f"{target}: no such journal or package")
+    if target.suffix == ".zip":
+        return handles.Replay(_entries_of_package(target), playing=playing)
+    entries = [line.entry for line in journal.read(target, tail=True)]
+    return handles.Replay(entries, handles.read_tape(target.with_name("tape.jsonl")), playing=playing)
+
+
+def _entries_of_package(path: Path) -> list[f.Entry]:
+    from ray_tui import chain
+    from ray_tui.evidence import verify
+
+    files = verify.read_strict(path.read_bytes())
+    if "journal.jsonl" not in files:
+        raise InputError(f"{path}: holds no journal.jsonl; is it a MONITORING-PACKAGE.zip?")
+    head, entries = chain.GENESIS, []
+    for number, raw in enumerate(files["journal.jsonl"].splitlines(), 1):
+        try:
+            head, body = chain.open_line(head, raw)
+            entries.append(f.entry_from_json(json.loads(body)))
+        except (ValueError, KeyError) as exc:
+            raise JournalError(f"{path}!journal.jsonl:{number}: {exc}") from exc
+    return entries
