@@ -375,6 +375,17 @@ def parse(text: str, path: Path) -> Config:
     return config
 
 
+def with_run(chosen: Config, changes: dict[str, str]) -> Config:
+    """The same configuration for another release or environment, checked again."""
+    try:
+        run = Run.model_validate({**chosen.run.model_dump(), **changes})
+    except ValidationError as exc:
+        raise ConfigError("; ".join(_explain(error, ("run",)) for error in exc.errors(include_input=False))) from exc
+    changed = chosen.model_copy(update={"run": run})
+    changed._file = chosen.file
+    return changed
+
+
 def find(start: Path) -> Path | None:
     """``ray-tui.toml`` in this folder or one above it."""
     for folder in (start, *start.parents):

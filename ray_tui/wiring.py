@@ -10,6 +10,7 @@ import secrets as entropy
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -26,8 +27,10 @@ from ray_tui.core.answers import Answers
 from ray_tui.core.commands import AnswerPrompt, Command, ConfirmWaiver, ProposeWaiver, Refused, Reply
 from ray_tui.core.errors import InputError, JournalError, RayError
 from ray_tui.core.ports import Ports
-from ray_tui.core.state import LogLine, RunState, apply
-from ray_tui.engine import Engine, Places
+from ray_tui.core.state import LogLine, RunState, Step, apply
+from ray_tui.core.verdicts import Verdict
+from ray_tui.engine import Engine, EngineContext, Places
+from ray_tui.evidence import writer
 from ray_tui.inputs import Inputs
 
 HOST_START_SECONDS = 15.0
@@ -314,6 +317,49 @@ async def run_headless(
         return outcome
 
 
+# --- one step alone --------------------------------------------------------------------------------------------------
+
+
+async def run_one_step(
+    chosen: Config, step: str, answers: Answers | None, outputs: Mapping[str, Path] | None = None
+) -> Step:
+    """Carry out one step outside any run, in a scratch folder; ``outputs`` names artifacts to keep, and where.
+
+    A question that ``answers`` does not answer ends it: the step's own criteria then say what is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="ray-tui-") as scratch:
+        clock = Clock()
+        places = Places.of(chosen, "scratch")
+        places = replace(places, run=Path(scratch), store=Path(scratch) / "store", manual=Path(scratch))
+        written, _ = journal.Journal.open(Path(scratch) / "journal.jsonl")
+        async with open_ports(chosen, clock) as ports:
+            engine = Engine(
+                journal=written, state=RunState(), config=chosen, ports=ports, places=places, inputs=Inputs(chosen),
+                clock=clock,
+            )  # fmt: skip
+            engine.record(_opened(chosen, "scratch", clock), f.StepStarted(step=step))
+            actor = f.Actor(person=host.person_of(os.getuid(), chosen.people), uid=os.getuid(), console="headless")
+            handle = AnsweringHandle(engine, actor, _signers(chosen))
+            performing = asyncio.create_task(engine._perform(step))
+            following = asyncio.create_task(headless.follow(handle, answers or Answers(), lambda line: None, 0))
+            await asyncio.wait({performing, following}, return_when=asyncio.FIRST_COMPLETED)
+            if not performing.done():
+                performing.cancel()
+            engine.stop("one step")
+            with contextlib.suppress(asyncio.CancelledError):
+                await performing
+            outcome = await following
+            for name, path in (outputs or {}).items():
+                data = EngineContext(engine, step, 1, False).evidence(name)
+                if data is not None:
+                    writer.publish(path.parent, path.name, data)
+            written.close()
+        found = engine.state.steps[step]
+        if found.verdict is None:
+            found.verdict, found.summary = Verdict.INCONCLUSIVE, outcome.why
+        return found
+
+
 # --- replay ----------------------------------------------------------------------------------------------------------
 
 
@@ -325,8 +371,16 @@ def open_replay(target: Path, *, playing: bool = True) -> handles.Replay:
         raise InputError(f"{target}: no such journal or package")
     if target.suffix == ".zip":
         return handles.Replay(_entries_of_package(target), playing=playing)
-    entries = [line.entry for line in journal.read(target, tail=True)]
-    return handles.Replay(entries, handles.read_tape(target.with_name("tape.jsonl")), playing=playing)
+    tape = handles.read_tape(target.with_name("tape.jsonl"))
+    return handles.Replay(replay_entries(target), tape, playing=playing)
+
+
+def replay_entries(target: Path) -> list[f.Entry]:
+    """Every entry of a journal, a run folder or a package."""
+    if target.suffix == ".zip":
+        return _entries_of_package(target)
+    path = target / "journal.jsonl" if target.is_dir() else target
+    return [line.entry for line in journal.read(path, tail=True)]
 
 
 def _entries_of_package(path: Path) -> list[f.Entry]:

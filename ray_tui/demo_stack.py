@@ -1,0 +1,100 @@
+"""The demo from the outside: start its process, wait for it, and end it with the demo."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_tui import config, wiring
+from ray_tui.config import Config
+from ray_tui.core.answers import Answers
+from ray_tui.core.errors import InputError, RayError
+from ray_tui.demo import scenario as scenario_files
+
+START_SECONDS = 30.0
+STOP_SECONDS = 5.0
+
+
+def scenarios() -> dict[str, str]:
+    """Scenario name -> its title."""
+    return {name: scenario_files.load(name).title for name in scenario_files.names()}
+
+
+@dataclass
+class DemoStack:
+    """A running demo stack and the repository that it wrote."""
+
+    folder: Path
+    config: Config
+    answers: Answers
+    process: subprocess.Popen[bytes]
+    keep: bool
+
+    def leave_running_if_unfinished(self) -> None:
+        """The console was left while the run goes on: its servers must outlive this command."""
+        if any(not run.state.ended for run in wiring.runs(self.config.store)):
+            self.keep = True
+
+
+@contextmanager
+def started(name: str, folder: Path | None, *, keep: bool) -> Iterator[DemoStack]:
+    """Start the stack; raises InputError for an unknown scenario or a folder that cannot be written."""
+    try:
+        scenario_files.load(name)
+    except ValueError as exc:
+        raise InputError(str(exc)) from exc
+    try:
+        where = folder or Path(tempfile.mkdtemp(prefix="ray-tui-demo-"))
+        where.mkdir(parents=True, exist_ok=True)
+        log = (where / "demo.log").open("ab")
+    except OSError as exc:
+        raise InputError(f"{folder}: the demo's folder cannot be written: {exc.strerror}") from exc
+    (where / "stack.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "ray_tui.demo", "--dir", str(where.resolve()), "--scenario", name]
+    with log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=where
+        )
+    stack = None
+    try:
+        _wait(where, process)
+        chosen = config.load(where / "ray-tui.toml")
+        answers = Answers.model_validate(tomllib.loads((where / "answers.toml").read_text(encoding="utf-8")))
+        stack = DemoStack(where, chosen, answers, process, keep)
+        yield stack
+    finally:
+        if stack is None or not stack.keep:
+            stop(process)
+
+
+def _wait(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads((folder / "stack.json").read_text(encoding="utf-8"))["pid"] == process.pid:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    said = (folder / "demo.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    raise RayError(f"the demo stack did not start: {' / '.join(said) or 'it said nothing'} (see {folder}/demo.log)")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the stack's process, politely first."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_SECONDS)

@@ -1,0 +1,80 @@
+"""A wrong configuration is refused by file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from ray_tui import config
+from ray_tui.core.errors import ConfigError
+
+GOOD = """
+[run]
+release = "v1"
+
+[services.checkout]
+critical = true
+
+[thresholds]
+coverage = 0.95
+"""
+
+
+def load(text):
+    return config.parse(text, Path("ray-tui.toml"))
+
+
+def test_a_small_configuration_is_enough():
+    """Everything but the release has a default."""
+    chosen = load(GOOD)
+    assert chosen.run.environment == "production"
+    assert chosen.services["checkout"].required_signals == ("metrics", "logs", "traces", "synthetics")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("coverage = 0.95", "coverge = 0.95"), "ray-tui.toml:9: thresholds.coverge: is not a known key"),
+        (("coverage = 0.95", 'coverage = "high"'), "ray-tui.toml:9: thresholds.coverage"),
+        (("critical = true", "critical = true\nownr = 'x'"), "ray-tui.toml:7: services.checkout.ownr"),
+        (('release = "v1"', ""), "ray-tui.toml:2: run.release"),
+        (("[services", "[services"), ""),
+        (
+            ("critical = true", "critical = true\nowner = 'ghosts'"),
+            "services.checkout.owner: 'ghosts' is not in [owners]",
+        ),
+        (('release = "v1"', 'release = "v1"\ndeployed_at = 2026-01-01T00:00:00'), "needs a time zone"),
+        (("[thresholds]", '[metrics]\nkind = "graphite"\n[thresholds]'), "metrics.kind: 'graphite' is not known"),
+        (("[thresholds]", "[thresholds"), "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(change, said):
+    """File, line and key stand in the message."""
+    text = GOOD.replace(*change)
+    if not said:
+        load(text)
+        return
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert said in str(caught.value)
+
+
+def test_a_literal_secret_is_refused_without_showing_it():
+    """Secrets are references; a literal one is an error that does not repeat it."""
+    text = GOOD + '[dashboards]\nkind = "grafana"\nurl = "http://g"\nbearer_token = "glsa_supersecret"\n'
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert "env:" in str(caught.value)
+    assert "supersecret" not in str(caught.value)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    """The path and the next command stand in the message."""
+    with pytest.raises(ConfigError, match="ray-tui init"):
+        config.load(tmp_path / "ray-tui.toml")
+
+
+def test_the_digest_moves_with_thresholds_and_not_with_looks():
+    """An approval becomes outdated when what it approved changes, not when the theme does."""
+    one, two = load(GOOD), load(GOOD.replace("0.95", "0.90"))
+    assert one.digest() != two.digest()
+    assert one.digest() == load(GOOD + '[ui]\ntheme = "ray-light"\n').digest()

@@ -1,0 +1,259 @@
+"""Who may do what, and what comes next."""
+
+import pytest
+
+from ray_tui.core import facts as f
+from ray_tui.core import plan, rules
+from ray_tui.core.commands import (
+    Abort, AddNote, AnswerPrompt, ConfirmWaiver, Decline, GrantSeat, ProposeWaiver, RecordManual, Refused, RequestSeat,
+    RunStep, TakeSeat,
+)  # fmt: skip
+from ray_tui.core.policy import Person, Policy
+from ray_tui.core.state import RunState, apply
+from ray_tui.core.verdicts import Criterion, Verdict
+
+MIRA = f.Actor(person="mira", uid=1001, console="c1")
+SAM = f.Actor(person="sam", uid=1002, console="c2")
+PEOPLE = {
+    "mira": Person(roles=("sre-lead", "operator")),
+    "sam": Person(roles=("release-manager",)),
+    "jo": Person(roles=("observer",)),
+}
+
+
+def book(**policy):
+    return rules.Rulebook(policy=Policy(**policy), people=PEOPLE, now=1000.0, config_digest="d1")
+
+
+class Run:
+    """A state that facts are fed into."""
+
+    def __init__(self):
+        self.state = RunState()
+        self.seq = 0
+        self.feed(
+            f.RunOpened(run_id="r", release="v1", environment="production", deployed_at=0, config_digest="d1"),
+            f.ConsoleAttached(console="c1", person="mira"),
+            f.ConsoleAttached(console="c2", person="sam"),
+            f.SeatTaken(person="mira", console="c1"),
+        )
+
+    def feed(self, *facts, actor=f.ENGINE):
+        for fact in facts:
+            self.seq += 1
+            apply(self.state, f.Entry(seq=self.seq, at=900.0 + self.seq, mono=self.seq, actor=actor, fact=fact))
+        return self
+
+    def ask(self, actor, command, rulebook=None):
+        decision = rules.decide(self.state, actor, command, rulebook or book(unsigned_approvals=True))
+        if not isinstance(decision, Refused):
+            self.feed(*decision, actor=actor)
+        return decision
+
+    def passes(self, *steps):
+        for step in steps:
+            self.feed(f.StepStarted(step=step, attempt=self.state.steps[step].attempt + 1))
+            ok = Criterion(id=f"{step}.ok", title="ok", verdict=Verdict.PASSED, actual="ok")
+            if step.startswith("gate."):
+                self.feed(f.GateJudged(gate=step[5:], verdict=Verdict.PASSED, actual="ok", criteria=(ok,)))
+            else:
+                self.feed(f.StepFinished(step=step, verdict=Verdict.PASSED, summary="ok", criteria=(ok,)))
+        return self
+
+    def halts(self, step, verdict=Verdict.FAILED, waivable=True):
+        bad = Criterion(id=f"{step}.bad", title="bad", verdict=verdict, actual="3 of 4", waivable=waivable)
+        return self.feed(
+            f.StepStarted(step=step, attempt=self.state.steps[step].attempt + 1),
+            f.StepFinished(step=step, verdict=verdict, summary="bad", criteria=(bad,)),
+            f.Halted(step=step, reason="bad: 3 of 4", criteria=(bad.id,), verdict=verdict),
+        )
+
+
+def test_steps_come_in_plan_order():
+    """Nothing is skipped: after each settled step the next one of the plan is due."""
+    run = Run()
+    for step in plan.STEPS:
+        assert rules.next_step(run.state) == rules.Do(step)
+        run.passes(step)
+    assert isinstance(rules.next_step(run.state), rules.Over)
+
+
+def test_a_halt_waits_for_a_person():
+    """A halted run goes nowhere by itself. (P24)"""
+    run = Run().passes("prerequisites").halts("1.1")
+    assert rules.next_step(run.state) == rules.Wait("bad: 3 of 4")
+
+
+def test_retry_runs_the_step_again_and_its_gate_is_judged_again():
+    """Repeating an earlier action unsettles every gate from there on."""
+    run = Run().passes("prerequisites", "1.1", "1.2", "1.3", "gate.instrumentation").halts("2.1")
+    run.ask(MIRA, RunStep(step="1.2"))
+    assert run.state.running() == "1.2"
+    run.passes("1.2")
+    assert rules.next_step(run.state) == rules.Do("gate.instrumentation")
+
+
+def test_a_step_that_is_not_open_is_refused():
+    """Phase 3 cannot be run before phase 2."""
+    run = Run().passes("prerequisites")
+    refused = run.ask(MIRA, RunStep(step="3.1"))
+    assert isinstance(refused, Refused)
+    assert "not open yet" in refused.why
+
+
+def test_only_the_driver_commands():
+    """A second console watches, asks for the seat, is granted it, and then drives."""
+    run = Run().passes("prerequisites").halts("1.1")
+    assert isinstance(run.ask(SAM, RunStep(step="1.1")), Refused)
+    run.ask(SAM, RequestSeat())
+    assert run.state.seat_requests == ["sam"]
+    run.ask(MIRA, GrantSeat(person="sam"))
+    assert run.state.driver == "sam"
+    assert run.state.seat_requests == []
+    assert not isinstance(run.ask(SAM, RunStep(step="1.1")), Refused)
+
+
+def test_an_observing_console_never_drives():
+    """--observe is read-only for certain."""
+    run = Run().feed(f.ConsoleAttached(console="c3", person="jo", read_only=True))
+    refused = run.ask(f.Actor(person="jo", console="c3"), TakeSeat())
+    assert isinstance(refused, Refused)
+
+
+def waive(run, **more):
+    fields = {"criterion": "1.2.bad", "step": "1.2", "reason": "search has no traces by design", "days": 7} | more
+    return ProposeWaiver(**fields)
+
+
+def test_a_waiver_needs_a_second_person():
+    """Proposed by one, confirmed by another; only then does the run go on, and as waived, not passed."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    assert isinstance(run.ask(MIRA, ConfirmWaiver(waiver_id="W1")), Refused)
+    assert run.state.halt is not None
+    run.ask(SAM, ConfirmWaiver(waiver_id="W1"))
+    assert run.state.halt is None
+    assert rules.next_step(run.state) == rules.Do("1.3")
+    assert rules.effective_verdict(run.state, "1.2", run.state.steps["1.2"].criteria, 1000.0) is Verdict.WAIVED
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"reason": "too short"}, "at least 15"),
+        ({"days": 31}, "at most 30 days"),
+        ({"days": 0}, "at most 30 days"),
+        ({"criterion": "1.2.*"}, "no criterion"),
+        ({"step": "9.9"}, "no criterion"),
+    ],
+)
+def test_a_waiver_is_bounded(change, why):
+    """Reason, expiry and scope are checked; there is no wildcard."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    refused = run.ask(MIRA, waive(run, **change))
+    assert isinstance(refused, Refused)
+    assert why in refused.why
+
+
+def test_a_waiver_is_bound_to_its_evidence():
+    """Changed evidence makes the criterion fail again."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    run.ask(SAM, ConfirmWaiver(waiver_id="W1"))
+    worse = Criterion(id="1.2.bad", title="bad", verdict=Verdict.FAILED, actual="2 of 4")
+    assert rules.effective(run.state, "1.2", worse, 1000.0) is Verdict.FAILED
+
+
+def test_an_expired_waiver_covers_nothing():
+    """After its expiry the criterion fails again."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run, days=1))
+    run.ask(SAM, ConfirmWaiver(waiver_id="W1"))
+    criterion = run.state.steps["1.2"].criteria[0]
+    assert rules.effective(run.state, "1.2", criterion, 1000.0 + 86_399) is Verdict.WAIVED
+    assert rules.effective(run.state, "1.2", criterion, 1000.0 + 86_401) is Verdict.FAILED
+
+
+def test_what_cannot_be_waived_is_refused():
+    """A criterion says itself whether it can be waived."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2", waivable=False)
+    assert isinstance(run.ask(MIRA, waive(run)), Refused)
+
+
+def test_manual_validation_settles_what_automation_could_not_judge():
+    """An inconclusive criterion may be settled by what a person saw. (P87)"""
+    run = Run().passes("prerequisites", "1.1").halts("1.2", verdict=Verdict.INCONCLUSIVE)
+    run.ask(MIRA, RecordManual(criterion="1.2.bad", step="1.2", note="looked at every dashboard by hand"))
+    assert run.state.halt is None
+
+
+def test_manual_validation_never_settles_a_proven_failure():
+    """A measured failure can be repaired or waived, not talked away."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    refused = run.ask(MIRA, RecordManual(criterion="1.2.bad", step="1.2", note="looked at every dashboard by hand"))
+    assert isinstance(refused, Refused)
+    assert "by measurement" in refused.why
+
+
+def test_a_must_cannot_be_declined_nor_can_an_output():
+    """[MUST] actions and outputs to other protocols need a waiver; other guidelines a reason."""
+    run = Run()
+    assert isinstance(run.ask(MIRA, Decline(step="1.2", reason="we do not feel like it")), Refused)
+    assert isinstance(run.ask(MIRA, Decline(step="1.3", reason="we do not feel like it")), Refused)
+    run.ask(MIRA, Decline(step="2.3", reason="runbooks are kept elsewhere"))
+    assert run.state.declined == {"2.3": "runbooks are kept elsewhere"}
+
+
+def prompt(kind="confirm", **more):
+    return f.PromptRaised(id="2.1#1:apply", step="2.1", prompt=kind, title="Apply?", text="", **more)
+
+
+def test_a_typed_confirmation_wants_the_words_to_the_letter():
+    """Anything but the expected words is refused; ``no`` is always possible."""
+    run = Run().feed(prompt("typed", expects="page priya"))
+    assert isinstance(run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="page  priya")), Refused)
+    assert not isinstance(run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="page priya")), Refused)
+
+
+def test_an_approval_needs_its_role():
+    """Only someone with the role may approve. (P9)"""
+    run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead", "subject": "config"}))
+    assert isinstance(run.ask(SAM, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes")), Refused)
+    run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes"))
+    assert [(a.role, a.person, a.assurance) for a in run.state.approvals] == [("sre-lead", "mira", "unsigned")]
+
+
+def test_unsigned_approvals_only_where_policy_allows():
+    """Without a signature and without leave, an approval is refused."""
+    run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}))
+    refused = run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes"), book())
+    assert isinstance(refused, Refused)
+    assert "signed" in refused.why
+
+
+def test_one_person_cannot_hold_two_roles():
+    """Unless policy says so."""
+    run = Run().feed(
+        f.ApprovalRecorded(role="release-manager", person="mira", subject="deploy", given_at=1.0),
+        prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}),
+    )
+    answer = AnswerPrompt(prompt_id="2.1#1:apply", answer="yes")
+    assert isinstance(run.ask(MIRA, answer), Refused)
+    assert not isinstance(run.ask(MIRA, answer, book(unsigned_approvals=True, one_person_many_roles=True)), Refused)
+
+
+def test_a_question_is_answered_once():
+    """The second answer is refused, and says who gave the first."""
+    run = Run().feed(prompt())
+    run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes"))
+    refused = run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="no"))
+    assert isinstance(refused, Refused)
+    assert "mira" in refused.why
+
+
+def test_an_ended_run_takes_only_notes():
+    """After an abort nothing changes any more."""
+    run = Run()
+    run.ask(MIRA, Abort(reason="rolled back"))
+    assert isinstance(run.ask(MIRA, RunStep(step="prerequisites")), Refused)
+    assert not isinstance(run.ask(SAM, AddNote(text="see INC-12")), Refused)

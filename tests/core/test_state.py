@@ -1,0 +1,42 @@
+"""The fold knows every fact, and a fact of tomorrow does not break today."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ray_tui.core import facts as f
+from ray_tui.core import state
+from ray_tui.core.verdicts import Verdict
+
+
+def test_every_kind_of_fact_has_a_branch_or_is_display_only():
+    """A new fact cannot be forgotten in the fold."""
+    handled = set(state._BRANCHES) | state.DISPLAY_ONLY
+    assert {kind for kind in f.KINDS.values()} == handled
+
+
+def test_an_unknown_fact_is_kept_whole():
+    """A journal of a newer version is read, shown, and written back unchanged."""
+    body = {"seq": 1, "at": 1.0, "mono": 1.0, "actor": {}, "fact": {"kind": "CometSeen", "tail": [1, 2]}}
+    entry = f.entry_from_json(body)
+    assert isinstance(entry.fact, f.UnknownFact)
+    assert entry.to_json() == body
+    assert "CometSeen" in state.apply(state.RunState(), entry).log[-1].text
+
+
+def test_an_unknown_field_is_kept():
+    """A newer version's field on a known kind survives reading and writing."""
+    body = {"seq": 1, "at": 1.0, "mono": 1.0, "actor": {}, "fact": {"kind": "NoteAdded", "text": "x", "mood": "calm"}}
+    assert f.entry_from_json(body).to_json() == body
+
+
+@given(st.lists(st.sampled_from(["1.1", "1.2", "2.2"]), max_size=12), st.integers(0, 12))
+def test_folding_in_two_parts_gives_the_same_state(steps, cut):
+    """Whoever joins late, from any point, sees the same state."""
+    facts = [fact for step in steps for fact in (f.StepStarted(step=step), f.Progressed(step=step, text="x"),
+             f.StepFinished(step=step, verdict=Verdict.PASSED, summary="ok"))]  # fmt: skip
+    entries = [f.Entry(seq=n, at=n, mono=n, actor=f.ENGINE, fact=fact) for n, fact in enumerate(facts, 1)]
+    whole = state.fold(entries)
+    parts = state.fold(entries[:cut])
+    for entry in entries[cut:]:
+        state.apply(parts, entry)
+    assert parts == whole
