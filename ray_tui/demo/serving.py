@@ -1,0 +1,82 @@
+"""How one demo server is put on a loopback port of the running event loop, and taken off it again."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+STOP_SECONDS = 3.0
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that leaves the process's signals to the process: many of these live in one loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass
+class Running:
+    """A server that accepts connections on ``base_url`` (``http://127.0.0.1:PORT``, no slash at the end)."""
+
+    base_url: str
+    server: Server
+    task: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """Stop listening and drop what still hangs, within ``STOP_SECONDS``. Stopping twice is fine."""
+        self.server.should_exit = True
+        done, _ = await asyncio.wait({self.task}, timeout=STOP_SECONDS)
+        if not done:
+            self.server.force_exit = True
+            self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+async def start(app: ASGIApp, port: int = 0) -> Running:
+    """Serve ``app`` on 127.0.0.1 (port 0: a free one). It accepts connections when this returns."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        log_config=None,
+        lifespan="off",
+        access_log=False,
+        loop="none",
+        ws="none",
+        date_header=True,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        if task.done():
+            listener.close()
+            await task
+            raise RuntimeError("the demo's server ended before it began to listen")
+        await asyncio.sleep(0.001)
+    return Running(f"http://127.0.0.1:{listener.getsockname()[1]}", server, task)
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """The same for the length of a ``with`` block; gives the base URL."""
+    running = await start(app, port)
+    try:
+        yield running.base_url
+    finally:
+        await running.stop()
