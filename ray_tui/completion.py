@@ -9,7 +9,7 @@ from ray_tui.core import announcements, plan, views
 from ray_tui.core import facts as f
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.evidence import records, text, writer
-from ray_tui.step import Ask, Context, Result
+from ray_tui.step import Ask, Context, Header, Result
 
 NEXT_FILE = plan.NEXT_PROTOCOL.removeprefix("@apply ")
 
@@ -131,6 +131,11 @@ def _table(context: Context) -> list[Mapping[str, Any]]:
 def _summary(criteria: list[Criterion]) -> str:
     open_ = [criterion.title for criterion in criteria if not criterion.verdict.lets_go_on]
     return f"open: {'; '.join(open_)}" if open_ else "ready for Protocol 20"
+
+
+def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
+    """The completion's words are announcements and the context summary; there is no artifact of its own."""
+    return {}
 
 
 def context_summary(context: Context) -> bytes:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ray_tui import actions, completion, gates, prerequisites
 from ray_tui.clock import Clock, iso
@@ -23,7 +23,7 @@ from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict, worst
 from ray_tui.evidence import gate_inputs, records, writer
 from ray_tui.journal import Journal, Line
-from ray_tui.step import RENDERER, Ask, Header, InputFolder, JournalSoFar, Result
+from ray_tui.step import RENDERER, ActionModule, Ask, Header, InputFolder, JournalSoFar, Result
 
 log = logging.getLogger("ray_tui.engine")
 
@@ -72,6 +72,8 @@ class Engine:
     inputs: InputFolder
     clock: Clock = field(default_factory=Clock)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    module_for: Callable[[str], ActionModule] = field(default_factory=lambda: module_for)
+    """Step -> what carries it out; gates are judged by ray_tui/gates."""
     lines: list[Line] = field(default_factory=list)
     """Every line so far; consoles read them by index."""
     readings: deque[tuple[int, Reading]] = field(default_factory=lambda: deque(maxlen=READINGS_KEPT))
@@ -248,11 +250,7 @@ class Engine:
     async def _result(self, step: str, context: "EngineContext") -> Result:
         """The step's result; what the world did wrong becomes one criterion with verdict error."""
         try:
-            if step == plan.PREREQUISITES:
-                return await prerequisites.run(context)
-            if step == plan.COMPLETION:
-                return await completion.run(context)
-            return await actions.module_of(plan.action(step).key).run(context)
+            return await self.module_for(step).run(context)
         except JournalError:
             raise
         except BackendError as exc:
@@ -287,7 +285,7 @@ class Engine:
         required = {artifact.name: artifact.required for artifact in action.artifacts}
         written = [
             (name, text.encode("utf-8"), required.get(name, False))
-            for name, text in actions.module_of(action.key).documents(found.data, header).items()
+            for name, text in self.module_for(step).documents(found.data, header).items()
         ]
         rendered = {name for name, _, _ in written}
         head = {
@@ -396,12 +394,21 @@ class Engine:
                 woken.set()
 
 
+def module_for(step: str) -> ActionModule:
+    """What carries a step out: an action of the registry, the prerequisites, or the completion."""
+    if step == plan.PREREQUISITES:
+        return cast(ActionModule, prerequisites)
+    if step == plan.COMPLETION:
+        return cast(ActionModule, completion)
+    return actions.module_of(plan.action(step).key)
+
+
 _WRITTEN_BY_ACTION = frozenset(
     {
         "MONITORING-PACKAGE.zip",
         "monitoring-package-manifest.json",
         "handoff-notifications.json",
-        "monitoring-approval-record.json",
+        "improvement-backlog.json",
     }
 )
 """Artifacts whose bytes the action itself publishes: their form is not the common one."""

@@ -25,7 +25,7 @@ NO_CREDENTIALS = (401, 403)
 
 async def run(context: Context) -> Result:
     """The papers, the live systems and the folders first; people are asked only when those let the run go on."""
-    found, claims, warnings = _artifacts(context)
+    found, claims, warnings = await asyncio.to_thread(_artifacts, context)
     await context.progress("probing the monitoring stack and the alerting integrations")
     live = await _live(context)
     folders = [_folder(context, folder) for folder in (STORE, CONTEXT_KIT)]
@@ -77,7 +77,7 @@ def _required(context: Context, name: str) -> tuple[Criterion, papers.Claims | N
         places = ", ".join(map(str, found))
         return judged(Verdict.FAILED, f"inconsistent: found {len(found)} times: {places}", "leave only one"), None
     try:
-        claimed = papers.read(name, context.inputs.read(found[0]), context.config.inputs.map)
+        claimed = papers.read(name, context.inputs.read(found[0], limit=papers.LARGEST), context.config.inputs.map)
     except InputError as exc:
         return judged(Verdict.FAILED, str(exc), "docs/inputs.md says what the file must hold"), None
     if claimed.release != context.config.run.release:

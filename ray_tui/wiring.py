@@ -131,6 +131,7 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
         state = RunState()
         for line in lines:
             apply(state, line.entry)
+        resumed = bool(lines)
         if resume and state.opened is None:
             raise JournalError(f"{written.path}: holds no run that could be resumed")
         async with open_ports(chosen, clock) as ports:
@@ -142,7 +143,7 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
                 engine.record(_opened(chosen, run_id, clock))
                 (places.run / "run.json").write_text(json.dumps({"config": str(chosen.file.resolve())}) + "\n")
             engine.record(
-                f.HostStarted(pid=os.getpid(), resumed=bool(lines), torn=written.torn, boot_id=_boot_id(),
+                f.HostStarted(pid=os.getpid(), resumed=resumed, torn=written.torn, boot_id=_boot_id(),
                               config_digest=chosen.digest())
             )  # fmt: skip
             tape = asyncio.create_task(_tape(engine, places.run / "tape.jsonl"))

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--scenario", default="healthy", choices=scenario.names())
     asked = parser.parse_args()
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of its own deprecations at each login
     asyncio.run(serve(asked.dir, asked.scenario))
     return 0
 
