@@ -132,6 +132,9 @@ class SocketHandle:
                 self._end()
                 return
             self._link = Link.LOST
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
             while self._link is Link.LOST:
                 await asyncio.sleep(RETRY_SECONDS)
                 with contextlib.suppress(RayError):

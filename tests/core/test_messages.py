@@ -15,7 +15,8 @@ def test_phase_starts_are_the_seeds_to_the_letter():
         "[MASTER RAY™ | PHASE 1 START] - Reviewing deployment evidence to map monitoring requirements...",
         "[MASTER RAY™ | PHASE 2 START] - Activating dashboards and alert policies...",
         "[MASTER RAY™ | PHASE 3 START] - Scheduling ongoing observability validation tasks...",
-        "[MASTER RAY™ | PHASE 4 START] - Delivering monitoring package to incident response and retrospective owners...",
+        "[MASTER RAY™ | PHASE 4 START] - "
+        "Delivering monitoring package to incident response and retrospective owners...",
     ]
 
 

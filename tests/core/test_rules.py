@@ -5,8 +5,18 @@ import pytest
 from ray_tui.core import facts as f
 from ray_tui.core import plan, rules
 from ray_tui.core.commands import (
-    Abort, AddNote, AnswerPrompt, ConfirmWaiver, Decline, GrantSeat, ProposeWaiver, RecordManual, Refused, RequestSeat,
-    RunStep, TakeSeat,
+    Abort,
+    AddNote,
+    AnswerPrompt,
+    ConfirmWaiver,
+    Decline,
+    GrantSeat,
+    ProposeWaiver,
+    RecordManual,
+    Refused,
+    RequestSeat,
+    RunStep,
+    TakeSeat,
 )  # fmt: skip
 from ray_tui.core.policy import Person, Policy
 from ray_tui.core.state import RunState, apply

@@ -11,7 +11,7 @@ from ray_tui.core.verdicts import Verdict
 def test_every_kind_of_fact_has_a_branch_or_is_display_only():
     """A new fact cannot be forgotten in the fold."""
     handled = set(state._BRANCHES) | state.DISPLAY_ONLY
-    assert {kind for kind in f.KINDS.values()} == handled
+    assert set(f.KINDS.values()) == handled
 
 
 def test_an_unknown_fact_is_kept_whole():

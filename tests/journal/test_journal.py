@@ -99,5 +99,5 @@ def test_a_full_disk_makes_the_journal_read_only_and_loses_nothing(tmp_path):
 
 def test_a_missing_journal_says_so(tmp_path):
     """The path is in the message."""
-    with pytest.raises(JournalError, match="none.jsonl"):
+    with pytest.raises(JournalError, match=r"none\.jsonl"):
         list(read(tmp_path / "none.jsonl"))
