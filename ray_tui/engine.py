@@ -283,10 +283,9 @@ class Engine:
             summary=found.summary, criteria=found.criteria, demo=opened.demo,
         )  # fmt: skip
         required = {artifact.name: artifact.required for artifact in action.artifacts}
-        written = [
-            (name, text.encode("utf-8"), required.get(name, False))
-            for name, text in self.module_for(step).documents(found.data, header).items()
-        ]
+        # A step that broke has no data to render: its JSON form says what happened, and no page pretends to more.
+        pages = self.module_for(step).documents(found.data, header) if found.data else {}
+        written = [(name, text.encode("utf-8"), required.get(name, False)) for name, text in pages.items()]
         rendered = {name for name, _, _ in written}
         head = {
             "attempt": found.attempt,

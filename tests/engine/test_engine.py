@@ -1,0 +1,228 @@
+"""The single writer: order, halts, crashes and aborts."""
+
+import asyncio
+import contextlib
+import os
+
+import pytest
+
+from ray_tui.core import facts as f
+from ray_tui.core import plan
+from ray_tui.core.commands import Abort, ProposeWaiver, Refused, RunStep
+from ray_tui.core.errors import BackendTimeout, JournalError
+from ray_tui.core.state import RunState, apply
+from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.engine import Engine, Places
+from ray_tui.inputs import Inputs
+from ray_tui.journal import Journal
+from ray_tui.step import Result
+from tests.fakes import a_config, all_ports
+
+MIRA = f.Actor(person="mira", console="c1")
+
+
+def criterion(verdict, id_="toy.ok"):
+    return Criterion(id=id_, title="toy", verdict=verdict, actual="3 of 4")
+
+
+class Toy:
+    """A step whose verdict, fault and pace a test chooses."""
+
+    def __init__(self, verdict=Verdict.PASSED, fault=None, wait=False):
+        self.verdict, self.fault, self.wait = verdict, fault, wait
+        self.ran = 0
+        self.cleaned = False
+
+    async def run(self, context):
+        self.ran += 1
+        try:
+            if self.fault is not None:
+                raise self.fault
+            if self.wait:
+                await asyncio.Event().wait()
+        finally:
+            self.cleaned = True
+        return Result("toy", (criterion(self.verdict),), {"n": 1})
+
+    def documents(self, data, header):
+        return {"monitoring-requirements.md": f"# {header.release} {data['n']}\n"} if header.step == "1.1" else {}
+
+
+class Rig:
+    """An engine of toys in a folder."""
+
+    def __init__(self, folder, toys, policy=None):
+        self.config = a_config(folder, policy=policy or {"unsigned_approvals": True})
+        self.places = Places.of(self.config, "run-1")
+        self.toys = toys
+        journal, lines = Journal.open(self.places.run / "journal.jsonl")
+        state = RunState()
+        for line in lines:
+            apply(state, line.entry)
+        self.engine = Engine(
+            journal=journal, state=state, config=self.config, ports=all_ports(), places=self.places,
+            inputs=Inputs(self.config), lines=lines, module_for=lambda step: self.toys.get(step, Toy()),
+        )  # fmt: skip
+        if state.opened is None:
+            self.engine.record(
+                f.RunOpened(run_id="run-1", release="v1", environment="production", deployed_at=0, config_digest="d")
+            )
+
+    async def until(self, condition, what):
+        task = asyncio.create_task(self.engine.run())
+        for _ in range(500):
+            if condition(self.engine.state) or task.done():
+                break
+            await asyncio.sleep(0.01)
+        else:
+            raise AssertionError(f"never came: {what}")
+        self.engine.stop("test")
+        await asyncio.wait({task}, timeout=5)
+        with contextlib.suppress(asyncio.CancelledError):
+            task.result()
+        self.engine.journal.close()
+        return self.engine.state
+
+
+def halted(step):
+    return lambda state: state.halt is not None and state.halt.step == step
+
+
+async def test_a_failed_step_halts_with_the_error_line(tmp_path):
+    """The run stops there, says [RAY ERROR], and nothing after it runs. (P80)"""
+    later = Toy()
+    rig = Rig(tmp_path, {"1.1": Toy(Verdict.FAILED), "1.2": later})
+    state = await rig.until(halted("1.1"), "the halt")
+    assert state.announced[-1][2] == (
+        '[RAY ERROR] - "Failed at 1.1 Review Deployment Outputs. Reason: toy: 3 of 4. Awaiting instructions."'
+    )
+    assert later.ran == 0
+
+
+async def test_inconclusive_halts_too(tmp_path):
+    """Could not be judged is not a pass."""
+    state = await Rig(tmp_path, {"1.1": Toy(Verdict.INCONCLUSIVE)}).until(halted("1.1"), "the halt")
+    assert state.halt.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("fault", [BackendTimeout("metrics", "no answer in 15 s"), ValueError("a bug"), KeyError("x")])
+async def test_a_fault_in_a_step_is_a_verdict_not_a_crash(tmp_path, fault):
+    """The world's faults and ours end in an error verdict that names them; the run stays alive."""
+    state = await Rig(tmp_path, {"1.1": Toy(fault=fault)}).until(halted("1.1"), "the halt")
+    assert state.halt.verdict is Verdict.ERROR
+    assert str(fault.args[0]).split(":")[0] in state.halt.reason
+
+
+async def test_a_gate_over_missing_evidence_fails_with_the_seeds_block(tmp_path):
+    """Toys write no evidence: gate 1 does not pass, and says so in the seed's words. (P82)"""
+    state = await Rig(tmp_path, {}).until(halted("gate.instrumentation"), "the gate's halt")
+    assert any(text.startswith("[RAY GATE FAILED: Instrumentation Coverage Gate]") for _, _, text in state.announced)
+    assert state.hooks["validate_gate_12_instrumentation.py"].outcome is not Verdict.PASSED
+
+
+async def test_a_retry_runs_the_step_again(tmp_path):
+    """The same step, the next attempt."""
+    toy = Toy(Verdict.FAILED)
+    rig = Rig(tmp_path, {"1.1": toy})
+    await rig.until(halted("1.1"), "the halt")
+    again = Rig(tmp_path, {"1.1": toy})
+    toy.verdict = Verdict.PASSED
+    again.engine.submit(RunStep(step="1.1"), MIRA)
+    state = await again.until(lambda s: s.steps["1.1"].settled, "the retry")
+    assert state.steps["1.1"].attempt == 2
+    assert toy.ran == 2
+
+
+async def test_a_waived_halt_lets_the_run_go_on_as_waived(tmp_path):
+    """A second person's waiver settles the step; the verdict stays failed, its effect is waived."""
+    rig = Rig(tmp_path, {"1.1": Toy(Verdict.FAILED)})
+    await rig.until(halted("1.1"), "the halt")
+    again = Rig(tmp_path, {})
+    reply = again.engine.submit(
+        ProposeWaiver(criterion="toy.ok", step="1.1", reason="known and accepted today", claimed_approver="tom"), MIRA
+    )
+    assert not isinstance(reply, Refused), reply
+    state = await again.until(lambda s: s.steps["1.2"].settled, "going on")
+    assert state.steps["1.1"].verdict is Verdict.FAILED
+    assert state.waivers["W1"].approver == "tom"
+
+
+async def test_an_abort_cancels_the_step_and_waits_for_its_cleanup(tmp_path):
+    """Nothing is left firing: the action's finally runs before the run is over."""
+    toy = Toy(wait=True)
+    rig = Rig(tmp_path, {"1.1": toy})
+    task = asyncio.create_task(rig.engine.run())
+    while not toy.ran:
+        await asyncio.sleep(0.01)
+    rig.engine.submit(Abort(reason="rolled back"), MIRA)
+    await asyncio.wait_for(task, 5)
+    assert toy.cleaned
+    assert rig.engine.state.steps["1.1"].status == "waiting"
+    assert rig.engine.state.aborted.reason == "rolled back"
+    rig.engine.journal.close()
+
+
+async def test_a_host_that_died_in_a_step_goes_on_with_the_same_attempt(tmp_path):
+    """The step is told that it is resumed; its attempt number stays, so its intents can be found."""
+    seen = []
+
+    class Watching(Toy):
+        async def run(self, context):
+            seen.append((context.attempt, context.resumed))
+            return await super().run(context)
+
+    rig = Rig(tmp_path, {"1.1": Watching(wait=True)})
+    await rig.until(lambda s: s.running() == "1.1" and seen, "the step running")
+    again = Rig(tmp_path, {"1.1": Watching()})
+    await again.until(lambda s: s.steps["1.1"].settled, "the resumed step")
+    assert seen == [(1, False), (1, True)]
+
+
+async def test_evidence_that_a_crash_left_unwritten_is_written_on_resume(tmp_path):
+    """StepFinished is on disk, its document is not: rendering is pure, so the resume writes the same bytes."""
+    rig = Rig(tmp_path, {"1.2": Toy(wait=True)})
+    await rig.until(lambda s: s.running() == "1.2", "1.1 done")
+    path = rig.places.evidence / "monitoring-requirements.md"
+    before = path.read_bytes()
+    journal = rig.places.run / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    cut = next(n for n, line in enumerate(lines) if b'"EvidenceWritten"' in line)
+    journal.write_bytes(b"".join(lines[:cut]))
+    path.unlink()
+    state = await Rig(tmp_path, {"1.2": Toy(wait=True)}).until(lambda s: s.running() == "1.2", "the resume")
+    assert path.read_bytes() == before
+    assert "monitoring-requirements.json" in state.evidence
+
+
+async def test_a_full_disk_ends_the_loop_and_keeps_what_was_acknowledged(tmp_path):
+    """The journal refuses: the run stops with the reason instead of going on unrecorded."""
+    rig = Rig(tmp_path, {"1.2": Toy(wait=True)})
+    task = asyncio.create_task(rig.engine.run())
+    while rig.engine.state.running() != "1.2":
+        await asyncio.sleep(0.01)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, rig.engine.journal._fd)
+    os.close(full)
+    reply = rig.engine.submit(Abort(reason="rolled back"), MIRA)
+    assert isinstance(reply, Refused)
+    assert "free space" in reply.why
+    rig.engine.stop("test")
+    with contextlib.suppress(JournalError):
+        await asyncio.wait_for(task, 5)
+    rig.engine.journal.close()
+    again = Rig(tmp_path, {})
+    assert again.engine.state.steps["1.1"].settled
+    again.engine.journal.close()
+
+
+def test_every_step_of_the_plan_has_a_module():
+    """The plan and the files agree: an action or gate without a file cannot be forgotten."""
+    from ray_tui import actions, gates
+    from ray_tui.engine import module_for
+
+    for step in plan.STEPS:
+        if step.startswith("gate."):
+            assert gates.module_of(plan.gate(step).key).judge
+        else:
+            assert module_for(step).run
+    assert set(actions.REGISTRY) == {action.key for action in plan.ACTIONS}
