@@ -127,8 +127,9 @@ def config_toml(scenario: Scenario, addresses: Addresses, deployed_at: float) ->
         ("alert_paths", {"slack_channels": {"slack-release": "C0RELEASE"}, "poll_seconds": 0.4}),
         ("schedule", _schedule(scenario)),
     ]  # fmt: skip
-    tables += [(f"notify.{protocol}", {"kind": "webhook", "url": f"{addresses.sink}/notify/{protocol}",
-                                       "honours_idempotency_key": True}) for protocol in ("20", "21", "22")]  # fmt: skip
+    for protocol in ("20", "21", "22"):
+        told = {"kind": "webhook", "url": f"{addresses.sink}/notify/{protocol}", "honours_idempotency_key": True}
+        tables.append((f"notify.{protocol}", told))
     tables += [(f"services.{name}", dict(facts)) for name, facts in SERVICES.items()]
     tables += [(f"owners.{name}", {"people": [person], "policy": policy}) for name, (person, policy) in OWNERS.items()]
     tables += [

@@ -1,0 +1,140 @@
+"""Gate 4: the package is complete and intact, that very package is approved, and the next protocols were told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray_tui.clock import iso
+from ray_tui.config import parse_time
+from ray_tui.core import plan
+from ray_tui.core.policy import Thresholds
+from ray_tui.core.verdicts import Criterion, Verdict
+
+RULE_VERSION = "1"
+MANIFEST, RECORD, NOTIFICATIONS = (
+    "monitoring-package-manifest.json", "monitoring-approval-record.json", "handoff-notifications.json",
+)  # fmt: skip
+ZIP = "MONITORING-PACKAGE.zip"
+
+Inputs = Mapping[str, Mapping[str, Any]]
+
+
+def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
+    """Fails closed on whatever is absent or malformed."""
+    return (
+        _complete(inputs, thresholds),
+        _intact(inputs),
+        _approved(inputs, now),
+        _same_package(inputs),
+        _notified(inputs),
+    )
+
+
+def _complete(inputs: Inputs, thresholds: Thresholds) -> Criterion:
+    files = inputs.get(MANIFEST, {}).get("files")
+    if not isinstance(files, list):
+        return _criterion(
+            "complete", "Manifest complete", Verdict.FAILED, f"{MANIFEST} is missing or malformed", MANIFEST
+        )
+    present = {str(one.get("name")) for one in files if isinstance(one, dict)}
+    names: dict[str, bool] = {}
+    for phase in plan.PHASES[:3]:
+        for action in phase.actions:
+            for artifact in action.artifacts:
+                names[artifact.name] = artifact.required and action.must
+    missing = sorted(name for name in names if name not in present)
+    required = [name for name in missing if names[name]]
+    share = 1 - len(missing) / len(names)
+    good = not required and share >= thresholds.manifest_completeness
+    actual = f"{share:.0%} of {len(names)} items" + (f"; missing: {', '.join(missing)}" if missing else "")
+    return _criterion(
+        "complete", "Manifest complete", Verdict.PASSED if good else Verdict.FAILED, actual, MANIFEST,
+        required=f"every required item, ≥ {thresholds.manifest_completeness:.0%} of all",
+    )  # fmt: skip
+
+
+def _intact(inputs: Inputs) -> Criterion:
+    """The loader of gate inputs reads the zip and verifies it; here its report is judged."""
+    report = inputs.get(ZIP, {})
+    if not report:
+        return _criterion("intact", "Package intact", Verdict.FAILED, f"{ZIP} is missing", ZIP)
+    good = report.get("ok") is True
+    actual = f"sha256 {str(report.get('sha256'))[:16]}…" if good else str(report.get("detail") or "does not verify")
+    return _criterion("intact", "Package intact", Verdict.PASSED if good else Verdict.FAILED, actual, ZIP)
+
+
+def _approved(inputs: Inputs, now: float) -> Criterion:
+    record = inputs.get(RECORD, {})
+    body = record.get("body")
+    if not isinstance(body, dict) or not isinstance(body.get("approvals"), list):
+        return _criterion("approved", "Approvals captured", Verdict.FAILED, f"{RECORD} is missing or malformed", RECORD)
+    roles = body.get("required_roles")
+    if not isinstance(roles, list) or "sre-lead" not in roles:
+        return _criterion("approved", "Approvals captured", Verdict.FAILED, "no required roles are recorded", RECORD)
+    problems = [_role_problem(str(role), body, record, now) for role in roles]
+    bad = [problem for problem in problems if problem]
+    captured = f"{len(roles) - len(bad)} of {len(roles)}"
+    return _criterion(
+        "approved", "Approvals captured", Verdict.FAILED if bad else Verdict.PASSED,
+        captured + (f"; {'; '.join(bad)}" if bad else ""), RECORD, required="100%, none outdated",
+    )  # fmt: skip
+
+
+def _role_problem(role: str, body: Mapping[str, Any], record: Mapping[str, Any], now: float) -> str:
+    given = [one for one in body["approvals"] if isinstance(one, dict) and one.get("role") == role]
+    if not given:
+        return f"{role} missing"
+    latest = given[-1]
+    if latest.get("release") != record.get("release"):
+        return f"{role} outdated: for release {latest.get('release')}"
+    if latest.get("config_digest") != body.get("config_digest"):
+        return f"{role} outdated: configuration changed since"
+    try:
+        expires = parse_time(str(latest.get("expires_at")))
+    except ValueError:
+        return f"{role} has no expiry"
+    return f"{role} outdated: expired {iso(expires)[:10]}" if expires <= now else ""
+
+
+def _same_package(inputs: Inputs) -> Criterion:
+    record, manifest, report = inputs.get(RECORD, {}), inputs.get(MANIFEST, {}), inputs.get(ZIP, {})
+    body = record.get("body") if isinstance(record.get("body"), dict) else {}
+    zipped = manifest.get("zip") if isinstance(manifest.get("zip"), dict) else {}
+    hashes = [str((body or {}).get("package_sha256") or ""), str((zipped or {}).get("sha256") or ""),
+              str(report.get("sha256") or "")]  # fmt: skip
+    approvals = (body or {}).get("approvals")
+    signed = any(
+        isinstance(one, dict) and one.get("role") == "sre-lead" and one.get("subject_sha256") == hashes[0]
+        for one in (approvals if isinstance(approvals, list) else [])
+    )
+    good = bool(hashes[0]) and len(set(hashes)) == 1 and signed
+    shown = ", ".join(
+        f"{name} {value[:12] or 'none'}" for name, value in zip(("approved", "manifest", "zip"), hashes, strict=True)
+    )
+    return _criterion(
+        "same_package", "The approved package is this one", Verdict.PASSED if good else Verdict.FAILED, shown, RECORD
+    )
+
+
+def _notified(inputs: Inputs) -> Criterion:
+    body = inputs.get(NOTIFICATIONS, {}).get("body")
+    told = body.get("notifications") if isinstance(body, dict) else None
+    if not isinstance(told, list):
+        return _criterion(
+            "notified", "Downstream protocols notified", Verdict.FAILED, f"{NOTIFICATIONS} is missing", NOTIFICATIONS
+        )
+    sha = str(inputs.get(ZIP, {}).get("sha256") or "")
+    good = {
+        str(one.get("protocol")) for one in told
+        if isinstance(one, dict) and one.get("ok") is True and one.get("package_sha256") == sha
+    }  # fmt: skip
+    left = [protocol for protocol in plan.OUTPUTS if protocol not in good]
+    actual = f"not told of this package: {', '.join(left)}" if left else f"protocols {', '.join(plan.OUTPUTS)}"
+    verdict = Verdict.FAILED if left else Verdict.PASSED
+    return _criterion("notified", "Downstream protocols notified", verdict, actual, NOTIFICATIONS)
+
+
+def _criterion(name: str, title: str, verdict: Verdict, actual: str, evidence: str, *, required: str = "") -> Criterion:
+    return Criterion(
+        id=f"handoff.{name}", title=title, verdict=verdict, actual=actual, required=required, evidence=(evidence,),
+        remedy=plan.gate("handoff").required_action, waivable=name != "intact",
+    )  # fmt: skip
