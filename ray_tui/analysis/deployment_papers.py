@@ -12,6 +12,8 @@ from ray_tui.core.errors import InputError
 Keys = Mapping[str, str]
 """``[inputs.map]``: our key -> the user's, as dotted paths (a heading or a column in Markdown)."""
 
+LARGEST = 8_000_000
+"""Bytes of a paper that are read; a larger one is not a paper but a dump."""
 CHANGES = ("new", "modified", "unchanged")
 GOOD = frozenset({"passed", "pass", "success", "succeeded", "successful", "ok", "healthy", "complete", "completed"})
 """Words for a status that lets a deployment count as done."""

@@ -41,7 +41,7 @@ def read(data: bytes, source: str) -> Traced:
     try:
         value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
     except json.JSONDecodeError as exc:
-        cut = exc.pos >= len(text.rstrip())
+        cut = exc.pos >= len(text.rstrip()) or exc.msg.startswith("Unterminated string")
         what = "ends in the middle: the file is cut off" if cut else f"is not JSON: {exc.msg}"
         raise InputError(f"{source}:{exc.lineno}: {what}") from exc
     except (ValueError, RecursionError) as exc:

@@ -74,7 +74,8 @@ class Answers(_Table):
             role = str(prompt.data.get("role") or (prompt.roles[0] if prompt.roles else ""))
             given = next((approval for approval in self.approvals if approval.role == role), None)
             return None if given is None else _approve(prompt.id, given)
-        answer = self._confirmed(name)
+        # A glob never answers for a typed confirmation: whoever pages people names them.
+        answer = self.confirm.get(name) if prompt.prompt == "typed" else self._confirmed(name)
         if answer is None and prompt.prompt == "typed" and self.type_what_is_expected:
             answer = prompt.expects
         if answer is None:

@@ -148,7 +148,7 @@ def apply(state: RunState, entry: f.Entry) -> RunState:
     branch = _BRANCHES.get(type(fact))
     if branch is not None:
         branch(state, entry, fact)
-    line = _log_line(entry)
+    line = _log_line(state, entry)
     if line is not None:
         state.log.append(line)
         if len(state.log) > LOG_KEEPS:
@@ -398,9 +398,16 @@ _BRANCHES: dict[type[f.Fact], Any] = {
 DISPLAY_ONLY: frozenset[type[f.Fact]] = frozenset({f.CommandRefused})
 
 
-def _log_line(entry: f.Entry) -> LogLine | None:
+HOPS = {
+    "t0": "fired", "t1": "accepted by every peer", "t2": "active", "t3": "sent", "t4": "delivered", "t5": "notified",
+    "t6": "acknowledged", "t7": "escalated", "t8": "cleared",
+}  # fmt: skip
+"""What each hop of an alert's path is called."""
+
+
+def _log_line(state: RunState, entry: f.Entry) -> LogLine | None:
     """How an entry reads in the event log; None for what is shown elsewhere."""
-    told = _tell(entry.fact)
+    told = _tell_probe(state, entry.fact) or _tell(entry.fact)
     if told is None:
         return None
     tone, step, text = told
@@ -411,6 +418,26 @@ def _verdict_tone(verdict: Verdict) -> Literal["good", "bad", "warn"]:
     if verdict is Verdict.PASSED:
         return "good"
     return "warn" if verdict is Verdict.WAIVED else "bad"
+
+
+def _tell_probe(state: RunState, fact: f.Fact) -> tuple[Any, str, str] | None:
+    """A probe's facts name its receiver and how long it took, which the probe's own state knows."""
+    if not isinstance(fact, f.ProbeHopSeen | f.ProbeProblem | f.ProbeCleared) or fact.id not in state.probes:
+        return None
+    intended = state.probes[fact.id].intended
+    name = intended.receiver if intended.purpose == "acknowledge" else f"{intended.receiver} (escalation)"
+    match fact:
+        case f.ProbeHopSeen():
+            who = f" by {fact.who}" if fact.who and fact.hop == "t6" else f" to {fact.who}" if fact.who else ""
+            after = max(0.0, fact.latest - intended.starts_at)
+            tone = "good" if fact.hop in ("t6", "t7") else "plain"
+            return tone, intended.step, f"{name} {HOPS.get(fact.hop, fact.hop)}{who} after {after:.1f} s"
+        case f.ProbeProblem():
+            return ("bad" if fact.blocks else "warn"), intended.step, f"{name}: {fact.detail}"
+        case f.ProbeCleared():
+            left = f"; left: {', '.join(fact.left)}" if fact.left else ""
+            text = f"{name} cleared{': ' + fact.detail if fact.detail else ''}{left}"
+            return ("plain" if fact.clean else "bad"), intended.step, text
 
 
 def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
@@ -472,7 +499,7 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
         case f.ProbeIntended():
             return "plain", fact.step, f"probe to {fact.receiver} ({fact.purpose})"
         case f.ProbeHopSeen():
-            return "plain", "2.2", f"{fact.id} {fact.hop} {fact.source}{' ' + fact.who if fact.who else ''}"
+            return "plain", "2.2", f"{fact.id} {HOPS.get(fact.hop, fact.hop)}"
         case f.ProbeProblem():
             return ("bad" if fact.blocks else "warn"), "2.2", f"{fact.id}: {fact.detail}"
         case f.ProbeCleared():

@@ -1,0 +1,464 @@
+"""1.3: how fast and how well each service runs after the deploy, and whether that is worse than it was before."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+from ray_tui.actions.services import ServiceFacts, deployed_at, effective_services, owner_for_gap, with_resolved
+from ray_tui.analysis import compare, deployment_papers, red
+from ray_tui.clock import iso
+from ray_tui.config import Config
+from ray_tui.core import facts as f
+from ray_tui.core.errors import BackendError, InputError, RayError
+from ray_tui.core.policy import Thresholds
+from ray_tui.core.ports import Labels, Matrix
+from ray_tui.core.readings import Reading
+from ray_tui.core.verdicts import Criterion, Finding, Verdict
+from ray_tui.evidence import text
+from ray_tui.step import Context, Header, Result, criterion
+
+NAME = "baseline-metrics.json"
+STAGING = "staging-test-results.json"
+EVIDENCE = (NAME,)
+QUEUE_LAG = "queue_lag_seconds"
+"""The gauge that workers are asked for; a worker without it has its throughput alone."""
+MOST_SAMPLES = 2_000
+"""Samples read from one KPI of a prior baseline."""
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """One figure of a service. ``floor`` is the absolute shift below which a large percentage is no news."""
+
+    name: str
+    unit: str
+    reading: str
+    worse: Literal["up", "neither"]
+    floor: float = 0.0
+
+
+RATE = Kpi("request_rate", "reqps", "rate", "neither")
+ERRORS = Kpi("error_ratio", "percentunit", "errors", "up", 0.005)
+P50 = Kpi("latency_p50", "s", "p50", "up", 0.005)
+P99 = Kpi("latency_p99", "s", "p99", "up", 0.005)
+THROUGHPUT = Kpi("throughput", "ops", "rate", "neither")
+LAG = Kpi("queue_lag", "s", "lag", "up", 1.0)
+
+Points = dict[str, list[tuple[float, float]]]
+"""Our service name -> (time, value), in time order, values as they came."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The window that is measured: samples at ``start + step`` … ``end``, each the mean over one step."""
+
+    start: float
+    end: float
+    step: float
+
+
+@dataclass
+class Measured:
+    """What the metrics store answered."""
+
+    points: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
+    """(service, KPI) -> points."""
+    problems: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A baseline to compare with: samples by (service, KPI). ``problem`` says why one that is there is of no use."""
+
+    source: str = ""
+    release: str = ""
+    window: compare.Window | None = None
+    samples: dict[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+    data: bytes = b""
+    problem: str = ""
+
+
+def window_of(deployed: float, now: float, thresholds: Thresholds) -> Span:
+    """It ends now and begins ``baseline_window_seconds`` before, but never before the deploy. Whole steps only."""
+    step = thresholds.baseline_step_seconds
+    start = max(deployed, now - thresholds.baseline_window_seconds)
+    steps = max(0, int((now - start) // step))
+    return Span(now - steps * step, now, step)
+
+
+async def run(context: Context) -> Result:
+    """Measure, compare with the prior baseline and with staging, keep the prior beside the new one."""
+    services = effective_services(context.config, context.state)
+    span = window_of(deployed_at(context.config, context.state), context.now(), context.config.thresholds)
+    await context.progress(f"measuring {len(services)} services over {span.end - span.start:.0f} s")
+    measured = await _measure(context, services, span) if span.end > span.start else Measured()
+    _observe(context, measured)
+    prior, staging = _prior(context), _staging(context)
+    kpis = _compared(measured, prior, staging, services, span, context.config.thresholds)
+    criteria = _judge(kpis, measured, prior, services, span)
+    rotated = f"baseline-metrics.prior-{_safe(prior.release)}.json" if prior.data else ""
+    data = {
+        "kpis": kpis,
+        "window": {"start": span.start, "end": span.end, "step": span.step},
+        "prior": {"file": rotated, "release": prior.release, "source": prior.source, "problem": prior.problem},
+        "staging": staging.source,
+        "method": compare.METHOD,
+        "warnings": [text for text in (prior.problem, staging.problem, *measured.doubts) if text],
+    }
+    files = {rotated: prior.data} if rotated else {}
+    gaps = () if measured.problems else _gaps(kpis, services, context.config)
+    if not measured.problems:
+        gaps = with_resolved(context.state, context.step, gaps)
+    return Result(_summary(kpis, criteria), criteria, data, gaps, files)
+
+
+def documents(data: Mapping[str, Any], header: Header) -> dict[str, str]:
+    """None: ``baseline-metrics.json`` is the artifact."""
+    return {}
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+async def _measure(context: Context, services: Mapping[str, ServiceFacts], span: Span) -> Measured:
+    """One range query per KPI for all services that share label names."""
+    measured = Measured()
+    serving = {one.name: _labels(context.config, one.name) for one in services.values() if one.serves_requests}
+    working = {one.name: one for one in services.values() if not one.serves_requests and one.activity}
+    await asyncio.gather(
+        *(_serving(context, measured, names, own, span) for names, own in red.grouped(serving).items()),
+        *(_working(context, measured, one, span) for one in working.values()),
+    )
+    return measured
+
+
+def _labels(config: Config, service: str) -> Labels:
+    labels: Labels = config.names_of(service, "metrics")
+    return labels
+
+
+async def _serving(
+    context: Context, measured: Measured, names: tuple[str, ...], own: Mapping[str, Labels], span: Span
+) -> None:
+    telemetry, window, rows = context.config.telemetry, red.seconds(span.step), own.values()
+    total, failed, p50, p99 = await asyncio.gather(
+        _range(context, measured, red.rate(telemetry.requests, names, rows, window), own, span),
+        _range(context, measured, red.rate(telemetry.requests, names, rows, window, telemetry.errors), own, span),
+        _range(context, measured, red.quantile(0.5, telemetry.duration, names, rows, window), own, span),
+        _range(context, measured, red.quantile(0.99, telemetry.duration, names, rows, window), own, span),
+    )
+    if total is None or failed is None or p50 is None or p99 is None:
+        return
+    for kpi, points in ((RATE, total), (ERRORS, error_ratio(total, failed)), (P50, p50), (P99, p99)):
+        measured.points.update({(service, kpi.name): found for service, found in points.items()})
+
+
+def error_ratio(total: Points, failed: Points) -> Points:
+    """Failed by all requests at each time with traffic; no failed series then means none failed."""
+    ratios: Points = {}
+    for service, points in total.items():
+        bad = dict(failed.get(service, ()))
+        ratios[service] = [(at, bad.get(at, 0.0) / value) for at, value in points if value > 0]
+    return ratios
+
+
+async def _working(context: Context, measured: Measured, one: ServiceFacts, span: Span) -> None:
+    own = {one.name: _labels(context.config, one.name)}
+    names = tuple(sorted(own[one.name]))
+    rates = one.activity.endswith(("_total", "_count"))
+    gauge = f"max {red.by(names)} ({red.selector(one.activity, own.values())})"
+    moves = red.rate(one.activity, names, own.values(), red.seconds(span.step)) if rates else gauge
+    lag = f"max {red.by(names)} ({red.selector(QUEUE_LAG, own.values())})"
+    for kpi, expr in ((THROUGHPUT, moves), (LAG, lag)):
+        points = await _range(context, measured, expr, own, span)
+        measured.points.update({(service, kpi.name): found for service, found in (points or {}).items()})
+
+
+async def _range(
+    context: Context, measured: Measured, expr: str, own: Mapping[str, Labels], span: Span
+) -> Points | None:
+    """None where the store could not be asked; the problem is kept."""
+    metrics = context.ports.metrics
+    if metrics is None:
+        measured.problems.append("no [metrics] is configured")
+        return None
+    try:
+        answer: Matrix = await metrics.query_range(expr, span.start + span.step, span.end, span.step)
+    except BackendError as exc:
+        measured.problems.append(str(exc))
+        return None
+    measured.doubts += answer.warnings
+    found: Points = {}
+    for series in answer.series:
+        service = red.owner_of(series.labels, own)
+        if service is not None:
+            found.setdefault(service, []).extend(series.points)
+    return {service: sorted(points) for service, points in found.items()}
+
+
+def _observe(context: Context, measured: Measured) -> None:
+    """Sparklines: the newest points of each series."""
+    known = {kpi.name: kpi for kpi in (RATE, ERRORS, P50, P99, THROUGHPUT, LAG)}
+    for (service, name), points in measured.points.items():
+        kpi = known[name]
+        for at, value in points[-60:]:
+            if isfinite(value):
+                context.observe(Reading(series=f"{service}/{kpi.reading}", at=at, value=value, unit=kpi.unit))
+
+
+# --- what to compare with --------------------------------------------------------------------------------------------
+
+
+def _prior(context: Context) -> Prior:
+    """The newest baseline of another release: published here, an input, or rotated by an earlier attempt of ours."""
+    newest = _published_or_input(context)
+    if newest.release != context.config.run.release or newest.problem:
+        return newest
+    kept = _kept_by(newest.data)
+    data = context.inputs.published(kept) if kept else None
+    return read_prior(data, kept) if data is not None else Prior()
+
+
+def _published_or_input(context: Context) -> Prior:
+    try:
+        data = context.inputs.published(NAME)
+        if data is not None:
+            return read_prior(data, NAME)
+        found = context.inputs.find(NAME)
+        if len(found) > 1:
+            return Prior(problem=f"{NAME} is there {len(found)} times; none was used")
+        return read_prior(context.inputs.read(found[0]), NAME) if found else Prior()
+    except InputError as exc:
+        return Prior(problem=str(exc))
+
+
+def _kept_by(data: bytes) -> str:
+    """The rotated prior that a baseline of ours names."""
+    try:
+        body = text.loads(data, NAME).get("body") or {}
+        name = str((body.get("prior") or {}).get("file") or "")
+    except (RayError, AttributeError):
+        return ""
+    return name if re.fullmatch(r"baseline-metrics\.prior-[A-Za-z0-9._+-]+\.json", name) else ""
+
+
+def read_prior(data: bytes, source: str) -> Prior:
+    """A baseline in the form that 1.3 writes. What cannot be read is a problem: no exception, and not "no prior"."""
+    try:
+        twin = text.loads(data, source, error=InputError)
+        body = twin["body"]
+        window = compare.Window(float(body["window"]["start"]), float(body["window"]["end"]))
+        samples = {
+            (str(row["service"]), str(row["kpi"])): tuple(float(v) for v in row["samples"][:MOST_SAMPLES])
+            for row in body["kpis"]
+        }
+        return Prior(source, str(twin["release"]), window, samples, data)
+    except InputError as exc:
+        return Prior(source, problem=str(exc))
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        missing = f"{exc.args[0]!r} is missing" if isinstance(exc, KeyError) and exc.args else str(exc)
+        return Prior(source, problem=f"{source}: is not a baseline that 1.3 wrote: {missing}; see docs/inputs.md")
+
+
+def _staging(context: Context) -> Prior:
+    found = context.inputs.find(STAGING)
+    if len(found) != 1:
+        return Prior()
+    try:
+        claims = _read_staging(context, found[0])
+    except InputError as exc:
+        return Prior(STAGING, problem=str(exc))
+    samples = {(one.service, one.kpi): one.samples for one in claims.measured}
+    return Prior(STAGING if samples else "", claims.release, None, samples)
+
+
+def _read_staging(context: Context, path: Path) -> deployment_papers.Claims:
+    data = context.inputs.read(path, limit=deployment_papers.LARGEST)
+    return deployment_papers.read(STAGING, data, context.config.inputs.map)
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def _compared(
+    measured: Measured, prior: Prior, staging: Prior, services: Mapping[str, ServiceFacts], span: Span,
+    thresholds: Thresholds,
+) -> list[dict[str, Any]]:  # fmt: skip
+    rows = []
+    for one in services.values():
+        for kpi in _kpis_of(one, measured):
+            key = (one.name, kpi.name)
+            values = [value for _, value in measured.points.get(key, ())]
+            found = _compare(kpi, prior.samples.get(key), values, thresholds, _windows(prior, span))
+            bench = _compare(kpi, staging.samples.get(key), values, thresholds, None)
+            rows.append(_row(one.name, kpi, values, prior.samples.get(key, ()), found, bench))
+    return rows
+
+
+def _kpis_of(one: ServiceFacts, measured: Measured) -> tuple[Kpi, ...]:
+    if one.serves_requests:
+        return (RATE, ERRORS, P50, P99)
+    asked = (THROUGHPUT, LAG) if one.activity else ()
+    return tuple(kpi for kpi in asked if kpi is THROUGHPUT or (one.name, kpi.name) in measured.points)
+
+
+def _windows(prior: Prior, span: Span) -> tuple[compare.Window, compare.Window] | None:
+    return (prior.window, compare.Window(span.start, span.end)) if prior.window else None
+
+
+def _compare(
+    kpi: Kpi, before: Sequence[float] | None, after: Sequence[float], thresholds: Thresholds,
+    windows: tuple[compare.Window, compare.Window] | None,
+) -> compare.Comparison:  # fmt: skip
+    direction = compare.Worse.UP if kpi.worse == "up" else compare.Worse.EITHER
+    return compare.compare(
+        before, after, thresholds.baseline_tolerance, kpi.floor, direction, thresholds.baseline_minimum_samples, windows
+    )
+
+
+def _row(
+    service: str, kpi: Kpi, values: Sequence[float], before: Sequence[float], found: compare.Comparison,
+    staging: compare.Comparison,
+) -> dict[str, Any]:  # fmt: skip
+    """One line of the artifact. A rate that moved is news but not worse: traffic is the users' doing."""
+    spread, was = compare.quantiles(values), compare.quantiles(before, (0.5,))
+    finding, why = found.finding, found.why
+    if kpi.worse == "neither" and finding is Finding.DEGRADED:
+        finding, why = Finding.OK, f"informational: {why}"
+    bench = staging.finding
+    if kpi.worse == "neither" and bench is Finding.DEGRADED:
+        bench = Finding.OK
+    return {
+        "service": service,
+        "kpi": kpi.name,
+        "unit": kpi.unit,
+        "now": _rounded(spread.values.get(0.5)),
+        "prior": _rounded(was.values.get(0.5)),
+        "relative": _rounded(found.relative),
+        "shift": _rounded(found.shift),
+        "allowed": _rounded(found.allowed),
+        "finding": finding.value,
+        "p": _rounded(found.p),
+        "n": spread.n,
+        "dropped": spread.dropped,
+        "why": why,
+        "quantiles": {f"{p:g}": _rounded(value) for p, value in spread.values.items()},
+        "staging": {"finding": bench.value, "relative": _rounded(staging.relative), "why": staging.why},
+        "samples": [_rounded(value) for value in values if isfinite(value)],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not isfinite(value) else float(f"{value:.6g}")
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+def _judge(
+    kpis: Sequence[Mapping[str, Any]], measured: Measured, prior: Prior, services: Mapping[str, ServiceFacts],
+    span: Span,
+) -> tuple[Criterion, ...]:  # fmt: skip
+    criteria = [_captured(kpis, measured, span)]
+    if measured.doubts:
+        criteria.append(_partial(measured))
+    if prior.problem:
+        criteria.append(_unreadable(prior))
+    return (*criteria, *_degraded(kpis, services))
+
+
+def _captured(kpis: Sequence[Mapping[str, Any]], measured: Measured, span: Span) -> Criterion:
+    silent = sorted({row["service"] for row in kpis} - {row["service"] for row in kpis if row["n"]})
+    verdict, remedy = Verdict.PASSED, ""
+    actual = f"{len(kpis)} KPIs over {span.end - span.start:.0f} s since {iso(span.start)}"
+    if measured.problems:
+        verdict, actual = Verdict.ERROR, "; ".join(dict.fromkeys(measured.problems))
+        remedy = "mend the metrics store, then run 1.3 again"
+    elif span.end <= span.start:
+        verdict, actual = Verdict.INCONCLUSIVE, f"less than one step of {span.step:.0f} s since the deploy"
+        remedy = "wait, then run 1.3 again"
+    elif not kpis or silent:
+        verdict = Verdict.INCONCLUSIVE
+        actual = f"no sample of {', '.join(silent)}" if silent else "no service has a KPI"
+        remedy = "send traffic, or mend the metrics' names, then run 1.3 again"
+    return criterion(
+        "baseline.captured", "Baseline captured", verdict, actual,
+        required="samples of every service, taken after the deploy", evidence=EVIDENCE, remedy=remedy,
+    )  # fmt: skip
+
+
+def _partial(measured: Measured) -> Criterion:
+    return criterion(
+        "baseline.whole", "Whole answers", Verdict.INCONCLUSIVE,
+        f"the answers may be partial: {'; '.join(dict.fromkeys(measured.doubts))}",
+        required="answers without warnings", evidence=EVIDENCE, remedy="mend the metrics store, then run 1.3 again",
+    )  # fmt: skip
+
+
+def _unreadable(prior: Prior) -> Criterion:
+    return criterion(
+        "baseline.prior", "Prior baseline readable", Verdict.INCONCLUSIVE, prior.problem,
+        required="a prior baseline, where there is one, can be compared with", evidence=EVIDENCE,
+        remedy="mend or remove the file, then run 1.3 again",
+    )  # fmt: skip
+
+
+def _degraded(kpis: Sequence[Mapping[str, Any]], services: Mapping[str, ServiceFacts]) -> list[Criterion]:
+    required = "no latency or error increase beyond the tolerance on a critical changed service"
+    worse: dict[str, list[Mapping[str, Any]]] = {}
+    for row in kpis:
+        if row["finding"] == Finding.DEGRADED.value and services[row["service"]].critical_changed:
+            worse.setdefault(row["service"], []).append(row)
+    if not worse:
+        compared = sum(row["finding"] == Finding.OK.value for row in kpis)
+        actual = f"none degraded; {compared} of {len(kpis)} KPIs could be compared"
+        return [criterion("baseline.degraded", "Not degraded", Verdict.PASSED, actual, required=required,
+                          evidence=EVIDENCE)]  # fmt: skip
+    return [
+        criterion(
+            f"baseline.degraded:{service}", f"{service} not degraded", Verdict.FAILED,
+            "; ".join(f"{row['kpi']} {row['why']}" for row in rows), required=required, evidence=EVIDENCE,
+            remedy=f"look at the release's effect on {service}; roll back, or waive with a reason",
+        )
+        for service, rows in worse.items()
+    ]  # fmt: skip
+
+
+def _gaps(
+    kpis: Sequence[Mapping[str, Any]], services: Mapping[str, ServiceFacts], config: Config
+) -> tuple[f.GapFound, ...]:
+    """One backlog entry a service for what could not be compared, one for what is degraded."""
+    titles = {
+        Finding.NONE_PRIOR.value: "no prior baseline to compare with",
+        Finding.INSUFFICIENT.value: "too few samples to compare with the prior baseline",
+        Finding.DEGRADED.value: "degraded against its prior baseline",
+    }
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in kpis:
+        if row["finding"] in titles:
+            found.setdefault((row["service"], row["finding"]), []).append(row["kpi"])
+    return tuple(
+        f.GapFound(
+            id=f"baseline:{service}:{finding}", step="1.3", title=f"{service}: {titles[finding]} ({', '.join(names)})",
+            subject=service, owner=owner_for_gap(services[service], config), due="next release cycle",
+            severity="warns" if finding == Finding.DEGRADED.value else "info",
+        )
+        for (service, finding), names in found.items()
+    )  # fmt: skip
+
+
+def _summary(kpis: Sequence[Mapping[str, Any]], criteria: Sequence[Criterion]) -> str:
+    counts = {finding: sum(row["finding"] == finding.value for row in kpis) for finding in Finding}
+    said = f"{len(kpis)} KPIs: " + ", ".join(f"{count} {finding.value}" for finding, count in counts.items() if count)
+    bad = [one.title for one in criteria if not one.verdict.lets_go_on]
+    return f"{said}; blocked by: {', '.join(bad)}" if bad else said
+
+
+def _safe(release: str) -> str:
+    """A release id from a file as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", release)[:120] or "unknown"
