@@ -18,7 +18,7 @@ from ray_tui.demo.people import People
 from ray_tui.demo.prometheus import DemoPrometheus, initial_rules
 from ray_tui.demo.scenario import Scenario
 from ray_tui.demo.serving import Running, start
-from ray_tui.demo.slack import DemoSlack
+from ray_tui.demo.slack import WEBHOOK_PATH, DemoSlack
 from ray_tui.demo.targets import DemoTargets
 from ray_tui.demo.tempo import DemoTempo
 from ray_tui.demo.webhook_sink import DemoWebhookSink
@@ -67,7 +67,7 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
     leaving.push_async_callback(mail.stop)
     urls = {name: await up(server.app) for name, server in (("pd", pagerduty), ("slack", slack), ("sink", sink))}
     config_yaml = demo_config(
-        events_url=f"{urls['pd']}/v2/enqueue", slack_url=f"{urls['slack']}/services/T0DEMO/B0DEMO/demo",
+        events_url=f"{urls['pd']}/v2/enqueue", slack_url=f"{urls['slack']}{WEBHOOK_PATH}",
         smarthost=mail.smarthost, watchdog_url=f"{urls['sink']}/hook/watchdog", scenario=scenario,
     )  # fmt: skip
     peer_urls: list[str] = []

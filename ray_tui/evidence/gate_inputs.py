@@ -1,12 +1,14 @@
 """What a gate judges: every JSON artifact of an evidence folder, by name; what cannot be read is left out."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ray_tui.core.errors import RayError
-from ray_tui.evidence import text
+from ray_tui.evidence import package, text, verify
 
+MANIFEST = "monitoring-package-manifest.json"
 LARGEST = 64 * 1024 * 1024
 
 
@@ -31,4 +33,17 @@ def load(folder: Path) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
             inputs[path.name] = parsed
         else:
             unreadable[path.name] = f"{path.name}: is not a JSON object"
+    zipped = folder / package.ZIP_NAME
+    if zipped.is_file():
+        inputs[package.ZIP_NAME] = _package(zipped, folder / MANIFEST)
     return inputs, unreadable
+
+
+def _package(path: Path, manifest: Path) -> Mapping[str, Any]:
+    """``{"ok", "sha256", "detail"}`` of the zip beside its manifest; a gate is pure and cannot open it itself."""
+    try:
+        data, outer = path.read_bytes(), manifest.read_bytes()
+    except OSError as exc:
+        return {"ok": False, "sha256": "", "detail": f"{exc.filename}: {exc.strerror}"}
+    report = verify.verify_zip(data, outer)
+    return {"ok": report.ok, "sha256": hashlib.sha256(data).hexdigest(), "detail": "; ".join(report.details)}

@@ -1,0 +1,694 @@
+"""3.2 Correlate alerts with incidents: which rules told the truth, what was missed, and what a person decides on it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import PurePosixPath
+from typing import Any
+
+from ray_tui.actions import probe_plan, tuning
+from ray_tui.actions.services import effective_services, owner_for_gap
+from ray_tui.analysis import backtest, episodes, promql, red, wilson
+from ray_tui.analysis.wilson import Share
+from ray_tui.clock import iso
+from ray_tui.core import facts as f
+from ray_tui.core.errors import BackendError
+from ray_tui.core.ports import Incident, LoadedRule, Matrix, PagerService, Silence
+from ray_tui.core.verdicts import Criterion, Finding, Verdict
+from ray_tui.evidence import text
+from ray_tui.step import Ask, Context, Header, Result, criterion
+
+STEP_SECONDS = 300.0
+MOST_STEPS = 8_640
+"""30 days of five minutes; a longer window is looked at in wider steps."""
+MOST_POINTS = 200_000
+"""A left-hand side with more is not backtested: it would take more than seconds."""
+MOST_BACKTESTS = 20
+READ_BACK_TRIES = 15
+REPORT = "alert-tuning-report.json"
+LATER = "later"
+
+
+@dataclass(frozen=True)
+class Window:
+    start: float
+    end: float
+    step: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+@dataclass
+class Past:
+    """Everything that was read of the window, and what kept the rest from being read."""
+
+    window: Window
+    matrix: Matrix = field(default_factory=lambda: Matrix(()))
+    rules: tuple[LoadedRule, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    pager: tuple[PagerService, ...] = ()
+    criteria: list[Criterion] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Need:
+    """A noisy rule or a missed incident: something that a person has to answer for."""
+
+    slug: str
+    kind: str
+    subject: str
+    service: str
+    why: str
+    owner: str
+    proposal: dict[str, Any] | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on a need. ``action`` is "" while it is unresolved."""
+
+    action: str
+    state: str
+    resolved: bool = False
+    proposal: dict[str, Any] | None = None
+
+
+async def run(context: Context) -> Result:
+    """Read the past, match it, ask for a decision on every gap. An unresolved gap halts."""
+    past = await _read(context)
+    if any(not one.verdict.lets_go_on for one in past.criteria):
+        return _unread(past)
+    heard, foreign = _heard(context, past)
+    ours, unattributed, probes = _incidents(context, past, heard.kept)
+    found = episodes.match(
+        heard.kept, ours, context.config.thresholds.correlation_grace_seconds, tuning.aliases(context.config)
+    )
+    target = context.config.thresholds.precision
+    shares = {rule.alert: wilson.precision(rule.true, rule.n, target) for rule in found.rules}
+    missed = [one for one in found.incidents if one.missed and one.incident.started_at >= past.window.start]
+    needs = await _needs(context, past, found, shares, missed)
+    decisions = {need.slug: await _decide(context, need) for need in needs}
+    insufficient = [rule for rule in found.rules if shares[rule.alert].finding is Finding.INSUFFICIENT]
+    gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
+    criteria = [*past.criteria, _attribution(past, ours, unattributed), *_judged(needs, decisions)]
+    overall = wilson.precision(sum(rule.true for rule in found.rules), len(heard.kept), target)
+    inside = [one for one in found.incidents if one.incident.started_at >= past.window.start]
+    recall = wilson.precision(sum(not one.missed for one in inside), len(inside), target)
+    data = {
+        "window": _window_data(past.window),
+        "rules": [_rule_row(rule, shares[rule.alert], past, needs, decisions) for rule in found.rules],
+        "proposals": [
+            {**proposal, "accepted": decision.action.startswith("accepted") if decision.action else None,
+             "state": decision.state}
+            for need in needs
+            if (proposal := (decision := decisions[need.slug]).proposal or need.proposal) is not None
+        ],
+        "missed": [_missed_row(one, needs, decisions) for one in missed],
+        "recall": recall.value,
+        "recall_share": _share(recall),
+        "precision": overall.value,
+        "precision_share": _share(overall),
+        "incidents": len(inside),
+        "episodes": len(heard.kept),
+        "excluded": {
+            "probes": heard.probes, "silenced": heard.silenced, "maintenance": heard.maintenance,
+            "elsewhere": foreign, "probe_incidents": probes, "unattributed_incidents": len(unattributed),
+        },
+        "unattributed": [{"incident": one.id, "title": one.title, "service": one.service} for one in unattributed],
+        "gaps": [
+            {"id": gap.id, "subject": gap.subject, "title": gap.title, "status": gap.status,
+             "reference": gap.reference} for gap in gaps
+        ],
+        "decisions": [
+            {"criterion": f"correlate.gaps:{need.slug}", "kind": need.kind, "subject": need.subject,
+             "why": need.why, "action": decisions[need.slug].action, "state": decisions[need.slug].state}
+            for need in needs
+        ],
+        "notes": past.notes,
+    }  # fmt: skip
+    open_ = sum(not decision.resolved for decision in decisions.values())
+    said = f"{len(heard.kept)} episodes, {len(inside)} incidents, precision {_percent(overall.value)}"
+    return Result(f"{said}; {open_} of {len(needs)} gaps unresolved", tuple(criteria), data, tuple(gaps))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+async def _read(context: Context) -> Past:
+    """Alerts and incidents of the window; each failure is a criterion, and then nothing may be judged."""
+    end = context.now()
+    seconds = context.config.thresholds.correlation_days * 86_400
+    step = max(STEP_SECONDS, ceil(seconds / MOST_STEPS / 60) * 60.0)
+    past = Past(Window(end - seconds, end, step))
+    past.criteria.append(await _read_alerts(context, past))
+    past.criteria.append(await _read_incidents(context, past))
+    if context.ports.alerting is not None:
+        try:
+            past.silences = await context.ports.alerting.silences()
+        except BackendError as exc:
+            past.notes.append(f"silences could not be read: {exc}")
+    past.notes.append("only silences that still stand are known; maintenance windows have no source")
+    if context.ports.paging is not None:
+        try:
+            past.pager = await context.ports.paging.services()
+        except BackendError as exc:
+            past.notes.append(f"paging services could not be read: {exc}")
+    return past
+
+
+async def _read_alerts(context: Context, past: Past) -> Criterion:
+    metrics, window = context.ports.metrics, past.window
+    if metrics is None:
+        return _source("history", "Alert history", Verdict.ERROR, "no [metrics] are configured", "Configure [metrics].")
+    await context.progress(f"reading {window.seconds / 86_400:g} days of ALERTS")
+    # The maximum over the step: an alert that fired between two looks is seen too.
+    expr = f'max_over_time(ALERTS{{alertstate="firing"}}[{red.seconds(window.step)}])'
+    try:
+        past.matrix = await metrics.query_range(expr, window.start, window.end, window.step)
+        past.rules = tuple(rule for rule in await metrics.rules() if rule.kind == "alerting")
+    except BackendError as exc:
+        return _source("history", "Alert history", Verdict.ERROR, str(exc), "Repair the metrics store, then retry.")
+    if past.matrix.warnings:
+        actual = f"the answer may be partial: {'; '.join(past.matrix.warnings)}"
+        return _source("history", "Alert history", Verdict.INCONCLUSIVE, actual, "Retry when the store is whole.")
+    if not past.matrix.series and not past.rules:
+        actual = "no ALERTS series and no alerting rule: this store does not know the alerts"
+        return _source("history", "Alert history", Verdict.INCONCLUSIVE, actual, "Ask the store that runs the rules.")
+    actual = f"{len(past.matrix.series)} series over {window.seconds / 86_400:g} days, {window.step:g} s steps"
+    return _source("history", "Alert history", Verdict.PASSED, actual)
+
+
+async def _read_incidents(context: Context, past: Past) -> Criterion:
+    sources = context.ports.incidents
+    title = "Incident sources"
+    if not sources:
+        actual = "no [[incidents]] are configured: alerts cannot be held against what happened"
+        return _source("sources", title, Verdict.INCONCLUSIVE, actual, "Configure [[incidents]]; a CSV file will do.")
+    found: dict[tuple[str, str], Incident] = {}
+    troubles = []
+    for source in sources:
+        try:
+            for one in await source.between(past.window.start, past.window.end):
+                found.setdefault((one.source, one.id), one)
+        except BackendError as exc:
+            troubles.append(f"{source.name}: {exc}")
+    past.incidents = tuple(sorted(found.values(), key=lambda one: (one.started_at, one.id)))
+    if troubles:
+        return _source("sources", title, Verdict.ERROR, "; ".join(troubles), "Repair the source, then retry.")
+    names = ", ".join(source.name for source in sources)
+    return _source("sources", title, Verdict.PASSED, f"{len(found)} incidents from {names}")
+
+
+def _source(name: str, title: str, verdict: Verdict, actual: str, remedy: str = "") -> Criterion:
+    return criterion(
+        f"correlate.{name}", title, verdict, actual, required="read in full", evidence=(REPORT,), remedy=remedy
+    )
+
+
+def _unread(past: Past) -> Result:
+    bad = [one.actual for one in past.criteria if not one.verdict.lets_go_on]
+    data = {
+        "window": _window_data(past.window), "rules": [], "proposals": [], "missed": [], "recall": None,
+        "recall_share": None, "precision": None, "precision_share": None, "incidents": len(past.incidents),
+        "episodes": 0, "excluded": {}, "unattributed": [], "gaps": [], "decisions": [], "notes": past.notes,
+    }  # fmt: skip
+    return Result("; ".join(bad), tuple(past.criteria), data)
+
+
+# --- what counts -----------------------------------------------------------------------------------------------------
+
+
+def _heard(context: Context, past: Past) -> tuple[episodes.Episodes, int]:
+    """The episodes that count, and how many are another team's. Heartbeats, which always fire, are no alerts."""
+    heartbeats = {rule.name for rule in past.rules if _is_constant(rule.query)}
+    series = [one for one in past.matrix.series if one.labels.get("alertname", "") not in heartbeats]
+    labels = tuning.service_labels(context.config)
+    found = episodes.find(series, past.window.step, past.silences, service_labels=labels)
+    rows = context.state.steps["2.1"].data.get("alerts")
+    known = {str(row.get("name")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
+    kept = tuple(
+        one for one in found.kept
+        if not one.service or one.alert in known or tuning.ours(one.service, context.config)
+    )  # fmt: skip
+    counted = episodes.Episodes(kept, found.probes, found.silenced, found.maintenance)
+    return counted, len(found.kept) - len(kept)
+
+
+def _is_constant(expr: str) -> bool:
+    try:
+        return promql.parse(expr).is_constant
+    except promql.PromqlError:
+        return False
+
+
+def _incidents(
+    context: Context, past: Past, heard: Sequence[episodes.Episode]
+) -> tuple[list[Incident], list[Incident], int]:
+    """(ours, those of no service of ours, how many our own probes opened)."""
+    marks = (probe_plan.ALERTNAME, *context.state.probes)
+    real = [one for one in past.incidents if not tuning.is_our_probe(one, marks)]
+    kept: list[Incident] = []
+    others: list[Incident] = []
+    for one in real:
+        named = tuning.attribute(one, heard, context.config, past.pager)
+        (others if named is None else kept).append(named or one)
+    return kept, others, len(past.incidents) - len(real)
+
+
+def _attribution(past: Past, ours: Sequence[Incident], unattributed: Sequence[Incident]) -> Criterion:
+    """Incidents of other teams are left out; but when every incident is, the names do not fit."""
+    lost = bool(unattributed) and not ours
+    names = sorted({one.service or "(no service)" for one in unattributed})
+    actual = f"{len(ours)} incidents belong to services of the catalogue"
+    if unattributed:
+        actual += f"; {len(unattributed)} do not ({', '.join(names[:8])})"
+    return criterion(
+        "correlate.attribution", "Incidents belong to services", Verdict.INCONCLUSIVE if lost else Verdict.PASSED,
+        actual, required="not all of them elsewhere", evidence=(REPORT,),
+        remedy="Name the services as the incidents do: [services.X.names], or [owners.X] policy." if lost else "",
+    )  # fmt: skip
+
+
+# --- what needs a decision -------------------------------------------------------------------------------------------
+
+
+async def _needs(
+    context: Context,
+    past: Past,
+    found: episodes.Correlation,
+    shares: Mapping[str, Share],
+    missed: Sequence[episodes.IncidentRecord],
+) -> list[Need]:
+    """Noisy rules and missed incidents without an action of their own, with a proposal where history bears one out."""
+    services = effective_services(context.config, context.state)
+    by_name = {rule.name: rule for rule in past.rules}
+    incidents = [one.incident for one in found.incidents]
+    left = MOST_BACKTESTS
+    needs: list[Need] = []
+    for rule in found.rules:
+        share = shares[rule.alert]
+        if share.finding is not Finding.DEGRADED:
+            continue
+        loaded = by_name.get(rule.alert)
+        service = tuning.ours(episodes.service_of(loaded.labels) if loaded else "", context.config)
+        owner = (loaded.labels.get("owner", "") if loaded else "") or owner_for_gap(
+            services.get(service), context.config
+        )
+        proposals = []
+        if loaded is not None and left > 0:
+            left -= 1
+            proposals = await _backtest(context, past, loaded, incidents, "noisy")
+        needs.append(
+            Need(
+                _unique(f"noisy-{tuning.slug(rule.alert)}", needs), "noisy", rule.alert, service,
+                f"{rule.true} of {rule.n} episodes had an incident: precision {_percent(share.value)}, "
+                f"95% interval {share.low:.0%} to {share.high:.0%}, n = {rule.n}",
+                owner, proposals[0] if proposals else None, {"n": rule.n, **_share(share)},
+            )
+        )  # fmt: skip
+    for record in missed:
+        one = record.incident
+        if one.action.strip():
+            continue
+        proposals = []
+        for loaded in (rule for rule in past.rules if _service(rule, context) == one.service and one.service):
+            if left > 0 and not proposals:
+                left -= 1
+                proposals = await _backtest(context, past, loaded, incidents, "missed")
+        needs.append(
+            Need(
+                _unique(f"missed-{tuning.slug(one.id)}", needs), "missed", one.id, one.service,
+                f"no alert told of {one.id} ({one.service or 'no service'}: {one.title}, {iso(one.started_at)})",
+                owner_for_gap(services.get(one.service), context.config), proposals[0] if proposals else None,
+                {"service": one.service, "title": one.title, "started_at": iso(one.started_at)},
+            )
+        )  # fmt: skip
+    return needs
+
+
+def _service(rule: LoadedRule, context: Context) -> str:
+    named = episodes.service_of(rule.labels, tuning.service_labels(context.config))
+    return tuning.ours(named, context.config)
+
+
+def _unique(slug: str, needs: Sequence[Need]) -> str:
+    taken = {need.slug for need in needs}
+    number, name = 1, slug
+    while name in taken:
+        number += 1
+        name = f"{slug}-{number}"
+    return name
+
+
+async def _backtest(
+    context: Context, past: Past, loaded: LoadedRule, incidents: Sequence[Incident], kind: str
+) -> list[dict[str, Any]]:
+    """Proposals of one kind for one rule; what keeps them back is noted."""
+    compared = tuning.comparison(loaded.query)
+    metrics, window = context.ports.metrics, past.window
+    if compared is None or metrics is None:
+        past.notes.append(f"{loaded.name}: not one numeric threshold, so nothing to backtest")
+        return []
+    await context.progress(f"backtesting {loaded.name}")
+    try:
+        history = await metrics.query_range(compared.left, window.start, window.end, window.step)
+    except BackendError as exc:
+        past.notes.append(f"{loaded.name}: its history could not be read: {exc}")
+        return []
+    points = sum(len(series.points) for series in history.series)
+    if history.warnings or not points or points > MOST_POINTS:
+        why = "may be partial" if history.warnings else "is empty" if not points else f"has {points} points"
+        past.notes.append(f"{loaded.name}: not backtested, its history {why}")
+        return []
+    rule = backtest.Rule(
+        loaded.name, compared.operator, compared.value, loaded.for_seconds, episodes.service_of(loaded.labels)
+    )
+    grace = context.config.thresholds.correlation_grace_seconds
+    tried = await asyncio.to_thread(
+        backtest.propose, rule, history.series, incidents, (window.start, window.end), window.step, grace
+    )
+    if tried.why:
+        past.notes.append(f"{loaded.name}: {tried.why}")
+    return [
+        tuning.proposal_data(one, loaded, f"{kind}-{tuning.slug(loaded.name)}")
+        for one in tried.proposals
+        if one.kind == kind
+    ]
+
+
+# --- deciding --------------------------------------------------------------------------------------------------------
+
+
+async def _decide(context: Context, need: Need) -> Decision:
+    """A decision that was made stays made in this run; "later" is asked again at the next attempt."""
+    name = f"tuning-{need.slug}"
+    answered, shown = _before(context, name)
+    if answered is None:
+        answered = await context.ask(_question(need, name))
+        shown = context.state.prompts[f"{context.step}#{context.attempt}:{name}"].raised.data.get("proposal")
+    proposal = dict(shown) if isinstance(shown, Mapping) else None
+    reason = answered.reason.strip()
+    match answered.answer:
+        case "accept" if proposal is not None:
+            return await _apply(context, need, proposal)
+        case "reject" if len(reason) >= context.config.policy.reason_characters:
+            return Decision(f"rejected: {reason}", f"rejected by {answered.person}: {reason}", True, proposal)
+        case "reject":
+            least = context.config.policy.reason_characters
+            return Decision("", f"rejected without a reason of at least {least} characters", False, proposal)
+        case "file":
+            reference = f"backlog entry correlate:{need.slug}, {need.owner}, next release cycle"
+            return Decision(f"filed: {reference}", f"filed as {reference}", True, proposal)
+    return Decision("", "put off: later", False, proposal)
+
+
+def _before(context: Context, name: str) -> tuple[f.PromptAnswered | None, Any]:
+    """The last answer of this run to the same question that settles it, and the proposal that it was given to."""
+    least = context.config.policy.reason_characters
+    for prompt in reversed(list(context.state.prompts.values())):
+        given = prompt.answered
+        if given is None or prompt.raised.step != context.step or not prompt.raised.id.endswith(f":{name}"):
+            continue
+        if given.answer in ("accept", "file") or (given.answer == "reject" and len(given.reason.strip()) >= least):
+            return given, prompt.raised.data.get("proposal")
+    return None, None
+
+
+def _question(need: Need, name: str) -> Ask:
+    options = ("accept", "reject", "file", LATER) if need.proposal else ("reject", "file", LATER)
+    said = [f"{need.why}."]
+    if need.proposal:
+        said += [f"Proposal for {need.proposal['rule']}: {need.proposal['change']}.", str(need.proposal["why"]) + "."]
+        said.append("accept: the rule is changed, here or by its owner.")
+    said.append("reject: nothing changes; say why. file: a backlog entry with an owner. later: the run halts.")
+    title = f"{need.subject} is noisy" if need.kind == "noisy" else f"{need.subject} was missed"
+    return Ask(
+        name, "choose", f"{title}: what is to be done?", "\n".join(said), options=options,
+        data={"kind": need.kind, "subject": need.subject, "why": need.why, "owner": need.owner,
+              "proposal": need.proposal, **need.figures},
+    )  # fmt: skip
+
+
+async def _apply(context: Context, need: Need, proposal: dict[str, Any]) -> Decision:
+    """Change the rule where its file is at hand; else it is its owner's to change. What the server loads is read back.
+
+    The write is class DEDUP: after a crash the same text is written again.
+    """
+    change = tuning.Change.of(proposal)
+    store = context.ports.rules
+    by_owner = Decision("accepted", f"accepted: to be applied by {need.owner}", True, proposal)
+    if store is None:
+        return by_owner
+    file_name = await _file_of(context, change.rule)
+    known = context.state.intents.get(f"{context.step}#{context.attempt}:tune-{need.slug}")
+    try:
+        before = await store.read(file_name) if file_name else None
+        stands = tuning.state_in(before, change) if before is not None else "absent"
+        new = before if stands == "after" else tuning.edited(before, change) if before is not None else None
+    except BackendError:
+        return by_owner
+    if before is None or new is None:
+        return by_owner
+    if new == before and await _loaded_as(context, change, tries=1):
+        if known is not None and known.outcome is None:
+            await context.outcome(known.intended.id, "done", "found applied", reconciled=True)
+        return Decision("accepted", "applied", True, proposal)
+    intent = known.intended.id if known else await context.intend(
+        f"{change.rule}: {proposal['change']}", "dedup", f"{store.name} {file_name}", name=f"tune-{need.slug}",
+        data={"file": file_name, "rule": change.rule, "change": proposal["change"]},
+    )  # fmt: skip
+    try:
+        if new != before:
+            await store.write(file_name, new)
+        await store.reload()
+        problem = "" if await _loaded_as(context, change, READ_BACK_TRIES) else "the server did not load it"
+    except BackendError as exc:
+        problem = str(exc)
+    if not problem:
+        await context.outcome(intent, "done", "loaded and read back", file_name, reconciled=known is not None)
+        return Decision("accepted", "applied", True, proposal)
+    state = await _roll_back(context, intent, file_name, before, problem) if new != before else problem
+    if new == before:
+        await context.outcome(intent, "failed", problem)
+    return Decision("", f"accepted, but it could not be applied: {state}", False, proposal)
+
+
+async def _roll_back(context: Context, intent: str, file_name: str, text_before: str, problem: str) -> str:
+    store = context.ports.rules
+    assert store is not None
+    try:
+        await store.write(file_name, text_before)
+        await store.reload()
+    except BackendError as exc:
+        await context.outcome(intent, "failed", f"{problem}; rolling back failed: {exc}")
+        return f"{problem}; the old file could not be put back: {exc}"
+    await context.outcome(intent, "rolled-back", problem)
+    return f"{problem}; the old rule stands again"
+
+
+async def _file_of(context: Context, rule: str) -> str:
+    """The rule file's name in our rule folder, from 2.1 or from what the server loaded; empty where unknown."""
+    rows = context.state.steps["2.1"].data.get("alerts")
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, Mapping) and row.get("name") == rule and row.get("file"):
+            return PurePosixPath(str(row["file"])).name
+    metrics = context.ports.metrics
+    if metrics is None:
+        return ""
+    try:
+        loaded = [one for one in await metrics.rules() if one.name == rule]
+    except BackendError:
+        return ""
+    return PurePosixPath(loaded[0].file).name if len(loaded) == 1 else ""
+
+
+async def _loaded_as(context: Context, change: tuning.Change, tries: int) -> bool:
+    """Whether the server has the rule at its new setting; it needs seconds after a reload. Raises BackendError."""
+    metrics = context.ports.metrics
+    if metrics is None:
+        return False
+    for number in range(tries):
+        loaded = [one for one in await metrics.rules() if one.name == change.rule and one.kind == "alerting"]
+        if len(loaded) == 1 and tuning.holds(
+            loaded[0].query, loaded[0].for_seconds, change.threshold_after, change.for_after
+        ):
+            return True
+        if number + 1 < tries:
+            await context.sleep(1.0)
+    return False
+
+
+# --- what came of it -------------------------------------------------------------------------------------------------
+
+
+def _judged(needs: Sequence[Need], decisions: Mapping[str, Decision]) -> list[Criterion]:
+    if not needs:
+        return [
+            criterion(
+                "correlate.gaps", "No unresolved monitoring gap", Verdict.PASSED,
+                "no rule with 10 episodes is noisy, and no incident was missed without an action", evidence=(REPORT,),
+            )
+        ]  # fmt: skip
+    return [
+        criterion(
+            f"correlate.gaps:{need.slug}",
+            f"{need.subject} is noisy" if need.kind == "noisy" else f"{need.subject} was missed",
+            Verdict.PASSED if decisions[need.slug].resolved else Verdict.FAILED,
+            f"{need.subject}: {need.why}; {decisions[need.slug].state}",
+            required="accepted, rejected with a reason, or filed", evidence=(REPORT,),
+            remedy="" if decisions[need.slug].resolved else "Retry, and accept, reject with a reason, or file it.",
+        )
+        for need in needs
+    ]  # fmt: skip
+
+
+def _gap(need: Need, decision: Decision) -> f.GapFound:
+    """A noisy rule or missed incident as a backlog entry: closed once nobody has to do anything more."""
+    closed = decision.resolved and (decision.state == "applied" or decision.action.startswith("rejected"))
+    title = f"{need.subject}: tune this noisy rule" if need.kind == "noisy" else f"Detect what {need.subject} was"
+    return f.GapFound(
+        id=f"correlate:{need.slug}", step="3.2", title=f"{title} ({decision.state})", subject=need.service,
+        owner=need.owner, due="next release cycle", severity="warns" if decision.resolved else "blocks",
+        status="resolved" if closed else "open", reference=decision.action,
+    )  # fmt: skip
+
+
+def _thin(context: Context, past: Past, rules: Sequence[episodes.RuleRecord]) -> list[f.GapFound]:
+    services = effective_services(context.config, context.state)
+    by_name = {rule.name: _service(rule, context) for rule in past.rules}
+    return [
+        f.GapFound(
+            id=f"correlate:insufficient-{tuning.slug(rule.alert)}", step="3.2",
+            title=f"{rule.alert}: {rule.n} episodes are too few to judge its precision",
+            subject=by_name.get(rule.alert, ""),
+            owner=owner_for_gap(services.get(by_name.get(rule.alert, "")), context.config),
+            due="next release cycle", severity="info",
+        )
+        for rule in rules
+    ]  # fmt: skip
+
+
+def _rule_row(
+    rule: episodes.RuleRecord, share: Share, past: Past, needs: Sequence[Need], decisions: Mapping[str, Decision]
+) -> dict[str, Any]:
+    need = next((one for one in needs if one.kind == "noisy" and one.subject == rule.alert), None)
+    status = share.finding.value
+    if need is not None:
+        status = decisions[need.slug].action.partition(":")[0] or "noisy"
+    return {
+        "rule": rule.alert, "n": rule.n, "true": rule.true, "false": rule.false, "precision": share.value,
+        "low": share.low, "high": share.high, "finding": share.finding.value, "duplicates": rule.duplicates,
+        "flaps": rule.flaps, "time_to_detect": rule.time_to_detect_seconds,
+        "pages_per_week": episodes.pages_per_week(rule.n, past.window.seconds), "status": status,
+    }  # fmt: skip
+
+
+def _missed_row(
+    record: episodes.IncidentRecord, needs: Sequence[Need], decisions: Mapping[str, Decision]
+) -> dict[str, Any]:
+    one = record.incident
+    need = next((each for each in needs if each.kind == "missed" and each.subject == one.id), None)
+    action = one.action.strip() or (decisions[need.slug].action if need else "")
+    return {"incident": one.id, "title": one.title, "service": one.service, "started_at": iso(one.started_at),
+            "severity": one.severity, "source": one.source, "action": action}  # fmt: skip
+
+
+def _window_data(window: Window) -> dict[str, Any]:
+    return {"start": iso(window.start), "end": iso(window.end), "days": window.seconds / 86_400,
+            "step_seconds": window.step}  # fmt: skip
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {"hits": share.hits, "n": share.n, "value": share.value, "low": share.low, "high": share.high,
+            "finding": share.finding.value, "why": share.why}  # fmt: skip
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0%}"
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+
+def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
+    """``alert-tuning-report.md``."""
+    window = data.get("window") or {}
+    parts = [
+        f"# Alert tuning report: {text.cell(header.release)} in {text.cell(header.environment)}",
+        f"Run {text.cell(header.run_id)}, attempt {header.attempt}, {iso(header.generated_at)}. "
+        f"Verdict: {text.cell(header.verdict)}. {text.cell(header.summary)}",
+        f"Window: {text.cell(window.get('start', ''))} to {text.cell(window.get('end', ''))}, "
+        f"looked at every {text.cell(window.get('step_seconds', ''))} s.",
+        "## Alert rules",
+        _rules_table(data.get("rules") or []),
+        "## Adjustments",
+        _proposals_table(data.get("proposals") or []),
+        "## Incidents that no alert told of",
+        _missed_table(data.get("missed") or []),
+        "## Decisions",
+        _decisions_table(data.get("decisions") or []),
+    ]
+    share = data.get("recall_share") or {}
+    excluded = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in (data.get("excluded") or {}).items())
+    parts.append(f"Recall: {_percent(share.get('value'))} ({text.cell(share.get('why', 'not judged'))}).")
+    parts.append(f"Not counted: {text.cell(excluded or 'nothing')}.")
+    notes = [f"- {text.cell(note)}" for note in data.get("notes") or ()]
+    if notes:
+        parts += ["## Notes", "\n".join(notes)]
+    blocks = [one for one in header.criteria if not one.verdict.lets_go_on]
+    if blocks:
+        parts += ["## What blocks", "\n".join(f"- {text.cell(one.title)}: {text.cell(one.actual)}" for one in blocks)]
+    return {"alert-tuning-report.md": "\n\n".join(part.rstrip("\n") for part in parts) + "\n"}
+
+
+def _rules_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "No alert fired in the window."
+    heads = ["Rule", "n", "True", "False", "Precision", "95% interval", "Duplicates", "Flaps", "Time to detect",
+             "Pages/week", "Status"]  # fmt: skip
+    return text.table(heads, [
+        [row["rule"], row["n"], row["true"], row["false"], _percent(row["precision"]),
+         f"{row['low']:.0%}–{row['high']:.0%}", row["duplicates"], row["flaps"],
+         "unknown" if row["time_to_detect"] is None else f"{row['time_to_detect']:.0f} s",
+         "unknown" if row["pages_per_week"] is None else f"{row['pages_per_week']:.1f}", row["status"]]
+        for row in rows
+    ])  # fmt: skip
+
+
+def _proposals_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "No change of a threshold was proposed."
+
+    def rate(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.1f}"
+
+    heads = ["Rule", "Change", "Pages/week before", "after", "Precision before", "after", "State"]
+    return text.table(heads, [
+        [row["rule"], row["change"], rate(row["pages_before"]), rate(row["pages_after"]),
+         _percent(row["precision_before"]), _percent(row["precision_after"]), row["state"]]
+        for row in rows
+    ]) + "\n" + "\n".join(f"- {text.cell(row['rule'])}: {text.cell(row['why'])}" for row in rows)  # fmt: skip
+
+
+def _missed_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "None."
+    return text.table(
+        ["Incident", "Service", "Started", "Title", "Action"],
+        [[row["incident"], row["service"], row["started_at"], row["title"], row["action"] or "none"] for row in rows],
+    )
+
+
+def _decisions_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "Nothing had to be decided."
+    return text.table(
+        ["Subject", "Kind", "Why", "Decision"],
+        [[row["subject"], row["kind"], row["why"], row["state"]] for row in rows],
+    )

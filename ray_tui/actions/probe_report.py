@@ -1,0 +1,336 @@
+"""What the probes of one attempt prove: criteria, the body of alert-test-results.json, and the readable table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ray_tui.actions.probe_judging import Leg, Skew, duration
+from ray_tui.actions.probe_plan import Preview, Rota, Untestable
+from ray_tui.analysis.hops import Interval, percentile
+from ray_tui.clock import iso
+from ray_tui.core import facts as f
+from ray_tui.core.verdicts import Criterion, Verdict, combine
+from ray_tui.evidence import text
+from ray_tui.step import Header, criterion
+
+ARTIFACT = "alert-test-results.json"
+HOPS = ("t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
+_MEANING = {
+    "t0": "fired", "t1": "accepted", "t2": "active", "t3": "sent", "t4": "delivered", "t5": "notified",
+    "t6": "acknowledged", "t7": "escalated", "t8": "cleared",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that the report is written from."""
+
+    legs: Sequence[Leg]
+    untestable: Sequence[Untestable]
+    cleared: Mapping[str, f.ProbeCleared]
+    rota: Rota
+    skews: Mapping[str, Skew]
+    preview: Preview
+    sla: float
+    started_at: float
+    finished_at: float
+    labels: Mapping[str, Mapping[str, str]]
+    """Leg id -> the labels of its alert."""
+    dry: bool = False
+    declined_by: str = ""
+
+    @property
+    def acknowledging(self) -> list[Leg]:
+        return [leg for leg in self.legs if leg.purpose == "acknowledge"]
+
+    @property
+    def escalating(self) -> list[Leg]:
+        return [leg for leg in self.legs if leg.purpose == "escalate"]
+
+
+# --- criteria --------------------------------------------------------------------------------------------------------
+
+
+def criteria(found: Findings) -> tuple[Criterion, ...]:
+    """Every condition that blocks, receiver by receiver."""
+    return (
+        _receivers(found),
+        *(one for leg in found.acknowledging for one in _of_receiver(leg, found)),
+        *(one for untestable in found.untestable for one in _of_untestable(untestable, found)),
+        *_escalations(found),
+        *_clean(found),
+    )
+
+
+def _receivers(found: Findings) -> Criterion:
+    probed = len(found.acknowledging)
+    known = probed + len(found.untestable)
+    verdict = Verdict.PASSED if probed else Verdict.INCONCLUSIVE
+    if found.declined_by:
+        verdict, actual = Verdict.FAILED, f"declined by {found.declined_by}: no probe was fired"
+    elif found.dry:
+        verdict, actual = Verdict.INCONCLUSIVE, f"dry run (alert_paths.real_pages is off): {known} planned, none fired"
+    elif not known:
+        actual = "no critical route names a receiver: there is nothing that could be proved"
+    else:
+        actual = f"{probed} of {known} receivers probed"
+    return criterion(
+        "alert_paths.receivers", "Receivers of critical routes are probed", verdict, actual, required="≥ 1 probed",
+        evidence=(ARTIFACT,), remedy="Route critical alerts to a receiver, confirm the pages, and test again",
+    )  # fmt: skip
+
+
+def _of_receiver(leg: Leg, found: Findings) -> tuple[Criterion, Criterion]:
+    arrived, how = leg.delivered()
+    verdict, answered = leg.acknowledged(found.sla, found.skews)
+    return (
+        criterion(
+            f"alert_paths.delivered:{leg.receiver}", f"A critical alert reaches {leg.receiver}", arrived, how,
+            required="delivered on every integration", evidence=(ARTIFACT,),
+            remedy="Follow the hops: the first one missing is where the alert stopped",
+        ),
+        criterion(
+            f"alert_paths.ack:{leg.receiver}", f"A person acknowledges what {leg.receiver} sends", verdict, answered,
+            required=f"≤ {duration(found.sla)}", evidence=(ARTIFACT,),
+            remedy="Check who is on call and how they are notified, then test again",
+        ),
+    )  # fmt: skip
+
+
+def _of_untestable(one: Untestable, found: Findings) -> tuple[Criterion, Criterion]:
+    delivered = criterion(
+        f"alert_paths.delivered:{one.receiver}", f"A critical alert reaches {one.receiver}", one.verdict,
+        f"{one.problem}: {one.why}", required="delivered on every integration", evidence=(ARTIFACT,),
+        remedy=one.remedy,
+    )  # fmt: skip
+    acknowledged = criterion(
+        f"alert_paths.ack:{one.receiver}", f"A person acknowledges what {one.receiver} sends", one.verdict,
+        f"not probed: {one.problem}", required=f"≤ {duration(found.sla)}", evidence=(ARTIFACT,), remedy=one.remedy,
+    )  # fmt: skip
+    return delivered, acknowledged
+
+
+def _escalations(found: Findings) -> list[Criterion]:
+    """One for every policy that a page went through, and for every pager path whose policy never showed."""
+    tested = {leg.policy_id: leg for leg in found.escalating}
+    rows = [_escalation(leg.policy_id or leg.receiver, found, *leg.escalated()) for leg in found.escalating]
+    missing: dict[str, str] = {}
+    for leg in found.acknowledging:
+        if any(one.kind == "pagerduty" and not one.blind for one in leg.channels) and leg.policy_id not in tested:
+            said = [one.detail for one in leg.problems if one.problem in ("unescalated", "auto_ack")]
+            why = said[0] if said else "no page of it arrived, so nothing could be escalated"
+            missing.setdefault(leg.policy_id or leg.receiver, why)
+    for one in found.untestable:
+        if "pagerduty" in one.integrations:
+            missing.setdefault(one.receiver, f"not probed: {one.problem}")
+    return rows + [
+        _escalation(name, found, Verdict.INCONCLUSIVE, f"not tested: {why}") for name, why in missing.items()
+    ]
+
+
+def _escalation(policy: str, found: Findings, verdict: Verdict, actual: str) -> Criterion:
+    return criterion(
+        f"alert_paths.escalation:{policy}", f"An unanswered page escalates ({found.rota.policy_name(policy)})", verdict,
+        actual, required="level 2 is called within the policy's delay and its slack", evidence=(ARTIFACT,),
+        remedy="Put somebody on the second level of the escalation policy, then test again",
+    )  # fmt: skip
+
+
+def _clean(found: Findings) -> tuple[Criterion, ...]:
+    if not found.legs:
+        return ()
+    left = [what for leg in found.legs for what in _left(leg, found)]
+    actual = "; ".join(dict.fromkeys(left)) if left else "nothing is firing, no incident is open"
+    return (
+        criterion(
+            "alert_paths.clean", "Nothing of the test is left", Verdict.FAILED if left else Verdict.PASSED, actual,
+            required="every probe resolved and verified", evidence=(ARTIFACT,),
+            remedy="Resolve by hand what is named here",
+        ),
+    )  # fmt: skip
+
+
+def _left(leg: Leg, found: Findings) -> tuple[str, ...]:
+    cleared = found.cleared.get(leg.id)
+    if cleared is None:
+        return (f"{leg.id} was never cleared",)
+    return () if cleared.clean else (cleared.left or (f"{leg.id} is not clean",))
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def data(found: Findings) -> dict[str, Any]:
+    """The body of ``alert-test-results.json``. Times are RFC 3339, durations seconds as [least, most]."""
+    rows = [_row(leg, found) for leg in found.acknowledging]
+    return {
+        "sla_seconds": found.sla,
+        "receivers": rows + [_untested(one) for one in found.untestable],
+        "escalations": [_escalation_row(leg, found) for leg in found.escalating],
+        "percentiles": {name: _percentiles(rows, name) for name in ("delivered", "acknowledged")},
+        "slowest_hop": _slowest(found),
+        "pages": pages(found.preview),
+        "over_budget": list(found.preview.over),
+        "skew_seconds": {system: list(skew) if skew else None for system, skew in sorted(found.skews.items())},
+        "dry_run": found.dry,
+        "declined_by": found.declined_by,
+        "started_at": iso(found.started_at),
+        "finished_at": iso(found.finished_at),
+    }
+
+
+def pages(preview: Preview) -> list[dict[str, Any]]:
+    """Who is paged, because of which receiver, at most how often."""
+    return [
+        {
+            "person": row.person, "level": row.level, "until": None if row.until is None else iso(row.until),
+            "receiver": row.receiver, "count": row.count,
+        }
+        for row in preview.rows
+    ]  # fmt: skip
+
+
+def _common(leg: Leg, found: Findings) -> dict[str, Any]:
+    cleared = found.cleared.get(leg.id)
+    return {
+        "receiver": leg.receiver,
+        "integrations": [one.kind for one in leg.channels for _ in range(one.expected)],
+        "probe": leg.id,
+        "labels": dict(found.labels.get(leg.id, {})),
+        "hops": {hop: _hop(leg.hops.get(hop)) for hop in HOPS},
+        "problems": [
+            {"problem": one.problem, "hop": one.hop, "detail": one.detail, "blocks": one.blocks} for one in leg.problems
+        ],
+        "clean": cleared.clean if cleared else False,
+        "left": list(_left(leg, found)),
+    }
+
+
+def _row(leg: Leg, found: Findings) -> dict[str, Any]:
+    verdict = combine((leg.delivered()[0], leg.acknowledged(found.sla, found.skews)[0]))
+    known = {name: leg.took(hop) for hop, name in _MEANING.items() if hop not in ("t0", "t7")}
+    return {
+        **_common(leg, found),
+        "elapsed": {name: _seconds(took) for name, took in known.items()},
+        "acknowledged_by": leg.hops["t6"].who if "t6" in leg.hops else None,
+        "verdict": verdict.value,
+    }
+
+
+def _escalation_row(leg: Leg, found: Findings) -> dict[str, Any]:
+    verdict, actual = leg.escalated()
+    return {
+        **_common(leg, found),
+        "policy": leg.policy_id,
+        "policy_name": found.rota.policy_name(leg.policy_id),
+        "limit_seconds": leg.escalation_limit,
+        "elapsed": {"delivered": _seconds(leg.took("t4")), "escalated": _seconds(leg.took("t7", "t4"))},
+        "escalated_to": leg.hops["t7"].who if "t7" in leg.hops else None,
+        "verdict": verdict.value,
+        "actual": actual,
+    }
+
+
+def _untested(one: Untestable) -> dict[str, Any]:
+    return {
+        "receiver": one.receiver, "integrations": list(one.integrations), "probe": None, "labels": {},
+        "hops": dict.fromkeys(HOPS), "elapsed": {}, "acknowledged_by": None, "verdict": one.verdict.value,
+        "problems": [{"problem": one.problem, "hop": "t0", "detail": one.why, "blocks": True}],
+        "clean": True, "left": [],
+    }  # fmt: skip
+
+
+def _hop(seen: f.ProbeHopSeen | None) -> dict[str, Any] | None:
+    """``at`` is by when it had happened for certain."""
+    if seen is None:
+        return None
+    return {
+        "at": iso(seen.latest), "earliest": iso(seen.earliest), "latest": iso(seen.latest), "source": seen.source,
+        "who": seen.who, "detail": seen.detail,
+    }  # fmt: skip
+
+
+def _seconds(took: Interval | None) -> list[float] | None:
+    return None if took is None else [round(took.earliest, 3), round(took.latest, 3)]
+
+
+def _percentiles(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Over the latest that each may have been; None over nothing."""
+    values = [float(row["elapsed"][name][1]) for row in rows if row["elapsed"].get(name)]
+    return {"n": len(values), "p50": percentile(values, 50), "p95": percentile(values, 95)}
+
+
+def _slowest(found: Findings) -> dict[str, Any] | None:
+    """The hop that took longest after the last one before it that is known."""
+    worst: dict[str, Any] | None = None
+    for leg in found.acknowledging:
+        known = [hop for hop in HOPS[:7] if hop in leg.hops]
+        for before, hop in pairwise(known):
+            seconds = leg.hops[hop].latest - leg.hops[before].latest
+            if worst is None or seconds > worst["seconds"]:
+                worst = {"receiver": leg.receiver, "hop": hop, "after": before, "seconds": round(seconds, 3)}
+    return worst
+
+
+# --- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def markdown(body: Mapping[str, Any], header: Header) -> str:
+    """The results as a person reads them."""
+    parts = [
+        f"# Alert path test: {text.cell(header.release)} in {text.cell(header.environment)}",
+        f"Run {text.cell(header.run_id)}, attempt {header.attempt}, {iso(header.generated_at)}. "
+        f"Verdict: **{text.cell(header.verdict)}**. {text.cell(header.summary)}",
+        f"From fired to acknowledged by a person: at most {duration(float(body.get('sla_seconds', 0)))}. "
+        "Each duration is [least, most]: what clocks, their resolution and polling let us know.",
+        "## Receivers",
+        _table(
+            ("Receiver", "By", "Verdict", "Accepted", "Delivered", "Notified", "Acknowledged", "By whom", "Problems"),
+            [_receiver_cells(row) for row in body.get("receivers", ())],
+        ),
+        "## Escalation",
+        _table(
+            ("Policy", "Receiver", "Verdict", "Level 2 called after", "Allowed", "Who", "What was seen"),
+            [_escalation_cells(row) for row in body.get("escalations", ())],
+        ),
+        "## Who was to be paged",
+        _table(
+            ("Person", "Level", "Until", "Receiver", "At most"),
+            [(p["person"], p["level"], p["until"] or "-", p["receiver"], p["count"]) for p in body.get("pages", ())],
+        ),
+        "## Criteria",
+        _table(
+            ("Criterion", "Verdict", "Required", "Actual"),
+            [(one.id, one.verdict.value, one.required, one.actual) for one in header.criteria],
+        ),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return text.table(headers, rows) if rows else "None."
+
+
+def _receiver_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    times = [_span(row["elapsed"].get(name)) for name in ("accepted", "delivered", "notified", "acknowledged")]
+    problems = "; ".join(f"{one['problem']}: {one['detail']}" for one in row["problems"]) or "-"
+    by = row["acknowledged_by"] or "-"
+    return (row["receiver"], ", ".join(row["integrations"]) or "nobody", row["verdict"], *times, by, problems)
+
+
+def _escalation_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    took, who = _span(row["elapsed"].get("escalated")), row["escalated_to"] or "-"
+    return (
+        row["policy_name"],
+        row["receiver"],
+        row["verdict"],
+        took,
+        f"{row['limit_seconds']:g} s",
+        who,
+        row["actual"],
+    )
+
+
+def _span(took: Sequence[float] | None) -> str:
+    return "unknown" if not took else f"[{took[0]:.1f}, {took[1]:.1f}] s"

@@ -1,0 +1,325 @@
+"""Gate 3: everything is checked from now on, the alerts were tuned, and every gap has somebody's name and a date."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from ray_tui.core import plan
+from ray_tui.core.policy import Thresholds
+from ray_tui.core.rules import criterion_digest
+from ray_tui.core.untrusted import line
+from ray_tui.core.verdicts import Criterion, Finding, Verdict
+
+RULE_VERSION = "1"
+SCHEDULE, REPORT, BACKLOG = "observability-schedule.json", "alert-tuning-report.json", "improvement-backlog.json"
+WAIVERS, BASELINE = "waivers.json", "baseline-metrics.json"
+REMEDY = plan.gate("assurance").required_action
+
+Inputs = Mapping[str, Mapping[str, Any]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Scheduled(_Strict):
+    asset: str
+    owner: str
+    owner_ok: bool
+    installed: bool
+    next_run: str | None
+    owner_why: str = ""
+
+
+class _Rule(_Strict):
+    rule: str
+    n: int
+    finding: str
+
+
+class _Entry(_Strict):
+    id: str
+    step: str
+    owner: str
+    due: str
+    subject: str = ""
+    status: str = "open"
+
+
+class _Manual(BaseModel):
+    criterion: str
+    step: str
+    evidence_sha256: str
+
+
+class _Waiver(_Manual):
+    expires_at: float
+
+
+_SCHEDULED = TypeAdapter(list[_Scheduled])
+_RULES = TypeAdapter(list[_Rule])
+_ENTRIES = TypeAdapter(list[_Entry])
+_CRITERIA = TypeAdapter(list[Criterion])
+_STEPS = {
+    name: action.id
+    for phase in plan.PHASES[:3]
+    for action in phase.actions
+    for artifact in action.artifacts
+    for name in (artifact.name, artifact.twin)
+    if name and name.endswith(".json")
+}
+"""Twin -> the action that wrote it, of phases 1 to 3."""
+
+
+@dataclass(frozen=True)
+class _Waived:
+    """(criterion, step, the finding's digest) of waivers that still run, and of manual validations."""
+
+    waivers: frozenset[tuple[str, str, str]]
+    manual: frozenset[tuple[str, str, str]]
+
+    def put_off(self, one: Criterion, step: str) -> bool:
+        return not one.verdict.lets_go_on and (one.id, step, criterion_digest(one)) in self.waivers
+
+    def covers(self, one: Criterion, step: str) -> bool:
+        """Waived, or seen by a person where automation could not judge; a proven failure can only be waived."""
+        unjudged = one.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)
+        seen = unjudged and (one.id, step, criterion_digest(one)) in self.manual
+        return seen or self.put_off(one, step)
+
+
+def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
+    """The schedule, the tuning and the backlog, judged anew from their twins; fails closed on what is not there."""
+    waived = _waivers(inputs.get(WAIVERS), now)
+    criteria = [
+        *_schedule(inputs.get(SCHEDULE), waived),
+        *_tuning(inputs.get(REPORT), waived),
+        *_backlog(inputs, waived),
+    ]
+    releases = sorted(
+        {str(twin.get("release")) for name in (SCHEDULE, REPORT, BACKLOG)
+         if isinstance(twin := inputs.get(name), Mapping)}
+    )  # fmt: skip
+    if len(releases) > 1:
+        actual = f"the evidence is about different releases: {line(', '.join(releases))}"
+        criteria.append(_criterion("release", "One release", Verdict.FAILED, actual, "one release", SCHEDULE))
+    return tuple(criteria)
+
+
+# --- schedule --------------------------------------------------------------------------------------------------------
+
+
+def _schedule(twin: object, waived: _Waived) -> list[Criterion]:
+    try:
+        body, recorded = _twin(SCHEDULE, twin)
+        rows = _SCHEDULED.validate_python(body.get("entries"))
+        covered = body.get("coverage")
+        total = covered.get("assets") if isinstance(covered, Mapping) else None
+        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+            raise TypeError("it does not say how many assets there are")
+    except (ValidationError, TypeError, KeyError) as exc:
+        return [_unusable(SCHEDULE, twin, exc)]
+    return [
+        _coverage(rows, total, recorded, waived),
+        _owned(rows, recorded, waived),
+        *_recorded_findings(recorded, "3.1", waived, {"schedule.coverage", "schedule.owned", "schedule.installed"}),
+    ]
+
+
+def _coverage(rows: Sequence[_Scheduled], total: int, recorded: Sequence[Criterion], waived: _Waived) -> Criterion:
+    """Every asset has an entry that the scheduler was seen to hold and that runs some day."""
+    good = {row.asset for row in rows if row.installed and row.next_run}
+    bad = sorted({row.asset for row in rows} - good)
+    wanted = max(total, len({row.asset for row in rows}))
+    verdict = Verdict.INCONCLUSIVE if not wanted else Verdict.PASSED if len(good) == wanted else Verdict.FAILED
+    actual = f"{len(good)} of {wanted} assets installed" + (f"; not: {', '.join(bad)}" if bad else "")
+    return _criterion(
+        "schedule", "Schedule coverage", verdict, actual, "100%", SCHEDULE,
+        waived=_all_waived(recorded, ("schedule.coverage", "schedule.installed"), "3.1", waived),
+    )  # fmt: skip
+
+
+def _owned(rows: Sequence[_Scheduled], recorded: Sequence[Criterion], waived: _Waived) -> Criterion:
+    bad = [f"{row.asset}: {row.owner or 'nobody'} ({row.owner_why})" for row in rows
+           if not (row.owner_ok and row.owner.strip())]  # fmt: skip
+    verdict = Verdict.INCONCLUSIVE if not rows else Verdict.FAILED if bad else Verdict.PASSED
+    return _criterion(
+        "owners", "Every check has an owner", verdict, "; ".join(bad) or f"{len(rows)} entries owned",
+        "100%", SCHEDULE, waived=_all_waived(recorded, ("schedule.owned",), "3.1", waived),
+    )  # fmt: skip
+
+
+# --- tuning ----------------------------------------------------------------------------------------------------------
+
+
+def _tuning(twin: object, waived: _Waived) -> list[Criterion]:
+    try:
+        body, recorded = _twin(REPORT, twin)
+        rules = _RULES.validate_python(body.get("rules"))
+        decided = body.get("decisions")
+        if not isinstance(decided, list):
+            raise TypeError("it lists no decisions")
+        subjects = {str(row.get("subject")) for row in decided if isinstance(row, Mapping)}
+    except (ValidationError, TypeError, KeyError) as exc:
+        return [_unusable(REPORT, twin, exc)]
+    about = [one for one in recorded if one.id.startswith("correlate.gaps")]
+    noisy = [rule.rule for rule in rules if rule.finding == Finding.DEGRADED.value]
+    silent = [name for name in noisy if name not in subjects]
+    left = [one for one in about if not one.verdict.lets_go_on and not waived.covers(one, "3.2")]
+    any_waived = any(not one.verdict.lets_go_on for one in about)
+    if silent:
+        verdict, actual = Verdict.FAILED, f"noisy, and nothing was decided: {', '.join(silent)}"
+    elif not about:
+        verdict, actual = Verdict.INCONCLUSIVE, "3.2 did not judge any gap"
+    elif left:
+        verdict, actual = _worst(left), "; ".join(one.actual for one in left)
+    else:
+        verdict = Verdict.WAIVED if any_waived else Verdict.PASSED
+        actual = f"{len(rules)} rules judged, {len(subjects)} gaps decided"
+    return [
+        _criterion("tuning", "Alert tuning documented", verdict, actual, "no unresolved gap", REPORT),
+        *_recorded_findings(recorded, "3.2", waived, {one.id for one in about}),
+    ]
+
+
+def _worst(criteria: Sequence[Criterion]) -> Verdict:
+    verdicts = {one.verdict for one in criteria}
+    return next(one for one in (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE) if one in verdicts)
+
+
+# --- backlog ---------------------------------------------------------------------------------------------------------
+
+
+def _backlog(inputs: Inputs, waived: _Waived) -> list[Criterion]:
+    twin = inputs.get(BACKLOG)
+    try:
+        body = twin.get("body") if isinstance(twin, Mapping) else None
+        if not isinstance(body, Mapping):
+            raise TypeError("it has no body")
+        entries = _ENTRIES.validate_python(body.get("entries"))
+    except (ValidationError, TypeError) as exc:
+        return [_unusable(BACKLOG, twin, exc)]
+    bare = sorted(one.id for one in entries if not one.owner.strip() or not one.due.strip())
+    ids = {one.id for one in entries}
+    missing, broken, wanted = [], [], 0
+    for name, step in _STEPS.items():
+        found = inputs.get(name)
+        if found is None:
+            continue  # whether it must be there is judged by the gate of its phase
+        if not isinstance(found, Mapping) or not isinstance(found.get("body"), Mapping):
+            broken.append(name)
+            continue
+        named = list(_named_gaps(name, found["body"]))
+        missing += [gap for gap in named if gap not in ids]
+        put_off = [one for one in _criteria_of(found) if waived.put_off(one, step)]
+        missing += [f"{one.id} (waived)" for one in put_off if not _has_entry(one, step, entries)]
+        wanted += len(named) + len(put_off)
+    said = []
+    if missing:
+        said.append(f"no entry for: {', '.join(sorted(set(missing)))}")
+    if bare:
+        said.append(f"without owner or due date: {', '.join(bare)}")
+    if broken:
+        said.append(f"cannot be read: {', '.join(broken)}")
+    verdict = Verdict.FAILED if missing or bare else Verdict.ERROR if broken else Verdict.PASSED
+    actual = "; ".join(said) or f"{len(entries)} entries; {wanted} gaps named in the evidence, each has one"
+    return [_criterion("backlog", "Every gap has a backlog entry", verdict, actual, "owner and due date each", BACKLOG)]
+
+
+def _named_gaps(name: str, body: Mapping[str, Any]) -> Iterator[str]:
+    """Ids of the entries that a twin's gaps must have."""
+    gaps = body.get("gaps")
+    for gap in gaps if isinstance(gaps, list) else ():
+        ident = gap.get("id") if isinstance(gap, Mapping) else gap
+        if isinstance(ident, str) and ident:
+            yield ident
+    if name != BASELINE:
+        return
+    rows = body.get("kpis")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and row.get("finding") not in (None, Finding.OK.value):
+            yield f"baseline:{row.get('service')}:{row.get('finding')}"
+
+
+def _has_entry(one: Criterion, step: str, entries: Sequence[_Entry]) -> bool:
+    """An entry that names the waived criterion, or one of its step that is about the same subject."""
+    _, _, subject = one.id.partition(":")
+    for entry in entries:
+        if one.id in entry.id or one.id == entry.subject:
+            return True
+        about = subject and subject in (entry.subject, entry.id, entry.id.partition(":")[2])
+        if entry.step == step and (about or not subject):
+            return True
+    return False
+
+
+# --- twins -----------------------------------------------------------------------------------------------------------
+
+
+def _twin(name: str, twin: object) -> tuple[Mapping[str, Any], list[Criterion]]:
+    """Its body and what its action recorded. Raises TypeError or ValidationError where it is not of that form."""
+    if not isinstance(twin, Mapping) or not isinstance(twin.get("body"), Mapping):
+        raise TypeError("it has no body")
+    recorded = _CRITERIA.validate_python(twin.get("criteria"))
+    if not recorded:
+        raise TypeError("it records no criteria")
+    return twin["body"], recorded
+
+
+def _criteria_of(twin: Mapping[str, Any]) -> list[Criterion]:
+    try:
+        return _CRITERIA.validate_python(twin.get("criteria"))
+    except ValidationError:
+        return []
+
+
+def _all_waived(recorded: Sequence[Criterion], ids: Sequence[str], step: str, waived: _Waived) -> bool:
+    """Whether the action found something of these, and all of it was waived there."""
+    found = [one for one in recorded if one.id in ids and not one.verdict.lets_go_on]
+    return bool(found) and all(waived.covers(one, step) for one in found)
+
+
+def _recorded_findings(recorded: Sequence[Criterion], step: str, waived: _Waived, judged: set[str]) -> list[Criterion]:
+    """What the action held against itself and is not judged anew here; it cannot waive its own finding."""
+    out = []
+    for one in recorded:
+        if one.verdict is Verdict.PASSED or one.id in judged:
+            continue
+        verdict = Verdict.INCONCLUSIVE if one.verdict is Verdict.WAIVED else one.verdict
+        out.append(one.model_copy(update={"verdict": Verdict.WAIVED if waived.covers(one, step) else verdict}))
+    return out
+
+
+def _waivers(twin: object, now: float) -> _Waived:
+    """What cannot be read, or has run out, waives nothing."""
+    body = twin.get("body") if isinstance(twin, Mapping) else None
+    found: dict[str, set[tuple[str, str, str]]] = {"waivers": set(), "manual": set()}
+    for kind, keys in found.items():
+        rows = body.get(kind) if isinstance(body, Mapping) else None
+        for row in rows if isinstance(rows, list) else []:
+            try:
+                one = (_Waiver if kind == "waivers" else _Manual).model_validate(row)
+            except ValidationError:
+                continue
+            if not isinstance(one, _Waiver) or one.expires_at > now:
+                keys.add((one.criterion, one.step, one.evidence_sha256))
+    return _Waived(frozenset(found["waivers"]), frozenset(found["manual"]))
+
+
+def _unusable(name: str, twin: object, exc: Exception) -> Criterion:
+    if twin is None:
+        return _criterion(f"evidence:{name}", f"{name} present", Verdict.FAILED, "missing", "present", name)
+    actual = f"{name} is not of the form that its action writes: {line(str(exc), 200)}"
+    return _criterion(f"evidence:{name}", f"{name} readable", Verdict.ERROR, actual, "readable", name)
+
+
+def _criterion(
+    name: str, title: str, verdict: Verdict, actual: str, required: str, evidence: str, *, waived: bool = False
+) -> Criterion:
+    verdict = Verdict.WAIVED if waived and not verdict.lets_go_on else verdict
+    return Criterion(
+        id=f"assurance.{name}", title=title, verdict=verdict, actual=line(actual, 1_000), required=required,
+        evidence=(evidence,), remedy="" if verdict.lets_go_on else REMEDY,
+    )  # fmt: skip
