@@ -11,7 +11,7 @@ from tests.e2e.demo import ray_tui
 SAID = {
     "missing-coverage": "checkout",
     "regression": "checkout",
-    "dead-panel": "checkout-red",
+    "dead-panel": "Latency p99 is broken",
     "rule-without-threshold": "threshold",
     "misrouted-alert": "payments",
     "lost-page": "pd-payments",
