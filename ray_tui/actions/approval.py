@@ -1,6 +1,5 @@
 """4.2 Record approval and ownership: who approves exactly this package, who is on call for it, and from when."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -138,8 +137,6 @@ async def _owners(context: Context) -> tuple[list[dict[str, Any]], str]:
             on_call = await context.ports.paging.on_call()
         except BackendError as exc:
             problem = str(exc)
-        except asyncio.CancelledError:
-            raise
     owners = []
     for name, owner in sorted(context.config.owners.items()):
         called = [one for one in on_call if owner.policy and one.policy_id == owner.policy]
@@ -151,7 +148,12 @@ async def _owners(context: Context) -> tuple[list[dict[str, Any]], str]:
                 "from": "paging",
             }
             for one in sorted(called, key=lambda one: (one.level, one.user))
-        ] or [{"name": person, "level": 1, "until": "permanent", "from": "configuration"} for person in owner.people]
+        ]
+        if not people and not (owner.policy and context.ports.paging is not None):
+            # Only where no rota is asked: an empty rota must not look as if the people of the team were on call.
+            people = [
+                {"name": person, "level": 1, "until": "permanent", "from": "configuration"} for person in owner.people
+            ]
         owners.append({"owner": name, "policy": owner.policy, "on_call": people})
     return owners, problem
 

@@ -11,7 +11,7 @@ from ray_tui.step import Context, Header, Result
 async def run(context: Context) -> Result:
     """Finalise the backlog; an entry without owner or due date blocks."""
     entries = sorted(context.state.backlog.values(), key=lambda gap: gap.id)
-    bare = [gap.id for gap in entries if not gap.owner.strip() or not gap.due.strip()]
+    bare = [gap.id for gap in entries if gap.owner.strip() in ("", "unowned") or not gap.due.strip()]
     as_json, as_markdown = records.backlog(context.state)
     await context.publish("improvement-backlog.json", as_json)
     await context.publish("improvement-backlog.md", as_markdown)

@@ -10,6 +10,7 @@ from ray_tui.actions import monitoring_apply as applying
 from ray_tui.actions.dashboard_checks import CheckedBoard
 from ray_tui.actions.monitoring_apply import Applied
 from ray_tui.actions.monitoring_plan import Current, Desired, Item
+from ray_tui.actions.panel_queries import Asker
 from ray_tui.actions.services import effective_services
 from ray_tui.analysis import slo
 from ray_tui.analysis.rule_files import format_duration
@@ -34,7 +35,8 @@ class Attempt:
     gaps: list[f.GapFound] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     boards: list[dict[str, Any]] = field(default_factory=list)
-    loaded_equals_written: bool = False
+    loaded_equals_written: bool | None = None
+    """None while it was not looked at."""
     annotation: dict[str, Any] | None = None
 
 
@@ -224,7 +226,7 @@ async def _validate_boards(context: Context, attempt: Attempt) -> None:
         effective_services(config, context.state), config.telemetry.service_label, config.telemetry.route_label,
         await dashboards.datasources(),
     )  # fmt: skip
-    asker = dashboard_checks.Asker(metrics)
+    asker = Asker(metrics)
     checked: list[CheckedBoard] = []
     missing: list[str] = []
     try:
@@ -246,7 +248,7 @@ async def _validate_boards(context: Context, attempt: Attempt) -> None:
 
 
 async def _check(
-    context: Context, dashboards: Dashboards, asker: dashboard_checks.Asker, uid: str,
+    context: Context, dashboards: Dashboards, asker: Asker, uid: str,
     setting: dashboard_checks.Setting,
 ) -> CheckedBoard | str:  # fmt: skip
     """The dashboard checked, or why it could not be."""

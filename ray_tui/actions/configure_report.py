@@ -87,9 +87,9 @@ def _slo(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _loaded(data: Mapping[str, Any]) -> str:
-    if "loaded_equals_written" not in data:
-        return ""
-    said = "are loaded as written" if data["loaded_equals_written"] else "were not confirmed to be loaded as written"
+    if data.get("loaded_equals_written") is None:
+        return "What is loaded was not looked at."
+    said = "are loaded as written" if data["loaded_equals_written"] else "are NOT loaded as written"
     written = (
         f"Written: {cell(_listed(data.get('written')))}. " if data.get("written") else "No rule file was written. "
     )

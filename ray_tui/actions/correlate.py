@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ray_tui.actions import probe_plan, tuning
-from ray_tui.actions.services import effective_services, owner_for_gap
+from ray_tui.actions.services import effective_services, owner_for_gap, with_resolved
 from ray_tui.analysis import backtest, episodes, promql, red, wilson
 from ray_tui.analysis.wilson import Share
 from ray_tui.clock import iso
@@ -134,7 +134,12 @@ async def run(context: Context) -> Result:
     }  # fmt: skip
     open_ = sum(not decision.resolved for decision in decisions.values())
     said = f"{len(heard.kept)} episodes, {len(inside)} incidents, precision {_percent(overall.value)}"
-    return Result(f"{said}; {open_} of {len(needs)} gaps unresolved", tuple(criteria), data, tuple(gaps))
+    return Result(
+        f"{said}; {open_} of {len(needs)} gaps unresolved",
+        tuple(criteria),
+        data,
+        with_resolved(context.state, context.step, gaps),
+    )
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

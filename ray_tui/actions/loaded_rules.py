@@ -67,9 +67,9 @@ def _rule_differences(rule: Rule, loaded: LoadedRule, group_labels: Labels) -> l
     if rule.kind == "alerting" and abs(rule.for_seconds - loaded.for_seconds) > 0.0005:
         written, now = format_duration(rule.for_seconds), format_duration(max(0.0, loaded.for_seconds))
         found.append(f"`for` is {now} where {written} is written")
-    sides = (("labels", {**group_labels, **rule.labels}, loaded.labels),)
+    sides: list[tuple[str, Labels, Labels]] = [("labels", {**group_labels, **rule.labels}, loaded.labels)]
     if rule.kind == "alerting":
-        sides += (("annotations", rule.annotations, loaded.annotations),)
+        sides.append(("annotations", rule.annotations, loaded.annotations))
     for what, written_map, loaded_map in sides:
         names = _unlike(written_map, loaded_map)
         if names:

@@ -7,7 +7,8 @@ from typing import Any
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core import plan
-from ray_tui.core.errors import BackendError
+from ray_tui.core.errors import BackendBroken, BackendError, BackendTimeout, EvidenceError
+from ray_tui.core.rules import effective
 from ray_tui.core.state import RunState
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.evidence import index, package, records, text, verify
@@ -26,12 +27,14 @@ async def run(context: Context) -> Result:
         await _write_books(context)
         sealed = await _seal(context)
     archive, outer = context.evidence(ZIP) or b"", context.evidence(MANIFEST) or b""
-    completeness = package.completeness(wanted(context.state), set(context.state.evidence) | {package.JOURNAL})
+    listed = _listed(outer)
+    completeness = package.completeness(wanted(context.state), {str(one.get("name")) for one in listed})
     judged = package.judge(completeness, context.config.thresholds.manifest_completeness)
-    criteria = [*judged, _intact(archive, outer)]
-    if all(criterion.verdict.lets_go_on for criterion in criteria):
+    criteria = [*judged, _unchanged(context.state, listed), _intact(archive, outer)]
+    # A waiver of this very finding, given at an earlier attempt, lets the next protocols be told.
+    now = context.now()
+    if all(effective(context.state, context.step, criterion, now).lets_go_on for criterion in criteria):
         criteria += await _notify_all(context, sealed)
-    listed = text.loads(outer, MANIFEST)["files"] if outer else []
     return Result(
         summary=f"{sealed.files} files, {sealed.size} bytes, sha256 {sealed.sha256[:16]}",
         criteria=tuple(criteria),
@@ -53,15 +56,18 @@ def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
 
 
 def wanted(state: RunState) -> list[package.Wanted]:
-    """Every file that the package ought to hold: the artifacts of phases 1–3 with their twins, and the run's books."""
+    """Every file that the package ought to hold: the artifacts of phases 1–3 with their twins, and the run's books.
+
+    A guideline action that was declined, with its reason, owes nothing.
+    """
     names: dict[str, bool] = {}
     for phase in plan.PHASES[:3]:
         for action in phase.actions:
-            declined = action.id in state.declined
+            if action.id in state.declined:
+                continue
             for artifact in action.artifacts:
-                required = artifact.required and not declined
                 for name in filter(None, (artifact.name, artifact.twin)):
-                    names[name] = required
+                    names[name] = artifact.required
     names |= dict.fromkeys((*BOOKS, package.JOURNAL), True)
     return [package.Wanted(name, required) for name, required in sorted(names.items())]
 
@@ -69,10 +75,10 @@ def wanted(state: RunState) -> list[package.Wanted]:
 def _sealed_already(context: Context) -> f.PackageSealed | None:
     """The package that this very attempt sealed before its host died: sealing again would give another hash."""
     sealed = context.state.package
-    if not context.resumed or sealed is None:
-        return None
-    archive = context.evidence(ZIP)
-    return sealed if archive is not None and hashlib.sha256(archive).hexdigest() == sealed.sha256 else None
+    if not context.resumed or sealed is None or sealed.through_seq < context.state.steps[context.step].seq:
+        return None  # nothing sealed, or by an earlier attempt: the evidence has changed since
+    found = [hashlib.sha256(context.evidence(name) or b"").hexdigest() for name in (ZIP, MANIFEST)]
+    return sealed if found == [sealed.sha256, sealed.manifest_sha256] else None
 
 
 async def _write_books(context: Context) -> None:
@@ -116,6 +122,34 @@ async def _seal(context: Context) -> f.PackageSealed:
     )
     await context.record(sealed)
     return sealed
+
+
+def _listed(outer: bytes) -> list[dict[str, Any]]:
+    """The files that the outer manifest lists; none where it is not of that form (then it does not verify either)."""
+    try:
+        found = text.loads(outer, MANIFEST)
+    except EvidenceError:
+        return []
+    rows = found.get("files") if isinstance(found, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _unchanged(state: RunState, listed: list[dict[str, Any]]) -> Criterion:
+    """What is packed is what the actions wrote: the journal knows each file's hash from when it was written."""
+    packed = {str(one.get("name")): str(one.get("sha256")) for one in listed}
+    changed = sorted(
+        name for name, written in state.evidence.items() if name in packed and packed[name] != written.sha256
+    )
+    return Criterion(
+        id="package.unchanged",
+        title="Evidence is as it was written",
+        verdict=Verdict.FAILED if changed else Verdict.PASSED if packed else Verdict.INCONCLUSIVE,
+        actual=f"changed on disk since: {', '.join(changed)}" if changed else f"{len(packed)} files",
+        required="the hashes that the journal recorded",
+        evidence=(MANIFEST,),
+        waivable=False,
+        remedy="Run the step that writes it again, then retry." if changed else "",
+    )
 
 
 def _intact(archive: bytes, outer: bytes) -> Criterion:
@@ -188,6 +222,7 @@ async def _tell(context: Context, protocol: str, names: tuple[str, ...], sealed:
         told = f.HandoffNotified(
             protocol=protocol, channel=notifier.name, ok=False, detail=str(exc), package_sha256=sealed.sha256
         )
-        await context.outcome(intent, "failed", str(exc))
+        maybe = isinstance(exc, BackendTimeout | BackendBroken)  # it may have arrived all the same
+        await context.outcome(intent, "unknown" if maybe else "failed", str(exc))
     await context.record(told)
     return told

@@ -137,7 +137,7 @@ def _planned(
     services: Mapping[str, ServiceFacts],
     data: Mapping[str, Any],
     command: tuple[str, ...],
-    duty: Sequence[OnCall],
+    duty: Sequence[OnCall] | None,
     trouble: str,
 ) -> Planned:
     config = context.config
@@ -174,16 +174,17 @@ def _natural_owner(asset: Asset, services: Mapping[str, ServiceFacts], data: Map
 # --- who owns it -----------------------------------------------------------------------------------------------------
 
 
-async def _on_call(context: Context) -> tuple[tuple[OnCall, ...], str]:
+async def _on_call(context: Context) -> tuple[tuple[OnCall, ...] | None, str]:
+    """(who is on call, what went wrong); None where no paging system is configured."""
     if context.ports.paging is None:
-        return (), ""
+        return None, ""
     try:
         return await context.ports.paging.on_call(), ""
     except BackendError as exc:
         return (), str(exc)
 
 
-def owner_resolved(owner: str, config: Config, duty: Sequence[OnCall], trouble: str) -> tuple[bool, str]:
+def owner_resolved(owner: str, config: Config, duty: Sequence[OnCall] | None, trouble: str) -> tuple[bool, str]:
     """Whether an owner exists and somebody is on call, and why so or not."""
     if not owner:
         return False, "no owner is named"
@@ -192,10 +193,10 @@ def owner_resolved(owner: str, config: Config, duty: Sequence[OnCall], trouble: 
         return False, f"{owner} is not in [owners]"
     if known.policy and trouble:
         return False, f"who is on call could not be asked: {trouble}"
-    called = sorted({one.user for one in duty if known.policy and one.policy_id == known.policy})
+    called = sorted({one.user for one in duty or () if known.policy and one.policy_id == known.policy})
     if called:
         return True, f"on call: {', '.join(called)}"
-    if known.policy and duty:
+    if known.policy and duty is not None:
         return False, f"nobody is on call for {known.policy}"
     if known.people:
         return True, f"people: {', '.join(known.people)}"

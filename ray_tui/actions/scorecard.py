@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Any, Literal
 
-from ray_tui.actions.services import effective_services, owner_for_gap
+from ray_tui.actions.services import effective_services, owner_for_gap, with_resolved
 from ray_tui.analysis import promql, red, slo, wilson
 from ray_tui.analysis.rule_files import format_duration
 from ray_tui.clock import iso
@@ -77,7 +77,7 @@ async def run(context: Context) -> Result:
     rows.append(_coverage_row(state, thresholds.coverage))
     rows.append(_dashboard_row(state, thresholds.dashboard_score))
     rows.append(_acknowledgement_row(state, thresholds.ack_sla_seconds))
-    gaps = (*_missed(context, rows), *_waived(context))
+    gaps = with_resolved(state, context.step, (*_missed(context, rows), *_waived(context)))
     risks = _risks(state, gaps)
     rows.append(_risk_row(risks))
     measured = sum(row.status != "insufficient" for row in rows[:-1])
@@ -310,7 +310,7 @@ def _waived(context: Context) -> tuple[f.GapFound, ...]:
     """What was waived is put off, not done: an entry with the waiver's initiator as owner and its expiry as date."""
     return tuple(
         f.GapFound(
-            id=f"waived:{waiver.step}:{waiver.criterion}", step=waiver.step, title=f"{waiver.criterion} was waived",
+            id=f"waived:{waiver.step}:{waiver.criterion}", step="3.3", title=f"{waiver.criterion} was waived",
             subject=waiver.criterion, owner=waiver.operator, due=iso(waiver.expires_at)[:10], severity="warns",
             reference=waiver.ticket or waiver.id,
         )

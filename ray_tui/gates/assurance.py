@@ -201,7 +201,7 @@ def _backlog(inputs: Inputs, waived: _Waived) -> list[Criterion]:
         entries = _ENTRIES.validate_python(body.get("entries"))
     except (ValidationError, TypeError) as exc:
         return [_unusable(BACKLOG, twin, exc)]
-    bare = sorted(one.id for one in entries if not one.owner.strip() or not one.due.strip())
+    bare = sorted(one.id for one in entries if one.owner.strip() in ("", "unowned") or not one.due.strip())
     ids = {one.id for one in entries}
     missing, broken, wanted = [], [], 0
     for name, step in _STEPS.items():
@@ -211,7 +211,7 @@ def _backlog(inputs: Inputs, waived: _Waived) -> list[Criterion]:
         if not isinstance(found, Mapping) or not isinstance(found.get("body"), Mapping):
             broken.append(name)
             continue
-        named = list(_named_gaps(name, found["body"]))
+        named = list(_named_gaps(name, found["body"], found.get("verdict") == Verdict.ERROR.value))
         missing += [gap for gap in named if gap not in ids]
         put_off = [one for one in _criteria_of(found) if waived.put_off(one, step)]
         missing += [f"{one.id} (waived)" for one in put_off if not _has_entry(one, step, entries)]
@@ -228,14 +228,14 @@ def _backlog(inputs: Inputs, waived: _Waived) -> list[Criterion]:
     return [_criterion("backlog", "Every gap has a backlog entry", verdict, actual, "owner and due date each", BACKLOG)]
 
 
-def _named_gaps(name: str, body: Mapping[str, Any]) -> Iterator[str]:
-    """Ids of the entries that a twin's gaps must have."""
+def _named_gaps(name: str, body: Mapping[str, Any], failed: bool) -> Iterator[str]:
+    """Ids of the entries that a twin's gaps must have. A measurement that broke names none but what it lists."""
     gaps = body.get("gaps")
     for gap in gaps if isinstance(gaps, list) else ():
         ident = gap.get("id") if isinstance(gap, Mapping) else gap
         if isinstance(ident, str) and ident:
             yield ident
-    if name != BASELINE:
+    if name != BASELINE or failed:
         return
     rows = body.get("kpis")
     for row in rows if isinstance(rows, list) else ():

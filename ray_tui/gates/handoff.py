@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from ray_tui.clock import iso
 from ray_tui.config import parse_time
 from ray_tui.core import plan
 from ray_tui.core.policy import Thresholds
+from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Criterion, Verdict
 
 RULE_VERSION = "1"
@@ -14,8 +17,12 @@ MANIFEST, RECORD, NOTIFICATIONS = (
     "monitoring-package-manifest.json", "monitoring-approval-record.json", "handoff-notifications.json",
 )  # fmt: skip
 ZIP = "MONITORING-PACKAGE.zip"
+WAIVERS, REQUIREMENTS = "waivers.json", "monitoring-requirements.json"
+ROLES = ("release-manager", "sre-lead")
+"""Whose approval every package needs; a regulated service adds security."""
 
 Inputs = Mapping[str, Mapping[str, Any]]
+_CRITERIA = TypeAdapter(list[Criterion])
 
 
 def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
@@ -26,6 +33,7 @@ def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion
         _approved(inputs, now),
         _same_package(inputs),
         _notified(inputs),
+        *_recorded(inputs, now),
     )
 
 
@@ -36,11 +44,7 @@ def _complete(inputs: Inputs, thresholds: Thresholds) -> Criterion:
             "complete", "Manifest complete", Verdict.FAILED, f"{MANIFEST} is missing or malformed", MANIFEST
         )
     present = {str(one.get("name")) for one in files if isinstance(one, dict)}
-    names: dict[str, bool] = {}
-    for phase in plan.PHASES[:3]:
-        for action in phase.actions:
-            for artifact in action.artifacts:
-                names[artifact.name] = artifact.required and action.must
+    names = _wanted(inputs)
     missing = sorted(name for name in names if name not in present)
     required = [name for name in missing if names[name]]
     share = 1 - len(missing) / len(names)
@@ -50,6 +54,25 @@ def _complete(inputs: Inputs, thresholds: Thresholds) -> Criterion:
         "complete", "Manifest complete", Verdict.PASSED if good else Verdict.FAILED, actual, MANIFEST,
         required=f"every required item, ≥ {thresholds.manifest_completeness:.0%} of all",
     )  # fmt: skip
+
+
+def _wanted(inputs: Inputs) -> dict[str, bool]:
+    """Name -> whether it is required, of what phases 1–3 owe; a guideline action that was declined owes nothing."""
+    body = inputs.get(WAIVERS, {}).get("body")
+    declined = body.get("declined") if isinstance(body, dict) else None
+    left_out = {
+        action.id for action in plan.ACTIONS
+        if isinstance(declined, dict) and action.id in declined and not action.must
+    }  # fmt: skip
+    return {
+        name: artifact.required
+        for phase in plan.PHASES[:3]
+        for action in phase.actions
+        if action.id not in left_out
+        for artifact in action.artifacts
+        for name in (artifact.name, artifact.twin)
+        if name
+    }
 
 
 def _intact(inputs: Inputs) -> Criterion:
@@ -68,8 +91,10 @@ def _approved(inputs: Inputs, now: float) -> Criterion:
     if not isinstance(body, dict) or not isinstance(body.get("approvals"), list):
         return _criterion("approved", "Approvals captured", Verdict.FAILED, f"{RECORD} is missing or malformed", RECORD)
     roles = body.get("required_roles")
-    if not isinstance(roles, list) or "sre-lead" not in roles:
-        return _criterion("approved", "Approvals captured", Verdict.FAILED, "no required roles are recorded", RECORD)
+    owed = [*ROLES, *(["security"] if _regulated(inputs) else [])]
+    if not isinstance(roles, list) or not set(owed) <= {role for role in roles if isinstance(role, str)}:
+        actual = f"the record does not require {', '.join(owed)}"
+        return _criterion("approved", "Approvals captured", Verdict.FAILED, actual, RECORD)
     problems = [_role_problem(str(role), body, record, now) for role in roles]
     bad = [problem for problem in problems if problem]
     captured = f"{len(roles) - len(bad)} of {len(roles)}"
@@ -79,18 +104,66 @@ def _approved(inputs: Inputs, now: float) -> Criterion:
     )  # fmt: skip
 
 
+def _regulated(inputs: Inputs) -> bool:
+    """Whether the release's papers name a regulated service, whatever the approval record says."""
+    body = inputs.get(REQUIREMENTS, {}).get("body")
+    rows = body.get("services") if isinstance(body, dict) else None
+    return any(
+        isinstance(row, dict) and row.get("regulated") is True for row in (rows if isinstance(rows, list) else ())
+    )
+
+
+def _recorded(inputs: Inputs, now: float) -> tuple[Criterion, ...]:
+    """What 4.2 held against itself and nobody waived there: an empty rota, an approval that was refused."""
+    record = inputs.get(RECORD, {})
+    if not record:
+        return ()
+    try:
+        found = _CRITERIA.validate_python(record.get("criteria"))
+    except ValidationError:
+        found = []
+    if not found:
+        actual = f"{RECORD} records no criteria"
+        return (_criterion("recorded", "Approval record judged", Verdict.ERROR, actual, RECORD),)
+    waived = _waived(inputs, now)
+    return tuple(
+        one.model_copy(
+            update={"verdict": Verdict.WAIVED if (one.id, criterion_digest(one)) in waived else _unwaived(one.verdict)}
+        )
+        for one in found
+        if one.verdict is not Verdict.PASSED
+    )
+
+
+def _unwaived(said: Verdict) -> Verdict:
+    """An action cannot waive its own finding."""
+    return Verdict.INCONCLUSIVE if said is Verdict.WAIVED else said
+
+
+def _waived(inputs: Inputs, now: float) -> set[tuple[str, str]]:
+    """(criterion, its digest) of the waivers of 4.2 that still run."""
+    body = inputs.get(WAIVERS, {}).get("body")
+    rows = body.get("waivers") if isinstance(body, dict) else None
+    found = set()
+    for row in rows if isinstance(rows, list) else ():
+        expires = row.get("expires_at") if isinstance(row, dict) else None
+        if isinstance(expires, int | float) and expires > now and row.get("step") == "4.2":
+            found.add((str(row.get("criterion")), str(row.get("evidence_sha256"))))
+    return found
+
+
 def _role_problem(role: str, body: Mapping[str, Any], record: Mapping[str, Any], now: float) -> str:
     given = [one for one in body["approvals"] if isinstance(one, dict) and one.get("role") == role]
     if not given:
         return f"{role} missing"
     latest = given[-1]
-    if latest.get("release") != record.get("release"):
+    if not latest.get("release") or latest.get("release") != record.get("release"):
         return f"{role} outdated: for release {latest.get('release')}"
-    if latest.get("config_digest") != body.get("config_digest"):
+    if not latest.get("config_digest") or latest.get("config_digest") != body.get("config_digest"):
         return f"{role} outdated: configuration changed since"
     try:
         expires = parse_time(str(latest.get("expires_at")))
-    except ValueError:
+    except (ValueError, OverflowError):
         return f"{role} has no expiry"
     return f"{role} outdated: expired {iso(expires)[:10]}" if expires <= now else ""
 
@@ -106,10 +179,14 @@ def _same_package(inputs: Inputs) -> Criterion:
         isinstance(one, dict) and one.get("role") == "sre-lead" and one.get("subject_sha256") == hashes[0]
         for one in (approvals if isinstance(approvals, list) else [])
     )
-    good = bool(hashes[0]) and len(set(hashes)) == 1 and signed
+    header = manifest.get("header") if isinstance(manifest.get("header"), dict) else {}
+    releases = {str((header or {}).get("release") or ""), str(record.get("release") or "")}
+    good = bool(hashes[0]) and len(set(hashes)) == 1 and signed and len(releases) == 1 and "" not in releases
     shown = ", ".join(
         f"{name} {value[:12] or 'none'}" for name, value in zip(("approved", "manifest", "zip"), hashes, strict=True)
     )
+    if len(releases) > 1:
+        shown += f"; releases {', '.join(sorted(one or 'none' for one in releases))}"
     return _criterion(
         "same_package", "The approved package is this one", Verdict.PASSED if good else Verdict.FAILED, shown, RECORD
     )
@@ -125,7 +202,7 @@ def _notified(inputs: Inputs) -> Criterion:
     sha = str(inputs.get(ZIP, {}).get("sha256") or "")
     good = {
         str(one.get("protocol")) for one in told
-        if isinstance(one, dict) and one.get("ok") is True and one.get("package_sha256") == sha
+        if isinstance(one, dict) and one.get("ok") is True and sha and one.get("package_sha256") == sha
     }  # fmt: skip
     left = [protocol for protocol in plan.OUTPUTS if protocol not in good]
     actual = f"not told of this package: {', '.join(left)}" if left else f"protocols {', '.join(plan.OUTPUTS)}"

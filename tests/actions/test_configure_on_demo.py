@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ray_tui import config, wiring
-from ray_tui.actions import configure
+from ray_tui.actions import configure, runbooks
 from ray_tui.clock import Clock
 from ray_tui.core import facts as f
 from ray_tui.demo.scenario import load
@@ -149,3 +149,21 @@ async def test_a_dashboard_that_somebody_else_made_meanwhile_rolls_the_rules_bac
     }
     assert outcomes["rules:release.yml"] == "rolled-back"
     assert outcomes["dashboard:recommendations-red"] == "failed"
+
+
+async def test_every_alert_of_the_demo_leads_to_its_runbook_and_the_signals_are_saved(proof: Proof) -> None:
+    """2.3 after 2.1: three runbooks of the release hold their block, and all links resolve. (P48)"""
+    configured, stack, before = await proof()
+    context = LiveContext(
+        stack.folder, config=before.config, ports=before.ports, step="2.3", answers={"signals": "yes"},
+        data={"2.1": configured.data},
+    )  # fmt: skip
+    result = await runbooks.run(context)
+
+    assert unmet(result) == {}
+    assert all(one["resolved"] for one in result.data["runbooks"])
+    assert {one["path"]: one["state"] for one in result.data["signals"]["blocks"]} == {
+        f"docs/runbooks/{name}.md": "written"
+        for name in ("CheckoutErrorBudgetBurn", "CheckoutV2EndpointSlow", "RecommendationsErrors")
+    }
+    assert "### Updated Signals" in (stack.folder / "docs/runbooks/CheckoutV2EndpointSlow.md").read_text()

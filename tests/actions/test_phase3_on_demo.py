@@ -1,4 +1,4 @@
-"""3.1 to 3.3 with the real backends over the demo's servers: a fortnight of alerts and incidents, read over the wire."""
+"""3.1 to 3.3 with the real backends over the demo: a fortnight of alerts and incidents, read over the wire."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
