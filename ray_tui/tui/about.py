@@ -1,0 +1,212 @@
+"""Why is it so? The facts behind one row of a pane, as lines to read and to copy. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray_tui.clock import iso
+from ray_tui.core import plan, rules
+from ray_tui.core.state import Probe
+from ray_tui.core.verdicts import Criterion
+from ray_tui.tui.lines import Line, Span, short_seconds, wrap
+from ray_tui.tui.panes.alerts import HOP_NAMES, HOPS
+from ray_tui.tui.view import VERDICT_STYLES, View, day, mapping, mappings, wall
+
+DEEPEST = 4
+
+
+def about(view: View, target: str, width: int) -> tuple[str, list[Line]]:
+    """Title and lines for a row's target; a target that is gone says so."""
+    kind, _, rest = target.partition(":")
+    match kind:
+        case "step":
+            return plan.title(rest), step_lines(view, rest, width)
+        case "probe":
+            probe = view.state.probes.get(rest)
+            return (f"Probe to {probe.intended.receiver}", _probe(rest, probe, width)) if probe else _gone(target)
+        case "service":
+            return f"Coverage of {rest}", _service(view, rest, width)
+        case "data":
+            return _datum(view, rest, width)
+        case "entry":
+            return _entry(view, int(rest), width)
+        case "approval":
+            given = view.state.approvals[int(rest)]
+            return f"Approval as {given.role}", describe(given.model_dump(mode="json"), width)
+        case "waiver":
+            found = view.state.waivers.get(rest) or view.state.proposed.get(rest)
+            return (f"Waiver {rest}", describe(found.model_dump(mode="json"), width)) if found else _gone(target)
+        case "gap":
+            gap = view.state.backlog.get(rest)
+            return (gap.title, describe(gap.model_dump(mode="json"), width)) if gap else _gone(target)
+    return _gone(target)
+
+
+def _gone(target: str) -> tuple[str, list[Line]]:
+    return "Nothing here", [((f"{target} is not in this run (any more).", ""),)]
+
+
+def paragraph(text: str, width: int, style: str = "", lead: str = "") -> list[Line]:
+    room = max(10, width - len(lead))
+    return [((lead if i == 0 else " " * len(lead), "dim"), (part, style)) for i, part in enumerate(wrap(text, room))]
+
+
+def step_lines(view: View, name: str, width: int) -> list[Line]:
+    """A step: its verdict, its criteria with evidence and remedy, and the journal line behind it."""
+    step, verdict = view.step(name), view.verdict(name)
+    word: Span = (verdict.value, VERDICT_STYLES[verdict]) if verdict else (step.status, "dim")
+    when = f"  attempt {step.attempt}" if step.attempt else ""
+    took = ""
+    if step.started_at and step.finished_at:
+        took = f"  {wall(step.started_at)}Z, took {short_seconds(step.finished_at - step.started_at)}"
+    out: list[Line] = [(word, (f"{when}{took}", "dim"), (f"  journal seq {step.seq}" if step.seq else "", "dim"))]
+    out += paragraph(step.summary, width) if step.summary else []
+    if name.startswith("gate."):
+        gate = plan.gate(name)
+        out += paragraph(gate.criteria, width, "dim", "criteria  ") + paragraph(
+            gate.pass_threshold, width, "dim", "passes at "
+        )
+    elif name[:1].isdigit():
+        action = plan.action(name)
+        out += paragraph(action.halts_when, width, "dim", "halts when ")
+        for artifact in action.artifacts:
+            written = view.state.evidence.get(artifact.name)
+            mark: Span = ("✓", "good") if written else ("·", "dim")
+            said = f" {artifact.name}" + (f"  sha256 {written.sha256[:16]}" if written else "  not written yet")
+            out.append((mark, (said, "" if written else "dim")))
+    ordered = sorted(step.criteria, key=lambda c: c.verdict.lets_go_on)
+    for criterion in ordered:
+        out += [(), *criterion_lines(view, name, criterion, width)]
+    return out
+
+
+def criterion_lines(view: View, name: str, criterion: Criterion, width: int) -> list[Line]:
+    """One criterion: verdict, actual, required, remedy, evidence."""
+    verdict = rules.effective(view.state, name, criterion, view.now)
+    out: list[Line] = [
+        (
+            (f"{verdict.glyph} {verdict.value} ", VERDICT_STYLES[verdict]),
+            (criterion.title, "strong"),
+            (f"  {criterion.id}", "dim"),
+        )
+    ]
+    out += paragraph(criterion.actual, width, "", "  actual    ")
+    out += paragraph(criterion.required, width, "", "  required  ") if criterion.required else []
+    out += paragraph(criterion.remedy, width, "say", "  remedy    ") if criterion.remedy else []
+    out += paragraph(", ".join(criterion.evidence), width, "dim", "  evidence  ") if criterion.evidence else []
+    if not criterion.waivable and not verdict.lets_go_on:
+        out.append((("  cannot be waived", "dim"),))
+    return out
+
+
+def probe_lines(probe_id: str, probe: Probe, width: int) -> list[Line]:
+    """A probe's hops as intervals, with their sources."""
+    return _probe(probe_id, probe, width)
+
+
+def _probe(probe_id: str, probe: Probe, width: int) -> list[Line]:
+    intended = probe.intended
+    out: list[Line] = [
+        (("id  ", "dim"), (probe_id, "")),
+        (
+            ("for ", "dim"),
+            (f"{intended.purpose}, {intended.how}; fired {iso(intended.starts_at)}; seq {probe.seq}", ""),
+        ),
+        (("SLA ", "dim"), (short_seconds(intended.sla_seconds) if intended.sla_seconds else "–", "")),
+    ]
+    if intended.pages:
+        out.append((("pages ", "dim"), (", ".join(intended.pages), "warn")))
+    out.append(())
+    for hop in HOPS:
+        seen = probe.hops.get(hop)
+        if seen is None:
+            out.append(((f"{hop} {HOP_NAMES[hop]:<10}", "dim"), ("not seen", "dim")))
+            continue
+        low, high = seen.earliest - intended.starts_at, seen.latest - intended.starts_at
+        span = f"{low:.2f}–{high:.2f} s" if high - low > 0.005 else f"{high:.2f} s"
+        who = f"  {seen.who}" if seen.who else ""
+        out.append(
+            (
+                (f"{hop} {HOP_NAMES[hop]:<10}", ""),
+                (f"{span:<16}", "strong"),
+                (f"{who}  {seen.detail}  {seen.source}, seq {seen.seq}", "dim"),
+            )
+        )
+    for problem in probe.problems:
+        out += paragraph(
+            f"{problem.problem} at {problem.hop}: {problem.detail}", width, "bad" if problem.blocks else "warn", "✗ "
+        )
+    if probe.cleared is not None:
+        left = f"; left: {', '.join(probe.cleared.left)}" if probe.cleared.left else ""
+        out.append(((f"cleared {'clean' if probe.cleared.clean else 'NOT CLEAN'}: {probe.cleared.detail}{left}", ""),))
+    out += [(), (("labels", "dim"),), *describe(dict(intended.labels), width)]
+    return out
+
+
+def _service(view: View, name: str, width: int) -> list[Line]:
+    out: list[Line] = []
+    for cell in mappings(mapping(view.step("1.2").data).get("cells")):
+        if cell.get("service") == name:
+            out += [((str(cell.get("signal", "")), "strong"),), *describe(cell, width, skip=("service", "signal")), ()]
+    return out or [(("No cell names this service.", ""),)]
+
+
+def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
+    step, *keys = path.split("/")
+    value: Any = view.step(step).data
+    for key in keys:
+        try:
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return _gone(path)
+    shown = mapping(value) if isinstance(value, dict) else {keys[-1] if keys else step: value}
+    name = next((str(shown[k]) for k in ("title", "name", "rule", "metric", "asset", "service") if shown.get(k)), path)
+    seq = view.step(step).seq
+    return name, [((f"from {plan.title(step)}, journal seq {seq}", "dim"),), (), *describe(shown, width)]
+
+
+def _entry(view: View, seq: int, width: int) -> tuple[str, list[Line]]:
+    line = next((found for found in view.state.log if found.seq == seq), None)
+    if line is None:
+        return _gone(f"entry {seq}")
+    head: Line = ((f"{iso(line.at)}  {line.kind}  by {line.person}  {line.step}", "dim"),)
+    return f"Journal seq {seq}", [head, (), *((((text, "")),) for text in wrap(line.text, width))]
+
+
+def describe(data: Mapping[str, Any], width: int, *, skip: tuple[str, ...] = (), depth: int = 0) -> list[Line]:
+    """Any JSON as ``key  value`` lines, nested by indent."""
+    out: list[Line] = []
+    lead = "  " * depth
+    for key, value in data.items():
+        if key in skip or value in (None, "", [], {}):
+            continue
+        if isinstance(value, dict) and depth < DEEPEST:
+            out += [((f"{lead}{key}", "dim"),), *describe(value, width, depth=depth + 1)]
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value) and depth < DEEPEST:
+            out.append(((f"{lead}{key}", "dim"),))
+            for item in value[:200]:
+                out += _item(item, width, depth, f"{lead}  ")
+        else:
+            out += paragraph(_plain(key, value), width, "", f"{lead}{key}  ")
+    return out
+
+
+def _short(item: Mapping[str, Any]) -> bool:
+    return len(str(item)) < 90 and not any(isinstance(value, dict | list) for value in item.values())
+
+
+def _item(item: Any, width: int, depth: int, lead: str) -> list[Line]:
+    """One entry of a list: a small mapping on one line."""
+    if not isinstance(item, dict):
+        return [((f"{lead}{item}", ""),)]
+    if len(str(item)) < 90 and not any(isinstance(value, dict | list) for value in item.values()):
+        pairs = ", ".join(f"{name} {_plain(name, value)}" for name, value in item.items())
+        return paragraph(pairs, width, "", f"{lead}· ")
+    return [((f"{lead}·", "dim"),), *describe(item, width, depth=depth + 1)]
+
+
+def _plain(key: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    if key.endswith("_at") and isinstance(value, int | float) and value > 1e8:
+        return f"{iso(value)} ({day(value)})"
+    return f"{value:g}" if isinstance(value, float) else str(value)

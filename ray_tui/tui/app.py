@@ -1,0 +1,458 @@
+"""The console as a program: follows a run's handle, repaints at most ten times a second, and always leaves cleanly."""
+
+import asyncio
+import signal
+import traceback
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from rich.segment import Segment
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.command import Provider
+from textual.filter import LineFilter
+from textual.screen import ModalScreen
+from textual.timer import Timer
+
+from ray_tui.core.errors import RayError
+from ray_tui.core.handle import Link, Rewound, RunHandle
+from ray_tui.core.readings import Gauges
+from ray_tui.core.state import RunState, apply
+from ray_tui.core.untrusted import clean, line
+from ray_tui.tui import clipboard, keys, theme
+from ray_tui.tui.about import about
+from ray_tui.tui.commands import RunCommands
+from ray_tui.tui.desk import Desk
+from ray_tui.tui.lines import ASCII
+from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
+from ray_tui.tui.player import Player
+from ray_tui.tui.screens.console import ConsoleScreen
+from ray_tui.tui.screens.dialog import STYLESHEET, Dialog, Field, FormDialog
+from ray_tui.tui.screens.read import CopyAsked, detail_dialog, help_dialog, mission_dialog, theme_dialog
+from ray_tui.tui.view import View, ack_deadlines, mapping, mappings
+from ray_tui.tui.widgets.painted import literal
+
+PAINT_SECONDS = 0.1
+READING_SECONDS = 0.5
+TICK_SECONDS = 1.0
+BATCH = 200
+"""Entries or readings taken before the screen gets its turn."""
+Answer = TypeVar("Answer")
+
+
+class ControlFilter(LineFilter):
+    """The last net: no control character, bidi mark or zero-width reaches the terminal, whoever painted it."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            segment if segment.control or (safe := clean(segment.text, 100_000)) == segment.text
+            else Segment(safe, segment.style)
+            for segment in segments
+        ]  # fmt: skip
+
+
+class RayApp(App[ConsoleExit], inherit_bindings=False):
+    """One console on one run."""
+
+    TITLE = "ray-tui"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {RunCommands}
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", "how to leave", id="interrupt", show=False, priority=True),
+        Binding("f1", "deed('help')", "help", id="help.f1", show=False),
+    ]
+    CSS = f"""{STYLESHEET}
+    CommandPalette {{ background: $background; }}
+    Toast {{ background: $background; border-left: outer $primary; color: $foreground; }}
+    Toast.-error {{ border-left: outer $ray-bad; }}
+    Toast.-warning {{ border-left: outer $ray-warn; }}
+    """
+
+    def __init__(self, handle: RunHandle, options: ConsoleOptions) -> None:
+        self.handle = handle
+        self.options = options
+        self.state = RunState()
+        self.gauges = Gauges()
+        self.paints = 0
+        """How often the screen was gone through; what did not change was not sent."""
+        self.crash: BaseException | None = None
+        self.keymap, self.keymap_problems = keys.validated(options.keymap)
+        self._themes, self._theme_problems = theme.load(options.theme_folders)
+        super().__init__()
+        self.desk = Desk(self)
+        self.player = Player(self)
+        self.console_screen = ConsoleScreen(ascii_only=options.ascii)
+        self._paint_timer: Timer | None = None
+        self._reading_timer: Timer | None = None
+        self._link = handle.link
+        self._lost = False
+        self._opening = False
+        self._net = ControlFilter()
+        if options.animations is False or (options.animations is None and over_ssh(options.environment)):
+            self.animation_level = "none"
+
+    # --- start and end -----------------------------------------------------------------------------------------------
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return theme.DEFAULTS
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._net]
+
+    def on_mount(self) -> None:
+        for loaded in self._themes:
+            self.register_theme(loaded.theme)
+        self._first_theme()
+        self.set_class(self.options.ascii, "-ascii")
+        self.set_keymap(self.keymap)
+        self._catch_signals()
+        self.push_screen(self.console_screen)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._notices()
+        if self.options.show_mission and self.handle.transport is None:
+            self.open_mission()
+        self.run_worker(self._follow_entries(), group="follow")
+        self.run_worker(self._follow_readings(), group="follow")
+        self.set_interval(TICK_SECONDS, self._tick)
+        self.repaint()
+
+    def _first_theme(self) -> None:
+        wanted = "ansi-16" if self.options.environment.get("NO_COLOR") else self.options.theme
+        if wanted not in self.theme_names:
+            self._theme_problems.append(f"theme {wanted!r} is not there; known: {', '.join(self.theme_names)}")
+            wanted = "ray-dark"
+        if wanted in self.theme_names:
+            self.theme = wanted
+
+    def _notices(self) -> None:
+        if self.keymap_problems:
+            self.say("Keymap: " + "; ".join(self.keymap_problems))
+        if self._theme_problems:
+            self.say("Themes: " + "; ".join(self._theme_problems))
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._signalled, number)
+            except (NotImplementedError, RuntimeError, ValueError):
+                return  # not the main thread (tests): the embedding program has the signals
+        loop.add_signal_handler(signal.SIGINT, self.action_interrupt)
+
+    def on_unmount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.remove_signal_handler(number)
+            except (NotImplementedError, RuntimeError, ValueError):
+                return
+
+    def _signalled(self, number: int) -> None:
+        self.leave(128 + number)
+
+    def detach(self) -> None:
+        self.leave(0)
+
+    def leave(self, code: int) -> None:
+        """Off the screen; the run goes on."""
+        self.exit(self._exit_report(code), return_code=code)
+
+    def _exit_report(self, code: int) -> ConsoleExit:
+        if self.handle.transport is not None:
+            return ConsoleExit("detached", code, "Replay closed.")
+        if self.state.ended:
+            word = "completed" if self.state.completed is not None else "aborted"
+            return ConsoleExit("ended", code, f"Run {self.handle.run_id} is {word}.")
+        if self.shown_link is Link.LOST:
+            return ConsoleExit("lost", code, f"The host did not answer. Try again: {self.attach_hint}")
+        return ConsoleExit("detached", code, f"Detached; the run goes on. Come back: {self.attach_hint}")
+
+    @property
+    def attach_hint(self) -> str:
+        return self.options.attach_hint or f"ray-tui attach {self.handle.run_id.rsplit('-', 1)[-1]}"
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C ends nothing."""
+        live = keys.shown(self.keymap)
+        self.say(f"{live['detach']} detaches; the run goes on. To end the run: ctrl+p, Abort.")
+
+    def _handle_exception(self, error: Exception) -> None:
+        """No traceback with locals on the terminal: they may hold secrets. The caller prints one line."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        if self.crash is None:
+            self.crash = getattr(error, "error", None) or error
+            self._write_crash(self.crash)
+        self._close_messages_no_wait()
+
+    def _fatal_error(self) -> None:
+        self._return_code = 1
+        self._close_messages_no_wait()
+
+    def _write_crash(self, error: BaseException) -> None:
+        if self.options.crash_log is None:
+            return
+        try:
+            text = "".join(traceback.format_exception(error))  # frames and lines; format_exception shows no locals
+            self.options.crash_log.write_text(clean(text, 100_000), "utf-8")
+        except OSError:
+            return
+
+    def crash_report(self) -> ConsoleExit:
+        assert self.crash is not None
+        what = f"{type(self.crash).__name__}: {line(str(self.crash), 200)}"
+        log = f" Details: {self.options.crash_log}." if self.options.crash_log else ""
+        said = f"The console crashed ({what}); the run goes on.{log} Come back: {self.attach_hint}"
+        return ConsoleExit("crashed", self.return_code or 1, said)
+
+    # --- following the run -------------------------------------------------------------------------------------------
+
+    async def _follow_entries(self) -> None:
+        count = 0
+        try:
+            async for entry in self.handle.entries():
+                if isinstance(entry, Rewound):
+                    self.state = RunState()
+                    self.desk.later.clear()
+                else:
+                    apply(self.state, entry)
+                self.repaint_soon()
+                count += 1
+                if count % BATCH == 0:
+                    await asyncio.sleep(0)
+        except (RayError, OSError) as exc:
+            self._lost = True
+            self.say(f"The link to the run broke: {exc}. The run goes on; come back with {self.attach_hint}", bad=True)
+        self.repaint_soon()
+
+    async def _follow_readings(self) -> None:
+        count = 0
+        try:
+            async for reading in self.handle.readings():
+                self.gauges.add(reading)
+                if self._reading_timer is None:
+                    self._reading_timer = self.set_timer(READING_SECONDS, self._paint_readings)
+                count += 1
+                if count % BATCH == 0:
+                    await asyncio.sleep(0)
+        except (RayError, OSError):
+            return  # the entries' follower says it
+
+    @property
+    def shown_link(self) -> Link:
+        return Link.LOST if self._lost else self.handle.link
+
+    def view(self) -> View:
+        """What panes paint from, now."""
+        replay = self.handle.transport is not None
+        return View(
+            state=self.state, gauges=self.gauges, now=self.state.at if replay else self.options.clock.wall(),
+            person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
+            roles=self.options.roles, link=self.shown_link, transport=self.handle.transport,
+        )  # fmt: skip
+
+    def _tick(self) -> None:
+        """Once a second, and only where something moves by itself: a deadline, a running step, the link, a replay."""
+        if self._link is not self.shown_link:
+            self._link = self.shown_link
+            self.repaint_soon()
+        elif self.handle.transport is not None:
+            if self.player.moved():
+                self.repaint_soon()
+        elif not self.state.ended and (self.state.running() is not None or ack_deadlines(self.state)):
+            self.repaint_soon()
+
+    def repaint_soon(self) -> None:
+        """Many facts, one repaint."""
+        if self._paint_timer is None:
+            self._paint_timer = self.set_timer(PAINT_SECONDS, self.repaint)
+
+    def repaint(self) -> None:
+        """Go through the screen now; lines that did not change are not sent."""
+        if self._paint_timer is not None:
+            self._paint_timer.stop()
+            self._paint_timer = None
+        if not self.console_screen.query("#keys"):
+            return
+        self.paints += 1
+        view = self.view()
+        top = self.screen
+        if isinstance(top, Dialog):
+            top.show_view(view)
+        else:
+            self.console_screen.show_view(view)
+        self.desk.look(view)
+
+    def _paint_readings(self) -> None:
+        self._reading_timer = None
+        self.paints += 1
+        if not isinstance(self.screen, Dialog):
+            self.console_screen.show_readings(self.view())
+
+    # --- what keys and the palette do --------------------------------------------------------------------------------
+
+    def deeds(self) -> Mapping[str, Callable[[], object]]:
+        """By name; the decisions among them say so where this console may not decide."""
+        desk, console = self.desk, self.console_screen
+        decisions: dict[str, Callable[[], object]] = {
+            "retry": lambda: desk.retry(console.chosen_step()),
+            "waive": lambda: desk.waive(console.chosen_step()),
+            "manual": lambda: desk.manual(console.chosen_step()),
+            "note": desk.note,
+            "take_seat": desk.take_seat,
+            "grant_seat": desk.grant_seat,
+            "abort": desk.abort,
+        }
+        return {
+            **{name: partial(self._decide, deed) for name, deed in decisions.items()},
+            "prompts": desk.open_waiting,
+            "filter_log": self.open_filter,
+            "help": self.open_help,
+            "mission": self.open_mission,
+            "theme": self.open_themes,
+            "overview": console.action_overview,
+            "zoom": console.action_zoom,
+            "seek": self.player.ask_seek,
+            "copy_next": self.copy_next,
+            "detach": self.detach,
+        }
+
+    def action_deed(self, name: str) -> None:
+        if not isinstance(self.screen, Dialog):
+            self.deeds()[name]()
+
+    def action_transport(self, what: str) -> None:
+        self.player.press(what)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "transport" or (action == "deed" and parameters == ("seek",)):
+            return self.handle.transport is not None
+        return True
+
+    def _decide(self, deed: Callable[[], object]) -> None:
+        if self.handle.transport is not None:
+            self.say("This is a replay: nothing can be decided in it.")
+        elif self.handle.read_only:
+            self.say("This console only watches; attach without --observe to take part.")
+        else:
+            deed()
+
+    def decline(self, step: str) -> None:
+        self.desk.decline(step)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it beside; an exception of it is a crash."""
+        self.run_worker(work, group="work")
+
+    # --- dialogs and notices -----------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Something else than the console is on top, or about to be."""
+        return self._opening or self.screen is not self.console_screen
+
+    def open_dialog(self, dialog: ModalScreen[Answer], closed: Callable[[Answer | None], object] | None = None) -> None:
+        self._opening = True
+
+        def after(answer: Answer | None) -> None:
+            if closed is not None:
+                closed(answer)
+            self.repaint_soon()
+
+        def opened() -> None:
+            self._opening = False
+            self.repaint_soon()
+
+        self.push_screen(dialog, after)
+        self.call_after_refresh(opened)
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """A notice."""
+        shown = clean(text, 600)
+        shown = shown.translate(ASCII) if self.options.ascii else shown
+        self.notify(shown, severity="error" if bad else "information", timeout=8, markup=False)
+
+    def open_detail(self, target: str) -> None:
+        title, lines = about(self.view(), target, self.desk.width)
+        self.open_dialog(detail_dialog(title, lines))
+
+    def open_help(self) -> None:
+        problems = [*self.keymap_problems, *self._theme_problems]
+        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width))
+
+    def open_mission(self) -> None:
+        self.open_dialog(mission_dialog(self.desk.width))
+
+    def open_filter(self) -> None:
+        log = self.console_screen.event_log
+
+        def closed(values: dict[str, str] | None) -> None:
+            if values is not None:
+                log.set_filter(values["wanted"], self.state)
+                wanted = line(values["wanted"], 40)
+                log.border_title = literal(f"Events with {wanted!r}" if wanted else "Events")
+
+        fields = [Field("wanted", "part of a text, kind, step or person; empty shows all", value=log.wanted)]
+        self.open_dialog(FormDialog("Filter the log", [], fields), closed)
+
+    @property
+    def theme_names(self) -> list[str]:
+        return [loaded.name for loaded in self._themes]
+
+    def open_themes(self) -> None:
+        def closed(name: str | None) -> None:
+            if name is not None:
+                self.choose_theme(name)
+
+        self.open_dialog(theme_dialog(self.theme_names, self.theme), closed)
+
+    def choose_theme(self, name: str) -> None:
+        self.theme = name
+
+    def service_names(self) -> list[str]:
+        data: Any = self.state.steps["1.2"].data
+        return [line(str(item.get("name", "")), 120) for item in mappings(mapping(data).get("services"))][:200]
+
+    # --- copying -----------------------------------------------------------------------------------------------------
+
+    def on_copy_asked(self, message: CopyAsked) -> None:
+        self.copy(message.text)
+
+    def copy_next(self) -> None:
+        if self.state.completed is not None:
+            self.copy(self.state.completed.next_command)
+
+    def copy(self, text: str) -> None:
+        self.run_worker(self._copy(clean(text, 200_000)), group="copy")
+
+    async def _copy(self, text: str) -> None:
+        small = len(text.encode()) <= clipboard.MOST
+        path = clipboard.to_file(text, self.options.copy_folder)
+        where = f"; also in {path}" if path else ""
+        if small and await clipboard.to_tmux(text, self.options.environment):
+            self.say(f"Copied into tmux's buffer{where}.")
+        elif small:
+            self.copy_to_clipboard(text)
+            self.say(f"Sent to the terminal's clipboard{where}.")
+        elif path:
+            self.say(f"Too long for the clipboard: written to {path}.")
+        else:
+            self.say("Too long for the clipboard, and there is no folder to write it to.", bad=True)
+
+
+async def run_console(handle: RunHandle, options: ConsoleOptions, *, headless: bool = False) -> ConsoleExit:
+    """Show the run until the person leaves. Closes the handle; never ends the run, nor raises for a crash."""
+    app = RayApp(handle, options)
+    try:
+        left = await app.run_async(headless=headless)
+    finally:
+        await handle.close()
+    if app.crash is not None:
+        return app.crash_report()
+    return left if left is not None else ConsoleExit("detached", app.return_code or 0, f"Come back: {app.attach_hint}")

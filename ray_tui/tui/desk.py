@@ -1,0 +1,194 @@
+"""Where a person's decisions become commands: opens the dialogs, one at a time, and submits what they answer."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ray_tui.core.commands import Command, ConfirmWaiver, GrantSeat, Refused, RequestSeat, RunStep, TakeSeat
+from ray_tui.core.errors import RayError
+from ray_tui.tui import attention
+from ray_tui.tui.screens import ask, decide
+from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
+from ray_tui.tui.stage import Stage
+from ray_tui.tui.view import View, name_of
+
+Answer = TypeVar("Answer")
+
+
+class Desk:
+    """One per console."""
+
+    def __init__(self, app: Stage) -> None:
+        self.app = app
+        self.later: set[str] = set()
+        """What the person has put off with Esc; ``p`` brings it back."""
+
+    @property
+    def view(self) -> View:
+        return self.app.view()
+
+    @property
+    def width(self) -> int:
+        """Cells that a dialog's text has."""
+        return max(30, min(98, int(self.app.size.width * 0.94) - 6))
+
+    # --- questions that open by themselves ---------------------------------------------------------------------------
+
+    def look(self, view: View) -> None:
+        """Close what is decided already; open what waits for this console, if nothing is open."""
+        top = self.app.screen
+        if isinstance(top, Dialog):
+            if top.key and not attention.still_open(view, top.key):
+                top.dismiss(None)
+            return
+        if self.app.busy:
+            return
+        key = attention.wanted(view, self.later)
+        if key is not None:
+            self.open(key)
+
+    def open(self, key: str) -> None:
+        kind, _, name = key.partition(":")
+        if kind == "prompt":
+            self._open_prompt(name, key)
+        elif kind == "halt":
+            self._open_halt(key)
+        elif kind == "waiver":
+            self._open_waiver(name, key)
+
+    def open_waiting(self) -> None:
+        """Everything that waits for a decision: at once if it is one thing, else as a list."""
+        view = self.view
+        mine = attention.waiting(view)
+        others = [f"prompt:{p.raised.id}" for p in view.state.open_prompts if f"prompt:{p.raised.id}" not in mine]
+        others += [f"waiver:{w}" for w in view.state.proposed if f"waiver:{w}" not in mine]
+        waiting = [*mine, *others]
+        if not waiting or self.app.handle.read_only or view.transport is not None:
+            return self.app.say("Nothing waits for a decision here.")
+        if len(waiting) == 1:
+            return self.open(waiting[0])
+        choices = [Choice(key, self._name(view, key)) for key in waiting]
+        return self._ask(ChoiceDialog("What waits for a decision", [], choices), self.open)
+
+    def _name(self, view: View, key: str) -> str:
+        kind, _, name = key.partition(":")
+        if kind == "prompt":
+            return view.state.prompts[name].raised.title
+        if kind == "halt":
+            return f"Halted at {name_of(view.state.halt.step) if view.state.halt else '?'}"
+        return f"Waiver {name} of {view.state.proposed[name].criterion}"
+
+    def _open_prompt(self, name: str, key: str) -> None:
+        raised = self.view.state.prompts[name].raised
+        self._ask(ask.dialog_for(raised, self.width), lambda answer: self.submit(ask.command_for(raised, answer)), key)
+
+    def _open_halt(self, key: str) -> None:
+        step = self.view.state.halt.step if self.view.state.halt else ""
+        routes: dict[str, Callable[[str], None]] = {
+            "retry": self.retry, "waive": self.waive, "manual": self.manual, "decline": self.decline,
+            "abort": lambda _: self.abort(),
+        }  # fmt: skip
+
+        def decided(choice: str) -> None:
+            self.later.add(key)  # whatever follows is this decision; p brings the choice back
+            routes[choice](step)
+
+        self._ask(decide.halt_dialog(self.view, self.width), decided, key)
+
+    def _open_waiver(self, name: str, key: str) -> None:
+        waiver = self.view.state.proposed[name]
+
+        def decided(answer: str) -> None:
+            self.later.add(key)
+            if answer == "yes":
+                self.submit(ConfirmWaiver(waiver_id=name))
+
+        self._ask(decide.confirm_waiver_dialog(self.view, waiver, self.width), decided, key)
+
+    # --- what a person begins ----------------------------------------------------------------------------------------
+
+    def retry(self, step: str) -> None:
+        if not step:
+            return self.app.say("Choose an action first (Tab), then retry it.")
+        return self._ask(
+            decide.retry_dialog(self.view, step, self.width),
+            lambda answer: self.submit(RunStep(step=step)) if answer == "yes" else None,
+        )
+
+    def waive(self, step: str) -> None:
+        view = self.view
+        if view.state.proposed and not any(c.waivable for c in decide.failing(view, step)):
+            return self.open_waiting()
+        if not any(c.waivable for c in decide.failing(view, step)):
+            return self.app.say("Nothing here can be waived: choose a step whose criterion blocks and is waivable.")
+        dialog = decide.WaiveDialog(view, step, self.width)
+        return self._ask(dialog, lambda values: self.submit(dialog.command(values)))
+
+    def manual(self, step: str) -> None:
+        dialog = decide.ManualDialog(self.view, step, self.width)
+        if not dialog.choices:
+            return self.app.say("Manual validation settles what could not be judged; nothing of that kind blocks here.")
+        return self._ask(dialog, lambda values: self.submit(dialog.command(values)))
+
+    def decline(self, step: str) -> None:
+        self._ask(decide.decline_dialog(step, self.width), lambda v: self.submit(decide.decline_command(step, v)))
+
+    def abort(self) -> None:
+        self._ask(decide.abort_dialog(self.width), lambda values: self.submit(decide.abort_command(values)))
+
+    def note(self) -> None:
+        self._ask(decide.note_dialog(self.width), lambda values: self.submit(decide.note_command(values)))
+
+    def take_seat(self) -> None:
+        view = self.view
+        driver = view.state.driver
+        if driver and view.state.driver_console == view.console:
+            return self.app.say("You drive already.")
+        if not driver or not view.state.driver_console:
+            return self.submit(TakeSeat())
+        choices = [
+            Choice("ask", "Ask for it", f"{driver} decides"),
+            Choice("take", "Take it", f"from {driver}; recorded"),
+        ]
+        return self._ask(
+            ChoiceDialog(f"{driver} drives this run", [], choices),
+            lambda how: self.submit(RequestSeat() if how == "ask" else TakeSeat()),
+        )
+
+    def grant_seat(self) -> None:
+        state = self.view.state
+        others = [c.person for c in state.consoles.values() if c.id != state.driver_console and not c.read_only]
+        people = list(dict.fromkeys([*state.seat_requests, *others]))
+        if not people:
+            return self.app.say("Nobody else is here who could drive.")
+        choices = [Choice(p, p, "asks for it" if p in state.seat_requests else "") for p in people]
+        return self._ask(
+            ChoiceDialog("Give the driver's seat to", [], choices), lambda person: self.submit(GrantSeat(person=person))
+        )
+
+    # --- asking and submitting ---------------------------------------------------------------------------------------
+
+    def _ask(self, dialog: Dialog[Answer], decided: Callable[[Answer], object], key: str = "") -> None:
+        def closed(answer: Answer | None) -> None:
+            if answer is None:
+                if key:
+                    self.later.add(key)
+            else:
+                if key:
+                    self.later.add(key)  # until the fact arrives it would open again
+                decided(answer)
+            self.app.repaint_soon()
+
+        self.app.open_dialog(dialog, closed)
+
+    def submit(self, command: Command) -> None:
+        self.app.spawn(self._submit(command))
+
+    async def _submit(self, command: Command) -> None:
+        """A refusal is shown; a refused answer can be given again."""
+        try:
+            reply = await self.app.handle.submit(command)
+        except (RayError, OSError) as exc:
+            self.app.say(f"The run did not take it: {exc}. Try again when the link is back.", bad=True)
+            return
+        if isinstance(reply, Refused):
+            self.app.say(reply.why, bad=True)

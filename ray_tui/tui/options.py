@@ -1,0 +1,44 @@
+"""What the console is told at its start: looks, keys and the clock. Nothing here says how a run is reached."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ray_tui.clock import Clock
+
+
+@dataclass(frozen=True)
+class ConsoleOptions:
+    """The person's wishes. ``animations`` None: on, but off over SSH; ``roles`` are the person's in [people]."""
+
+    theme: str = "ray-dark"
+    ascii: bool = False
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    animations: bool | None = None
+    theme_folders: tuple[Path, ...] = ()
+    roles: tuple[str, ...] = ()
+    """Decides which questions open by themselves here; who may answer is the host's decision."""
+    clock: Clock = field(default_factory=Clock)
+    show_mission: bool = True
+    attach_hint: str = ""
+    """How to come back: ``ray-tui attach 7f3a``; derived from the run id where empty."""
+    crash_log: Path | None = None
+    """Where a crash's traceback goes (without locals); nowhere where None."""
+    copy_folder: Path | None = None
+    """Where a copied text lands when the terminal takes no clipboard; nowhere where None."""
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass(frozen=True)
+class ConsoleExit:
+    """Why the console has left the screen. The run goes on in every case but ``ended``."""
+
+    how: Literal["detached", "ended", "lost", "crashed"]
+    code: int
+    message: str
+
+
+def over_ssh(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"))

@@ -1,0 +1,1 @@
+"""What each pane paints. A new pane is a file here and a line in ``PHASES``."""

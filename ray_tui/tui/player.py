@@ -1,0 +1,101 @@
+"""The controls of a replay: keys and the seek dialog become calls on the handle's transport."""
+
+from collections.abc import Sequence
+
+from ray_tui.core.handle import Marker, Transport
+from ray_tui.tui.screens.dialog import Field, FormDialog
+from ray_tui.tui.stage import Stage
+
+SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
+
+
+class Player:
+    def __init__(self, app: Stage) -> None:
+        self.app = app
+        self._shown: object = None
+
+    @property
+    def transport(self) -> Transport | None:
+        return self.app.handle.transport
+
+    def moved(self) -> bool:
+        """Whether the transport stands elsewhere than when this was last asked."""
+        transport = self.transport
+        if transport is None:
+            return False
+        now = (transport.position, transport.playing, transport.speed)
+        moved, self._shown = now != self._shown, now
+        return moved
+
+    def press(self, what: str) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        match what:
+            case "play":
+                transport.pause() if transport.playing else transport.play()
+            case "step":
+                transport.step()
+            case "next" | "previous":
+                found = neighbour(transport.markers, transport.position[0], 1 if what == "next" else -1)
+                if found is not None:
+                    transport.seek(found.seq)
+            case "slower" | "faster":
+                transport.set_speed(next_speed(transport.speed, 1 if what == "faster" else -1))
+        self.app.repaint_soon()
+
+    def ask_seek(self) -> None:
+        fields = [Field("to", "a time (5:12), a seq (214) or a step (2.2, gate.handoff)", least=1)]
+        dialog = FormDialog("Go to", [], fields)
+
+        def closed(values: dict[str, str] | None) -> None:
+            if values is not None:
+                self.seek(values["to"])
+
+        self.app.open_dialog(dialog, closed)
+
+    def seek(self, text: str) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        kind, value = where(text.strip(), transport.markers)
+        if kind == "seq":
+            transport.seek(int(value))
+        elif kind == "seconds":
+            transport.seek_seconds(value)
+        else:
+            self.app.say(f"{text!r} is no time, seq or step of this run.")
+        self.app.repaint_soon()
+
+
+def neighbour(markers: Sequence[Marker], seq: int, by: int) -> Marker | None:
+    """The next marker after, or the last before, this seq."""
+    if by > 0:
+        return next((marker for marker in markers if marker.seq > seq), None)
+    return next((marker for marker in reversed(markers) if marker.seq < seq), None)
+
+
+def next_speed(now: float, by: int) -> float:
+    faster = [speed for speed in SPEEDS if speed > now]
+    slower = [speed for speed in SPEEDS if speed < now]
+    if by > 0:
+        return faster[0] if faster else SPEEDS[-1]
+    return slower[-1] if slower else SPEEDS[0]
+
+
+def where(text: str, markers: Sequence[Marker]) -> tuple[str, float]:
+    """("seq", n), ("seconds", s) or ("", 0): a step id means its first marker."""
+    if ":" in text:
+        parts = text.split(":")
+        if len(parts) <= 3 and all(part.isdecimal() for part in parts):
+            seconds = 0.0
+            for part in parts:
+                seconds = seconds * 60 + int(part)
+            return "seconds", seconds
+    if text.isdecimal():
+        return "seq", float(text)
+    wanted = text.casefold()
+    for marker in markers:
+        if marker.label.casefold().startswith(wanted) or wanted in marker.label.casefold().split():
+            return "seq", float(marker.seq)
+    return "", 0.0

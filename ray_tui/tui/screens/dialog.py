@@ -1,0 +1,236 @@
+"""What every dialog shares: a box with a title, text that is never markup, fields, choices, and Esc for later."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from ray_tui.tui.lines import Line
+from ray_tui.tui.panes.frame import header, next_row
+from ray_tui.tui.view import View
+from ray_tui.tui.widgets.painted import Painted, content, literal
+
+Answer = TypeVar("Answer")
+STYLESHEET = """
+Dialog { align: center middle; background: $background; }
+Dialog > #sky { dock: top; height: 2; width: 1fr; }
+Dialog > #sky > Painted { height: 1; width: 1fr; overflow: hidden; }
+Dialog > #box { width: 94%; max-width: 104; height: auto; max-height: 100%; border: round $primary;
+                border-title-color: $ray-strong; border-title-style: bold; border-subtitle-color: $ray-dim;
+                padding: 0 1; background: $background; overflow-y: auto;
+                scrollbar-size-vertical: 1; }
+Dialog #text { height: auto; max-height: 55vh; scrollbar-size-vertical: 1; }
+Dialog #text > Static { height: auto; width: 1fr; }
+Dialog OptionList { height: auto; max-height: 12; border: none; padding: 0; margin-top: 1;
+                    background: $background; scrollbar-size-vertical: 1; }
+Dialog OptionList:focus { border: none; background: $background; background-tint: $background 0%; }
+Dialog OptionList > .option-list--option-highlighted { background: $ray-cursor; color: $foreground; text-style: none; }
+Dialog OptionList:focus > .option-list--option-highlighted { background: $ray-cursor; color: $ray-strong;
+                                                             text-style: bold; }
+Dialog Input { height: 1; border: none; padding: 0; background: $ray-cursor; }
+Dialog Input:focus { border: none; }
+Dialog .label { height: 1; color: $ray-dim; margin-top: 1; }
+Dialog #problem { height: auto; max-height: 3; color: $ray-bad; }
+Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
+Dialog.-form #text { max-height: 30vh; }
+Dialog.-form.-short .label { margin-top: 0; }
+Dialog.-form.-short OptionList { margin-top: 0; max-height: 4; }
+Dialog.-tall > #box { height: 88%; }
+Dialog.-tall #text { height: 1fr; max-height: 100%; }
+Dialog.-plain > #box { border: ascii $primary; scrollbar-size-vertical: 0; }
+Dialog.-plain #text, Dialog.-plain OptionList { scrollbar-size-vertical: 0; }
+"""
+"""Part of the app's stylesheet: a screen's own CSS would be scoped to the class that states it."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line to choose; ``says`` is what it will do."""
+
+    id: str
+    label: str
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One line to fill in. ``exactly`` must be typed to the letter; else ``least`` characters are needed."""
+
+    id: str
+    label: str
+    value: str = ""
+    placeholder: str = ""
+    least: int = 0
+    exactly: str = ""
+
+
+class Dialog(ModalScreen[Answer]):
+    """A question over the whole screen, with the run's badge and its next deadline kept in sight."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "later", "later", id="dialog.later")]
+    subtitle = "Esc: later"
+
+    def __init__(self, title: str, lines: Sequence[Line] = (), *, key: str = "") -> None:
+        super().__init__()
+        self.dialog_title = title
+        self.lines = list(lines)
+        self.key = key
+        """What is decided here (``prompt:<id>``…); the dialog closes when someone else has decided it."""
+
+    @property
+    def ascii_only(self) -> bool:
+        return self.app.has_class("-ascii")
+
+    def compose(self) -> ComposeResult:
+        self.set_class(self.ascii_only, "-plain")
+        with Vertical(id="sky"):
+            yield Painted(id="dialog-header", ascii_only=self.ascii_only)
+            yield Painted(id="dialog-next", ascii_only=self.ascii_only)
+        with Vertical(id="box") as box:
+            box.border_title = literal(self.dialog_title, ascii_only=self.ascii_only)
+            box.border_subtitle = literal(self.subtitle, ascii_only=self.ascii_only)
+            if self.lines:
+                with VerticalScroll(id="text", can_focus=False):
+                    yield Static(self.joined(), markup=False, id="words")
+            yield from self.inside()
+
+    def inside(self) -> ComposeResult:
+        """What stands below the text."""
+        yield from ()
+
+    def joined(self) -> Content:
+        return Content("\n").join([content(line, ascii_only=self.ascii_only) for line in self.lines])
+
+    def text_shown(self) -> str:
+        return "\n".join("".join(text for text, _ in line) for line in self.lines)
+
+    def show_view(self, view: View) -> None:
+        """The run has moved on: keep the badge and the deadline true."""
+        if not self.query("#dialog-next"):
+            return  # not composed yet
+        self.query_one("#dialog-header", Painted).show_lines([header(view, self.size.width)])
+        self.query_one("#dialog-next", Painted).show_lines([next_row(view, self.size.width)])
+
+    def action_later(self) -> None:
+        self.dismiss(None)
+
+
+class ChoiceDialog(Dialog[str]):
+    """Choose one; the first is the safe one and is chosen already."""
+
+    def __init__(self, title: str, lines: Sequence[Line], choices: Sequence[Choice], *, key: str = "") -> None:
+        super().__init__(title, lines, key=key)
+        self.choices = list(choices)
+
+    def inside(self) -> ComposeResult:
+        yield choice_list(self.choices, ascii_only=self.ascii_only)
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self.choices[event.option_index].id)
+
+
+def choice_list(choices: Sequence[Choice], *, ascii_only: bool, id: str = "choices") -> OptionList:  # noqa: A002
+    wide = max((len(choice.label) for choice in choices), default=0) + 2
+    options = [
+        Option(
+            Content.assemble(
+                literal(choice.label.ljust(wide), "strong", ascii_only=ascii_only),
+                literal(choice.says, "dim", ascii_only=ascii_only),
+            )
+        )
+        for choice in choices
+    ]
+    found = OptionList(*options, id=id, markup=False)
+    found.highlighted = 0 if options else None
+    return found
+
+
+class ConfirmDialog(ChoiceDialog):
+    """No is chosen; Yes says what it will do."""
+
+    def __init__(self, title: str, lines: Sequence[Line], yes: str, no: str = "No", *, key: str = "") -> None:
+        super().__init__(title, lines, [Choice("no", no), Choice("yes", "Yes", yes)], key=key)
+
+
+class FormDialog(Dialog[dict[str, str]]):
+    """Fields to fill in, and a first list to choose from where there is one. Enter goes on, at the end it submits."""
+
+    subtitle = "Enter: next, then submit   Esc: later"
+
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[Line],
+        fields: Sequence[Field],
+        *,
+        choices: Sequence[Choice] = (),
+        choose: str = "",
+        key: str = "",
+    ) -> None:
+        super().__init__(title, lines, key=key)
+        self.fields = list(fields)
+        self.choices = list(choices)
+        self.choose = choose
+        if len(self.fields) > 1 or self.choices:
+            self.add_class("-form")
+
+    def inside(self) -> ComposeResult:
+        if self.choices:
+            yield Static(literal(self.choose), classes="label", markup=False)
+            yield choice_list(self.choices, ascii_only=self.ascii_only)
+        for field in self.fields:
+            yield Static(literal(field.label), classes="label", markup=False)
+            yield Input(field.value, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
+        yield Static("", id="problem", markup=False)
+
+    def on_mount(self) -> None:
+        self.set_class(self.size.height < 32, "-short")
+        (self.query_one(OptionList) if self.choices else self.query(Input).first()).focus()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self) -> None:
+        self.query(Input).first().focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        inputs = list(self.query(Input))
+        at = inputs.index(event.input)
+        if at + 1 < len(inputs):
+            inputs[at + 1].focus()
+            return
+        values = {field.id: self.query_one(f"#field-{field.id}", Input).value for field in self.fields}
+        if self.choices:
+            chosen = self.query_one(OptionList).highlighted
+            values["choice"] = self.choices[chosen or 0].id
+        problem = wrong(self.fields, values) or self.check_values(values)
+        if problem:
+            self.query_one("#problem", Static).update(literal(problem))
+            return
+        self.dismiss(values)
+
+    def check_values(self, values: Mapping[str, str]) -> str:
+        """What else is wrong with these values; empty: nothing."""
+        return ""
+
+
+def wrong(fields: Sequence[Field], values: Mapping[str, str]) -> str:
+    """The first thing that keeps a form from being submitted; empty: nothing."""
+    for field in fields:
+        value = values[field.id].strip()
+        if field.exactly and value != field.exactly:
+            return f"Type exactly: {field.exactly}"
+        if len(value) < field.least:
+            return f"{field.label.split(' (')[0]}: at least {field.least} characters, this has {len(value)}."
+    return ""

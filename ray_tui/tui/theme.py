@@ -1,0 +1,169 @@
+"""Themes as files: TOML, where four colours are enough; every variable of ours has a default."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from textual.color import Color, ColorParseError
+from textual.theme import BUILTIN_THEMES, Theme
+
+OWN = ("good", "bad", "warn", "run", "dim", "say", "strong", "cursor", "badge-text")
+"""Our variables; ``$ray-good`` and so on in the stylesheet."""
+OF_TEXTUAL = frozenset({
+    "border", "border-blurred", "block-cursor-background", "block-cursor-foreground", "scrollbar", "scrollbar-hover",
+    "scrollbar-active", "scrollbar-background", "input-cursor-background", "input-cursor-foreground",
+    "input-selection-background", "footer-background", "footer-foreground",
+})  # fmt: skip
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_DARK = {"good": "#6cc58b", "bad": "#ff6b6b", "warn": "#e5b567", "say": "#8fb8de"}
+_LIGHT = {"good": "#17693a", "bad": "#b3261e", "warn": "#805500", "say": "#2b5c8a"}
+DEFAULTS = {
+    **{f"ray-{name}": colour for name, colour in _DARK.items()},
+    "ray-run": "#7cc4fa", "ray-dim": "#8a919c", "ray-strong": "#ffffff", "ray-cursor": "#2a3340",
+    "ray-badge-text": "#101418",
+}  # fmt: skip
+"""What a theme that knows nothing of us gets (Textual's own, and any that leaves a variable out)."""
+
+
+class ThemeFile(BaseModel):
+    """One theme. ``primary``, ``accent``, ``background`` and ``foreground`` are enough; the rest follows from them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    """How it is chosen: small letters, digits and hyphens."""
+    dark: bool = True
+    """Whether the background is dark; decides the defaults of what is left out."""
+    ansi: bool = False
+    """The terminal's own sixteen colours (``ansi_red`` …) instead of exact ones."""
+    primary: str
+    """Borders, and what runs."""
+    accent: str
+    """Keys, and what has the focus."""
+    background: str
+    foreground: str
+    surface: str | None = None
+    panel: str | None = None
+    good: str | None = None
+    """Passed."""
+    warn: str | None = None
+    """Inconclusive, waived, waiting for someone."""
+    bad: str | None = None
+    """Failed, halted."""
+    run: str | None = None
+    dim: str | None = None
+    say: str | None = None
+    """Announcements and notes."""
+    strong: str | None = None
+    cursor: str | None = None
+    """Background of the chosen row."""
+    badge_text: str | None = None
+    """Text on a coloured badge."""
+    variables: dict[str, str] = Field(default_factory=dict)
+    """Some of Textual's own colour variables, by name."""
+
+    @field_validator("name")
+    @classmethod
+    def _a_plain_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError("a name has small letters, digits and hyphens")
+        return name
+
+    @field_validator(
+        "primary", "accent", "background", "foreground", "surface", "panel", "good", "warn", "bad", "run", "dim", "say",
+        "strong", "cursor", "badge_text",
+    )  # fmt: skip
+    @classmethod
+    def _a_colour(cls, colour: str | None) -> str | None:
+        return colour if colour is None else _parsed(colour)
+
+    @field_validator("variables")
+    @classmethod
+    def _known_variables(cls, variables: dict[str, str]) -> dict[str, str]:
+        for name, colour in variables.items():
+            if name not in OF_TEXTUAL:
+                raise ValueError(f"{name} is not one of {', '.join(sorted(OF_TEXTUAL))}")
+            _parsed(colour)
+        return variables
+
+
+def _parsed(colour: str) -> str:
+    try:
+        Color.parse(colour)
+    except ColorParseError:
+        raise ValueError(f"{colour!r} is not a colour: write #rrggbb or a name such as ansi_red") from None
+    return colour
+
+
+@dataclass(frozen=True)
+class LoadedTheme:
+    """A theme that can be chosen, and the file that it came from."""
+
+    name: str
+    path: Path
+    theme: Theme
+
+
+def to_theme(file: ThemeFile) -> Theme:
+    """Textual's theme, with every variable of ours filled in."""
+    plain = _LIGHT if not file.dark else _DARK
+    ansi = {"good": "ansi_green", "bad": "ansi_red", "warn": "ansi_yellow", "say": "ansi_cyan"} if file.ansi else plain
+    good, bad = file.good or ansi["good"], file.bad or ansi["bad"]
+    warn = file.warn or ansi["warn"]
+    own = {
+        "good": good, "bad": bad, "warn": warn, "say": file.say or ansi["say"], "run": file.run or file.primary,
+        "dim": file.dim or ("ansi_bright_black" if file.ansi else _between(file.foreground, file.background, 0.42)),
+        "strong": file.strong or file.foreground,
+        "cursor": file.cursor or ("ansi_bright_black" if file.ansi else _between(file.background, file.primary, 0.22)),
+        "badge-text": file.badge_text or ("ansi_black" if file.ansi else file.background),
+    }  # fmt: skip
+    builtin = BUILTIN_THEMES["ansi-dark" if file.dark else "ansi-light"]
+    base = builtin.variables if file.ansi else {}  # what Textual's stylesheets ask of an ANSI theme
+    return Theme(
+        name=file.name, primary=file.primary, secondary=file.accent, accent=file.accent, background=file.background,
+        foreground=file.foreground, surface=file.surface or file.background, panel=file.panel or file.background,
+        success=good, error=bad, warning=warn, dark=file.dark, ansi=file.ansi,
+        variables={**base, **{f"ray-{name}": colour for name, colour in own.items()}, **file.variables},
+    )  # fmt: skip
+
+
+def _between(one: str, other: str, share: float) -> str:
+    return Color.parse(one).blend(Color.parse(other), share).hex
+
+
+def shipped_folder() -> Path:
+    """Where our own themes lie: beside this file in a wheel, at the top of a checkout."""
+    packaged = Path(__file__).parent / "themes"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "themes"
+
+
+def load(folders: Iterable[Path] = ()) -> tuple[list[LoadedTheme], list[str]]:
+    """Every theme of ours and of these folders (later ones win by name), and what is wrong: ``file: key: why``."""
+    found: dict[str, LoadedTheme] = {}
+    problems: list[str] = []
+    for folder in (shipped_folder(), *folders):
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
+            theme = _read(path, problems)
+            if theme is not None:
+                found[theme.name] = LoadedTheme(theme.name, path, theme)
+    return list(found.values()), problems
+
+
+def themes(folders: Sequence[Path] = ()) -> list[LoadedTheme]:
+    """The themes that can be chosen."""
+    return load(folders)[0]
+
+
+def _read(path: Path, problems: list[str]) -> Theme | None:
+    try:
+        return to_theme(ThemeFile.model_validate(tomllib.loads(path.read_text("utf-8"))))
+    except ValidationError as exc:
+        for error in exc.errors():
+            key = ".".join(str(part) for part in error["loc"]) or "file"
+            problems.append(f"{path.name}: {key}: {error['msg'].removeprefix('Value error, ')}")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        problems.append(f"{path.name}: {exc}")
+    return None

@@ -1,0 +1,110 @@
+"""A painted list with a chosen row: the body of every pane and of the event log."""
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.message import Message
+
+from ray_tui.tui.lines import Line, Row
+from ray_tui.tui.widgets.painted import Painted
+
+
+class Listing(Painted):
+    """Rows; those with a target can be chosen. The choice stays with its target when rows move."""
+
+    class Picked(Message):
+        """The mouse chose a row (or the pane)."""
+
+        def __init__(self, listing: "Listing", again: bool) -> None:
+            super().__init__()
+            self.listing = listing
+            self.again = again
+
+    def __init__(self, *, id: str, classes: str = "", ascii_only: bool = False) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes, ascii_only=ascii_only)
+        self._rows: Sequence[Row] = ()
+        self._chosen = ""
+        self.active = False
+
+    @property
+    def inner_width(self) -> int:
+        """Cells for a row: without the gutter and the place of a scrollbar."""
+        return max(20, self.size.width - 2)
+
+    @property
+    def chosen(self) -> str:
+        """The target of the chosen row; empty where nothing can be chosen."""
+        targets = self._targets()
+        if self._chosen in targets:
+            return self._chosen
+        return targets[0] if targets else ""
+
+    @property
+    def chosen_text(self) -> str:
+        row = next((row for row in self._rows if row.target and row.target == self.chosen), None)
+        return "".join(text for text, _ in row.line).strip() if row else ""
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        self._paint()
+
+    def set_active(self, active: bool) -> None:
+        self.active = active
+        self._paint()
+
+    def move(self, by: int) -> None:
+        """Choose another row, that many targets on; scrolls where nothing can be chosen."""
+        targets = self._targets()
+        if not targets:
+            self.scroll_to(y=max(0, self.scroll_offset.y + by), animate=False, force=True)
+            return
+        at = targets.index(self.chosen)
+        self._choose(targets[max(0, min(len(targets) - 1, at + by))])
+
+    def move_to_action(self, by: int) -> None:
+        """Choose the next row that is an action or a gate, around the end."""
+        steps = [target for target in self._targets() if target.startswith("step:")]
+        if steps:
+            at = steps.index(self.chosen) if self.chosen in steps else (-1 if by > 0 else 0)
+            self._choose(steps[(at + by) % len(steps)])
+
+    def choose(self, target: str) -> None:
+        if target in self._targets():
+            self._choose(target)
+
+    def prefer(self, target: str) -> None:
+        """Choose this row, now or when it comes."""
+        self._chosen = target
+        self.choose(target)
+
+    def _choose(self, target: str) -> None:
+        self._chosen = target
+        self._paint()
+        y = next((i for i, row in enumerate(self._rows) if row.target == target), 0)
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if y < top:
+            self.scroll_to(y=y, animate=False, force=True)
+        elif y >= top + height:
+            self.scroll_to(y=y - height + 1, animate=False, force=True)
+
+    def _targets(self) -> list[str]:
+        return list(dict.fromkeys(row.target for row in self._rows if row.target))
+
+    def _paint(self) -> None:
+        chosen = self.chosen if self.active else ""
+        lines: list[Line] = []
+        self.cursor_lines = set()
+        for y, row in enumerate(self._rows):
+            here = bool(chosen) and row.target == chosen
+            if here:
+                self.cursor_lines.add(y)
+            lines.append((("▸" if here else " ", "strong"), *row.line))
+        self.show_lines(lines)
+
+    def on_click(self, event: events.Click) -> None:
+        y = event.y + self.scroll_offset.y - (1 if self.styles.border_top[0] else 0)
+        again = False
+        if 0 <= y < len(self._rows) and self._rows[y].target:
+            again = self.active and self.chosen == self._rows[y].target
+            self._chosen = self._rows[y].target
+        self.post_message(self.Picked(self, again))

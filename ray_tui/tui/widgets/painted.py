@@ -1,0 +1,95 @@
+"""A widget that paints prepared lines, and repaints only those that changed. Nothing in it is ever parsed as markup."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+from ray_tui.core.untrusted import clean
+from ray_tui.tui.lines import ASCII, Line
+
+STYLES = {
+    "good": "$ray-good",
+    "bad": "bold $ray-bad",
+    "warn": "$ray-warn",
+    "run": "bold $ray-run",
+    "dim": "$ray-dim",
+    "say": "$ray-say",
+    "strong": "bold $ray-strong",
+    "badge-good": "bold $ray-badge-text on $ray-good",
+    "badge-bad": "bold $ray-badge-text on $ray-bad",
+    "badge-warn": "bold $ray-badge-text on $ray-warn",
+    "badge-run": "bold $ray-badge-text on $ray-run",
+    "badge-dim": "bold $ray-badge-text on $ray-dim",
+}
+
+
+def literal(text: str, style: str = "", *, ascii_only: bool = False) -> Content:
+    """Outside text as Content: cleaned, and never markup."""
+    shown = clean(text, 20_000)
+    return Content.styled(shown.translate(ASCII) if ascii_only else shown, STYLES.get(style, ""))
+
+
+def content(line: Line, *, ascii_only: bool = False) -> Content:
+    spans = []
+    for text, style in line:
+        shown = clean(text, 8_000)
+        spans.append((shown.translate(ASCII) if ascii_only else shown, STYLES.get(style, "")))
+    return Content.assemble(*spans)
+
+
+class Painted(ScrollView, can_focus=False, inherit_bindings=False):
+    """Lines in a box of fixed size. ``repaints`` counts the times that anything changed."""
+
+    DEFAULT_CSS = """
+    Painted { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, ascii_only: bool = False) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._painted: list[Line] = []
+        self._ascii = ascii_only
+        self.repaints = 0
+        self.cursor_lines: set[int] = set()
+
+    @property
+    def painted(self) -> Sequence[Line]:
+        """What is shown, line by line."""
+        return self._painted
+
+    def show_lines(self, lines: Sequence[Line]) -> int:
+        """Show these lines; answers how many changed."""
+        before = self._painted
+        self._painted = list(lines)
+        if len(before) != len(lines):
+            self.virtual_size = Size(0, len(lines))
+            self.repaints += 1
+            self.refresh()
+            return max(len(before), len(lines))
+        changed = [y for y, (old, new) in enumerate(zip(before, lines, strict=True)) if old != new]
+        if changed:
+            self.repaints += 1
+            top = self.scroll_offset.y
+            width = self.scrollable_content_region.width
+            self.refresh(*(Region(0, y - top, width, 1) for y in changed if 0 <= y - top < self.size.height))
+        return len(changed)
+
+    def render_line(self, y: int) -> Strip:
+        y += self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        style = self.visual_style
+        if y >= len(self._painted) or width <= 0:
+            return Strip.blank(width, style.rich_style)
+        shown = content(self._painted[y], ascii_only=self._ascii)
+        if y in self.cursor_lines:
+            shown = shown.pad_right(max(0, width - shown.cell_length)).stylize_before("on $ray-cursor")
+        strips = Visual.to_strips(self, shown, max(width, len(shown) + 1) * 2, 1, style, apply_selection=False)
+        strip = strips[0] if strips else Strip.blank(width, style.rich_style)
+        return strip.crop_extend(0, width, style.rich_style)
+
+    def lines_text(self) -> str:
+        """What is shown, as plain text (for copying)."""
+        return "\n".join("".join(text for text, _ in line).rstrip() for line in self._painted)

@@ -1,0 +1,393 @@
+"""Questions, halts and waivers: what a person chooses becomes exactly one command."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from ray_tui.core import announcements, plan
+from ray_tui.core import facts as f
+from ray_tui.core.commands import (
+    Abort,
+    AddNote,
+    AnswerPrompt,
+    ConfirmWaiver,
+    Decline,
+    GrantSeat,
+    ProposeWaiver,
+    RecordManual,
+    Refused,
+    RequestSeat,
+    RunStep,
+    TakeSeat,
+)
+from ray_tui.core.verdicts import Verdict
+from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, TypedDialog
+from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
+from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
+from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
+from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
+
+LATE = failed("alert_paths.ack:slack", "Acknowledgement by slack", "none within 5 min", remedy="Wake sam.")
+BROKEN = failed("alert_paths.peers", "Every peer took it", "am-2 answered 503", Verdict.ERROR)
+
+
+def asks(prompt: str, **more: Any) -> f.PromptRaised:
+    return f.PromptRaised(id=f"2.2#1:{prompt}", step="2.2", prompt=prompt, title="A question", text="Shall we?", **more)
+
+
+def halted(*criteria: Any, step: str = "2.2") -> list[f.Fact]:
+    return [
+        *mid_run(),
+        f.StepFinished(step=step, verdict=Verdict.FAILED, summary="late", criteria=criteria or (LATE, BROKEN)),
+        f.Halted(step=step, reason="slack was not acknowledged", criteria=(LATE.id,)),
+    ]
+
+
+async def test_a_confirmation_opens_by_itself_and_no_is_chosen():
+    """Enter on a confirmation that just opened says no; nothing is confirmed by accident."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ConfirmDialog)
+        await pilot.press("enter")
+        assert await submitted(handle) == AnswerPrompt(prompt_id="2.2#1:confirm", answer="no")
+
+
+async def test_yes_needs_a_move_and_enter():
+    """Down and Enter answer yes."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ConfirmDialog)
+        await pilot.press("down", "enter")
+        assert (await submitted(handle)).answer == "yes"
+
+
+async def test_the_confirmation_block_is_shown_verbatim():
+    """Every line of the seed's [RAY CONFIRMATION REQUIRED] block stands on the screen, to the letter. (P81)"""
+    raised = f.PromptRaised(
+        id="completion#1:ready", step="completion", prompt="confirm", title="Ready?", text=announcements.CONFIRMATION
+    )
+    handle = FakeHandle(*opened(), raised)
+    async with console(handle, (80, 24)) as (app, _):
+        await dialog(app, ConfirmDialog)
+        await shows(app, "Confirm readiness")
+        for line in announcements.CONFIRMATION.split("\n"):
+            assert line in text_of(app)
+
+
+async def test_a_page_must_be_typed_to_the_letter():
+    """A wrong text stays in the dialog and says what to type; the right one is submitted."""
+    handle = FakeHandle(*opened(), asks("typed", expects="page priya"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, TypedDialog)
+        await pilot.press(*"page pria", "enter")
+        await shows(app, "Type exactly: page priya")
+        assert handle.submitted == []
+        await pilot.press(*["backspace"] * 9, *"page priya", "enter")
+        assert (await submitted(handle)).answer == "page priya"
+
+
+async def test_no_declines_a_typed_confirmation():
+    """Typing no answers no."""
+    handle = FakeHandle(*opened(), asks("typed", expects="page priya"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, TypedDialog)
+        await pilot.press(*"no", "enter")
+        assert (await submitted(handle)).answer == "no"
+
+
+async def test_an_approval_shows_its_subject_and_carries_a_note():
+    """Subject, hash and role stand beside the choice; yes and a note become the answer."""
+    data = {"subject": "MONITORING-PACKAGE.zip", "sha256": "ab" * 32, "role": "sre-lead", "sign": "secret-form"}
+    handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",), data=data))
+    async with console(handle, roles=("sre-lead",)) as (app, pilot):
+        await dialog(app, ApproveDialog)
+        await shows(app, "MONITORING-PACKAGE.zip")
+        assert "ab" * 32 in text_of(app)
+        assert "approve as sre-lead" in text_of(app)
+        assert "secret-form" not in text_of(app)
+        await pilot.press("down", "enter", *"ok", "enter")
+        answer = await submitted(handle)
+        assert (answer.answer, answer.reason) == ("yes", "ok")
+
+
+async def test_an_approval_defaults_to_no():
+    """Enter through the whole form declines."""
+    handle = FakeHandle(*opened(), asks("approve"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ApproveDialog)
+        await pilot.press("enter", "enter")
+        assert (await submitted(handle)).answer == "no"
+
+
+async def test_a_choice_answers_with_the_option():
+    """The chosen option is the answer."""
+    handle = FakeHandle(*opened(), asks("choose", options=("cron", "systemd", "github")))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "enter")
+        assert (await submitted(handle)).answer == "systemd"
+
+
+async def test_an_edited_text_is_the_answer():
+    """What stands in the editor is saved; markup in it stays text."""
+    handle = FakeHandle(*opened(), asks("edit", data={"text": "see [/runbook]"}))
+    async with console(handle) as (app, pilot):
+        await dialog(app, EditDialog)
+        await pilot.press("X", "tab", "down", "enter")
+        assert (await submitted(handle)).answer == "Xsee [/runbook]"
+
+
+async def test_esc_puts_a_question_off_and_p_brings_it_back():
+    """Later means later: it does not open again by itself, and p opens it."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ConfirmDialog)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        handle.feed(f.NoteAdded(text="something else"))
+        await until(lambda: app.state.seq == handle.seq, "the note")
+        await shows(app, "something else")
+        assert app.screen is app.console_screen
+        await pilot.press("p")
+        await dialog(app, ConfirmDialog)
+        assert handle.submitted == []
+
+
+async def test_a_question_answered_elsewhere_closes_here():
+    """When another console has answered, the dialog goes away."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, _):
+        await dialog(app, ConfirmDialog)
+        handle.feed(f.PromptAnswered(id="2.2#1:confirm", answer="yes", person="jo"))
+        await until(lambda: app.screen is app.console_screen, "the console again")
+
+
+async def test_a_console_that_may_not_answer_shows_whom_it_waits_for():
+    """Without the role nothing opens; the next line names the role."""
+    handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
+    async with console(handle) as (app, _):
+        await shows(app, "sre-lead: A question")
+        assert app.screen is app.console_screen
+
+
+async def test_a_watcher_is_not_asked():
+    """On a console that does not drive, the driver's questions stay closed."""
+    handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), asks("confirm"), person="jo")
+    async with console(handle) as (app, _):
+        await shows(app, "mira: A question")
+        assert app.screen is app.console_screen
+
+
+async def test_questions_open_one_at_a_time():
+    """The second question opens when the first is answered."""
+    first = asks("confirm")
+    second = f.PromptRaised(id="2.2#1:two", step="2.2", prompt="confirm", title="Second", text="And this?")
+    handle = FakeHandle(*opened(), first, second)
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, ConfirmDialog)
+        assert top.key == "prompt:2.2#1:confirm"
+        await pilot.press("enter")
+        await submitted(handle)
+        handle.feed(f.PromptAnswered(id="2.2#1:confirm", answer="no"))
+        await until(lambda: getattr(app.screen, "key", "") == "prompt:2.2#1:two", "the second question")
+
+
+async def test_a_halt_shows_the_literal_line_with_its_evidence():
+    """The seed's [RAY ERROR] line, the failing criterion and its remedy stand together; Retry is chosen. (P80)"""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, _):
+        await dialog(app, ChoiceDialog)
+        await shows(app, '[RAY ERROR] - "Failed at 2.2 Test Alert Paths. Reason: slack was not acknowledged. Awaiting')
+        assert "none within 5 min" in text_of(app)
+        assert "Wake sam." in text_of(app)
+        options = app.screen.choices  # type: ignore[attr-defined]
+        assert [choice.id for choice in options] == ["retry", "manual", "waive", "abort"]
+
+
+async def test_retry_is_confirmed_and_says_what_it_does():
+    """Retry of 2.2 warns of pages and its default is No."""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("enter")
+        await dialog(app, ConfirmDialog)
+        await shows(app, "People may be paged")
+        await pilot.press("down", "enter")
+        assert await submitted(handle) == RunStep(step="2.2")
+
+
+async def test_a_waiver_is_proposed_with_reason_and_days():
+    """A short reason is refused in place; a whole one becomes the command."""
+    handle = FakeHandle(*halted())
+    async with console(handle, (80, 24)) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        await pilot.press("w")
+        await dialog(app, WaiveDialog)
+        await pilot.press("enter", *"short", "enter", "enter", "enter")
+        await until(lambda: "at least 15" in text_of(app), "the problem")
+        app.screen.query_one("#field-reason").focus()
+        await pilot.press("end", *" no more, sam is away", "enter", "enter", *"OPS-1", "enter")
+        assert await submitted(handle) == ProposeWaiver(
+            criterion=LATE.id, step="2.2", reason="short no more, sam is away", days=7, ticket="OPS-1"
+        )
+
+
+async def test_waive_out_of_a_halt():
+    """The halt's Waive opens the form."""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "down", "enter")
+        await dialog(app, WaiveDialog)
+
+
+async def test_manual_validation_records_a_screenshot_by_its_hash(tmp_path):
+    """Only what could not be judged is offered; the attachment's sha256 goes into the command. (P87)"""
+    picture = tmp_path / "seen.png"
+    picture.write_bytes(b"pixels")
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "enter")
+        form = await dialog(app, ManualDialog)
+        assert [choice.id for choice in form.choices] == [BROKEN.id]
+        await pilot.press("enter", *"am-2 shows the alert in its UI", "enter")
+        app.screen.query_one("#field-file").value = str(picture)
+        await pilot.press("enter")
+        command = await submitted(handle)
+        assert isinstance(command, RecordManual)
+        assert command.criterion == BROKEN.id
+        assert command.attachments[0]["sha256"] == hashlib.sha256(b"pixels").hexdigest()
+
+
+async def test_a_missing_screenshot_is_said():
+    """A path that cannot be read keeps the form open."""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "enter")
+        await dialog(app, ManualDialog)
+        await pilot.press("enter", *"am-2 shows the alert in its UI", "enter", *"/nowhere/x.png", "enter")
+        await shows(app, "cannot be read")
+        assert handle.submitted == []
+
+
+async def test_an_abort_is_typed():
+    """Abort needs a reason and the word; anything else ends nothing."""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("up", "enter")
+        await dialog(app, FormDialog)
+        await pilot.press(*"rolled back", "enter", *"yes", "enter")
+        await shows(app, "Type exactly: abort")
+        assert handle.submitted == []
+        await pilot.press(*["backspace"] * 3, *"abort", "enter")
+        assert await submitted(handle) == Abort(reason="rolled back")
+
+
+async def test_a_guideline_may_be_declined_from_its_halt():
+    """A halted guideline offers Decline, with a reason."""
+    criterion = failed("runbooks.link:A", "Runbook of A", "404")
+    handle = FakeHandle(*halted(criterion, step="2.3"))
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, ChoiceDialog)
+        assert [choice.id for choice in top.choices] == ["retry", "waive", "decline", "abort"]
+        await pilot.press("down", "down", "enter")
+        await dialog(app, FormDialog)
+        await pilot.press(*"runbooks move next week", "enter")
+        assert await submitted(handle) == Decline(step="2.3", reason="runbooks move next week")
+
+
+async def test_the_second_person_confirms_a_waiver():
+    """It opens for a person with a role who is not its initiator; No is chosen first."""
+    waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
+                              expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
+    handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), waiver, person="jo")
+    async with console(handle, roles=("sre-lead",)) as (app, pilot):
+        await dialog(app, ConfirmDialog)
+        await shows(app, "sam is away until noon")
+        await pilot.press("down", "enter")
+        assert await submitted(handle) == ConfirmWaiver(waiver_id="W1")
+
+
+async def test_a_refusal_is_shown():
+    """What the rules refuse is said, word for word."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    handle.reply = lambda command: Refused("mira [/x] drives this run; ask for the seat first.")
+    async with console(handle) as (app, pilot):
+        await dialog(app, ConfirmDialog)
+        await pilot.press("enter")
+        await until(lambda: "mira [/x] drives this run" in notices(app), "the refusal")
+
+
+async def test_a_note_is_added():
+    """n, a text, Enter."""
+    handle = FakeHandle(*mid_run())
+    async with console(handle) as (app, pilot):
+        await pilot.press("n")
+        await dialog(app, FormDialog)
+        await pilot.press(*"sam [b]called", "enter")
+        assert await submitted(handle) == AddNote(text="sam [b]called")
+
+
+async def test_the_seat_is_asked_for_before_it_is_taken():
+    """With a driver present the first choice is to ask; with none the seat is taken at once."""
+    handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), person="jo")
+    async with console(handle) as (app, pilot):
+        await pilot.press("t")
+        await dialog(app, ChoiceDialog)
+        await pilot.press("enter")
+        assert await submitted(handle) == RequestSeat()
+        await until(lambda: app.screen is app.console_screen, "the console")
+        handle.feed(f.ConsoleDetached(console="c-mira"))
+        await until(lambda: app.state.driver_console == "", "an empty seat")
+        await pilot.press("t")
+        assert await submitted(handle, 2) == TakeSeat()
+
+
+async def test_the_driver_grants_the_seat():
+    """g offers who is here."""
+    handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), f.SeatRequested(person="jo"))
+    async with console(handle) as (app, pilot):
+        await shows(app, "jo asks for the seat")
+        await pilot.press("g")
+        await dialog(app, ChoiceDialog)
+        await pilot.press("enter")
+        assert await submitted(handle) == GrantSeat(person="jo")
+
+
+async def test_the_mission_is_shown_once_at_the_start_and_in_the_help():
+    """Mission and [CRITICAL] rule stand on the first screen, verbatim; questions wait behind it. (P20)"""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle, (80, 30), show_mission=True) as (app, pilot):
+        top = await dialog(app)
+        assert top.dialog_title == "Mission"
+        said = " ".join(top.text_shown().split())
+        assert plan.MISSION in said
+        assert plan.CRITICAL in said
+        await shows(app, "Site Reliability Engineer")
+        await pilot.press("enter")
+        await dialog(app, ConfirmDialog)
+        await pilot.press("escape", "question_mark")
+        await until(lambda: getattr(app.screen, "dialog_title", "") == "Help", "help")
+        assert plan.MISSION in " ".join(app.screen.text_shown().split())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "key", ["r", "w", "m", "n", "t", "g", "p", "y", "q", "z", "x", "d", "delete", "ctrl+d", "ctrl+q"]
+)
+async def test_no_single_key_destroys_anything(key):
+    """On a halted run each key alone submits nothing."""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        await pilot.press(key)
+        await until(lambda: not app._opening, "settled")
+        assert handle.submitted == []
+        assert not isinstance(app.screen, Dialog) or handle.submitted == []

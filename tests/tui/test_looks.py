@@ -1,0 +1,121 @@
+"""Themes and keys that people bring: what works, and how what does not work is said."""
+
+import pytest
+
+from ray_tui.tui import keys, theme
+from tests.tui.fake_handle import FakeHandle, mid_run, until
+from tests.tui.on_screen import console, dialog, notices, shows, text_of
+
+BARE = "name = 'x'\naccent = 'red'\nbackground = 'red'\nforeground = 'red'"
+SHIPPED = ("ansi-16", "dusk-tide", "fjord", "high-contrast", "ray-dark", "ray-light")
+
+
+def test_six_themes_are_shipped_and_none_has_a_problem():
+    """Every file in themes/ loads."""
+    loaded, problems = theme.load()
+    assert problems == []
+    assert tuple(sorted(found.name for found in loaded)) == SHIPPED
+    assert [found.name for found in theme.themes()] == [found.name for found in loaded]
+
+
+def test_four_colours_are_enough(tmp_path):
+    """Every variable of ours follows from them."""
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\nprimary = "#336699"\naccent = "#996633"\nbackground = "#000000"\nforeground = "#dddddd"\n'
+    )
+    loaded, problems = theme.load([tmp_path])
+    mine = next(found.theme for found in loaded if found.name == "mine")
+    assert problems == []
+    assert {f"ray-{name}" for name in theme.OWN} <= set(mine.variables)
+    assert set(theme.DEFAULTS) == {f"ray-{name}" for name in theme.OWN}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+async def test_every_theme_paints(name):
+    """A console starts in each theme, opens a dialog and shows the deadline."""
+    async with console(FakeHandle(*mid_run()), (120, 40), theme=name) as (app, pilot):
+        assert app.theme == name
+        await shows(app, "3:48 left")
+        await pilot.press("question_mark")
+        await dialog(app)
+        app.export_screenshot()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 'x'\n", "bad.toml: primary: Field required"),
+        (f"{BARE}\nprimary = 'mauve-ish'", "bad.toml: primary: 'mauve-ish' is not"),
+        (f"{BARE}\nprimary='red'\nglow='red'", "bad.toml: glow: Extra"),
+        (f"{BARE}\nprimary='red'\n[variables]\n'x}}'='red'", "bad.toml: variables: x}"),
+        ("name = ", "bad.toml: "),
+    ],
+)
+async def test_a_broken_theme_is_one_notice_with_file_and_key(tmp_path, text, said):
+    """The console starts, says file and key once, and keeps its own theme."""
+    (tmp_path / "bad.toml").write_text(text)
+    async with console(FakeHandle(*mid_run()), theme="x", theme_folders=(tmp_path,)) as (app, _):
+        await until(lambda: said in notices(app), said)
+        assert len([notice for notice in app._notifications if "Themes" in notice.message]) == 1
+        assert app.theme == "ray-dark"
+
+
+async def test_no_color_chooses_the_terminals_colours():
+    """NO_COLOR leads to the ANSI theme, whatever was asked for."""
+    async with console(FakeHandle(*mid_run()), environment={"NO_COLOR": "1"}) as (app, _):
+        assert app.theme == "ansi-16"
+
+
+async def test_the_theme_picker_changes_the_theme():
+    """T, another line, Enter."""
+    async with console(FakeHandle(*mid_run())) as (app, pilot):
+        await pilot.press("T")
+        picker = await dialog(app)
+        wanted = picker.choices[1].id
+        await pilot.press("down", "enter")
+        await until(lambda: app.theme == wanted, wanted)
+
+
+async def test_a_keymap_moves_a_key():
+    """The new key works, the old one does not, and help and footer show the new one."""
+    async with console(FakeHandle(*mid_run()), keymap={"run.note": "N", "help": "H"}) as (app, pilot):
+        await pilot.press("n")
+        await shows(app, "N note")
+        assert app.screen is app.console_screen
+        await pilot.press("N")
+        await dialog(app)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        await pilot.press("H")
+        await until(lambda: getattr(app.screen, "dialog_title", "") == "Help", "help")
+        assert any("N" in line[0][0] and "run.note" in line[4][0] for line in app.screen.lines if len(line) > 4)  # type: ignore[attr-defined]
+
+
+async def test_a_wrong_keymap_is_one_notice():
+    """Unknown ids, clashes, empty and reserved keys are said together; the rest works."""
+    keymap = {"run.nothing": "x", "run.note": "q", "run.waive": "", "theme": "ctrl+c", "focus.zoom": "Z"}
+    async with console(FakeHandle(*mid_run()), keymap=keymap) as (app, _):
+        await until(lambda: "Keymap" in notices(app), "the notice")
+        said = [notice.message for notice in app._notifications if "Keymap" in notice.message]
+        assert len(said) == 1
+        for part in ("run.nothing is no binding", "run.note: q is already detach", "run.waive has no key", "reserved"):
+            assert part in said[0]
+        assert app.keymap == {"focus.zoom": "Z"}
+
+
+def test_no_two_bindings_share_a_key():
+    """The table that we ship has one meaning a key, and ids that are unique."""
+    taken = [key for binding in keys.KEYS for key in keys.canonical(binding.keys)]
+    assert len(taken) == len(set(taken))
+    assert len({binding.id for binding in keys.KEYS}) == len(keys.KEYS)
+
+
+async def test_help_lists_every_live_binding():
+    """Each binding's id and words stand in the help; replay keys only in a replay."""
+    async with console(FakeHandle(*mid_run()), (120, 40)) as (app, pilot):
+        await pilot.press("question_mark")
+        top = await dialog(app)
+        for binding in keys.KEYS:
+            assert (binding.id in top.text_shown()) is not binding.replay
+        assert "✓ passed" in top.text_shown()
+        assert text_of(app)

@@ -1,0 +1,127 @@
+"""A replay is the same screen with a transport bar; nothing in it can change the run."""
+
+import pytest
+
+from ray_tui.core import facts as f
+from ray_tui.core.handle import Marker
+from ray_tui.tui.player import next_speed, where
+from tests.tui.fake_handle import FakeHandle, FakeTransport, mid_run, opened, until
+from tests.tui.on_screen import console, dialog, notices, shows, text_of
+
+MARKERS = (
+    Marker(10, 10, "action", "1.1 Review"),
+    Marker(40, 40, "gate", "gate.instrumentation"),
+    Marker(90, 90, "halt", "2.2 late"),
+    Marker(120, 120, "waiver", "W1"),
+    Marker(300, 300, "end", "end"),
+)
+
+
+def replay(*facts: f.Fact) -> tuple[FakeHandle, FakeTransport]:
+    transport = FakeTransport(markers=MARKERS, at=50)
+    return FakeHandle(*(facts or mid_run()), transport=transport), transport
+
+
+async def test_the_transport_bar_shows_place_speed_and_markers():
+    """Position, duration, speed and the markers stand on one line."""
+    handle, _ = replay()
+    async with console(handle, (120, 40)) as (app, _):
+        await shows(app, "0:50 / 5:00  ×1")
+        bar = next(row for row in text_of(app).split("\n") if "0:50 / 5:00" in row)
+        assert [bar.count(mark) for mark in "✓✗w"] == [1, 1, 1]
+        assert "● replay" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("key", "call"),
+    [
+        ("space", ("play", 0)),
+        ("full_stop", ("step", 0)),
+        ("right_square_bracket", ("seek", 90)),
+        ("left_square_bracket", ("seek", 40)),
+        ("greater_than_sign", ("speed", 2.0)),
+        ("less_than_sign", ("speed", 0.5)),
+    ],
+)
+async def test_each_key_moves_the_transport(key, call):
+    """Space, dot, brackets and angles do what they say."""
+    handle, transport = replay()
+    async with console(handle) as (_, pilot):
+        await pilot.press(key)
+        await until(lambda: transport.calls, "a call")
+        assert transport.calls == [call]
+        if key == "space":
+            await pilot.press("space")
+            await until(lambda: len(transport.calls) == 2, "the pause")
+            assert transport.calls[1] == ("pause", 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "call"),
+    [("2:05", ("seconds", 125.0)), ("214", ("seek", 214)), ("2.2", ("seek", 90)), ("W1", ("seek", 120))],
+)
+async def test_seek_takes_a_time_a_seq_or_a_step(typed, call):
+    """The colon asks where to."""
+    handle, transport = replay()
+    async with console(handle) as (app, pilot):
+        await pilot.press("colon")
+        await dialog(app)
+        await pilot.press(*typed, "enter")
+        await until(lambda: transport.calls, "a call")
+        assert transport.calls == [call]
+
+
+async def test_a_place_that_is_not_there_is_said():
+    """Nonsense moves nothing."""
+    handle, transport = replay()
+    async with console(handle) as (app, _):
+        app.player.seek("tomorrow")
+        await until(lambda: "no time, seq or step" in notices(app), "the notice")
+        assert transport.calls == []
+
+
+async def test_a_rewind_begins_the_state_again():
+    """After Rewound only what follows is shown."""
+    handle, _ = replay()
+    async with console(handle, (120, 40)) as (app, _):
+        await shows(app, "pd-payments")
+        handle.rewind()
+        handle.feed(*opened())
+        await until(lambda: app.state.seq == handle.seq and not app.state.probes, "a young state")
+        await until(lambda: "pd-payments" not in text_of(app), "the old probes gone")
+
+
+async def test_a_replay_asks_nothing_and_submits_nothing():
+    """Prompts and halts of the past open no dialog, and the keys of decisions submit nothing."""
+    raised = f.PromptRaised(id="q", step="2.2", prompt="confirm", title="Shall we?", text="")
+    handle, _ = replay(*mid_run(), raised)
+    async with console(handle, show_mission=True) as (app, pilot):
+        await shows(app, "checkout v2.4.1")
+        assert app.screen is app.console_screen
+        await pilot.press("p")
+        await until(lambda: "Nothing waits" in notices(app), "the notice")
+        for key in ("n", "t", "r", "w", "m", "g"):
+            await pilot.press(key)
+            await until(lambda: not app._opening, "settled")
+            if app.screen is not app.console_screen:
+                pytest.fail(f"{key} opened {app.screen}")
+        assert handle.submitted == []
+
+
+async def test_replay_keys_do_nothing_on_a_live_run():
+    """Space and brackets are free there."""
+    handle = FakeHandle(*mid_run())
+    async with console(handle) as (app, pilot):
+        await pilot.press("space", "right_square_bracket", "colon")
+        assert app.screen is app.console_screen
+
+
+def test_speeds_stay_between_a_half_and_a_hundred():
+    """Faster and slower step through fixed speeds and stop at the ends."""
+    assert [next_speed(1, 1), next_speed(100, 1), next_speed(0.5, -1), next_speed(3, -1)] == [2.0, 100.0, 0.5, 2.0]
+
+
+def test_where_reads_hours_too():
+    """1:02:03 is a time."""
+    assert where("1:02:03", ()) == ("seconds", 3723.0)
+    assert where("nowhere", MARKERS) == ("", 0.0)
