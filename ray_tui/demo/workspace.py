@@ -1,6 +1,7 @@
 """The demo's repository: the configuration, secrets, rules, SLOs, dashboards and runbooks that a team would keep."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,11 @@ def config_toml(scenario: Scenario, addresses: Addresses, deployed_at: float) ->
         tables.append((f"notify.{protocol}", told))
     tables += [(f"services.{name}", dict(facts)) for name, facts in SERVICES.items()]
     tables += [(f"owners.{name}", {"people": [person], "policy": policy}) for name, (person, policy) in OWNERS.items()]
-    tables += [
-        (f"people.{key}", {"name": PEOPLE[key].name, "roles": list(roles), "email": f"{key}@shop.example"})
-        for key, roles in ROLES.items()
-    ]
+    for key, roles in ROLES.items():
+        # Whoever runs the demo sits in mira's chair: the host names a console by its OS user.
+        uid = {"uid": os.getuid()} if key == "mira" else {}
+        person = {"name": PEOPLE[key].name, "roles": list(roles), "email": f"{key}@shop.example", **uid}
+        tables.append((f"people.{key}", person))
     for name, values in tables:
         if name.startswith("services.") and values.get("serves_requests", True):
             values["url"] = f"{addresses.targets}/{name.removeprefix('services.')}/healthz"

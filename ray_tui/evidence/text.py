@@ -14,7 +14,7 @@ from ray_tui.core.errors import EvidenceError, RayError
 MOST_DEPTH = 64
 MOST_BYTES = 64 * 1024 * 1024
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#!])")
-_LINE_START = re.compile(r"^(\s*)([-+=]|\d{1,9}[.)])", re.MULTILINE)
+_LINE_START = re.compile(r"^(\s*)([-+](?=\s|$)|[-=](?=[-=]*\s*$)|\d{1,9}[.)](?=\s|$))", re.MULTILINE)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
