@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from pathlib import PurePosixPath
 from typing import Any
 
-from ray_tui.actions import probe_plan, tuning
+from ray_tui.actions import probe_plan, tuning, tuning_apply, tuning_report
 from ray_tui.actions.services import effective_services, owner_for_gap, with_resolved
+from ray_tui.actions.tuning_report import percent
 from ray_tui.analysis import backtest, episodes, promql, red, wilson
 from ray_tui.analysis.wilson import Share
 from ray_tui.clock import iso
@@ -16,7 +16,6 @@ from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendError
 from ray_tui.core.ports import Incident, LoadedRule, Matrix, PagerService, Silence
 from ray_tui.core.verdicts import Criterion, Finding, Verdict
-from ray_tui.evidence import text
 from ray_tui.step import Ask, Context, Header, Result, criterion
 
 STEP_SECONDS = 300.0
@@ -25,9 +24,11 @@ MOST_STEPS = 8_640
 MOST_POINTS = 200_000
 """A left-hand side with more is not backtested: it would take more than seconds."""
 MOST_BACKTESTS = 20
-READ_BACK_TRIES = 15
+MOST_QUESTIONS = 25
 REPORT = "alert-tuning-report.json"
 LATER = "later"
+OTHER_KIND = {"noisy": "missed:", "missed": "noisy:"}
+"""What a backtest says of the kind of proposal that was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ async def run(context: Context) -> Result:
     shares = {rule.alert: wilson.precision(rule.true, rule.n, target) for rule in found.rules}
     missed = [one for one in found.incidents if one.missed and one.incident.started_at >= past.window.start]
     needs = await _needs(context, past, found, shares, missed)
-    decisions = {need.slug: await _decide(context, need) for need in needs}
+    decisions = await _decisions(context, needs)
     insufficient = [rule for rule in found.rules if shares[rule.alert].finding is Finding.INSUFFICIENT]
     gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
     criteria = [*past.criteria, _attribution(past, ours, unattributed), *_judged(needs, decisions)]
@@ -133,7 +134,7 @@ async def run(context: Context) -> Result:
         "notes": past.notes,
     }  # fmt: skip
     open_ = sum(not decision.resolved for decision in decisions.values())
-    said = f"{len(heard.kept)} episodes, {len(inside)} incidents, precision {_percent(overall.value)}"
+    said = f"{len(heard.kept)} episodes, {len(inside)} incidents, precision {percent(overall.value)}"
     return Result(
         f"{said}; {open_} of {len(needs)} gaps unresolved",
         tuple(criteria),
@@ -312,7 +313,7 @@ async def _needs(
         needs.append(
             Need(
                 _unique(f"noisy-{tuning.slug(rule.alert)}", needs), "noisy", rule.alert, service,
-                f"{rule.true} of {rule.n} episodes had an incident: precision {_percent(share.value)}, "
+                f"{rule.true} of {rule.n} episodes had an incident: precision {percent(share.value)}, "
                 f"95% interval {share.low:.0%} to {share.high:.0%}, n = {rule.n}",
                 owner, proposals[0] if proposals else None, {"n": rule.n, **_share(share)},
             )
@@ -329,7 +330,7 @@ async def _needs(
         needs.append(
             Need(
                 _unique(f"missed-{tuning.slug(one.id)}", needs), "missed", one.id, one.service,
-                f"no alert told of {one.id} ({one.service or 'no service'}: {one.title}, {iso(one.started_at)})",
+                f"no alert told of it ({one.service or 'no service'}, {iso(one.started_at)}): {one.title}",
                 owner_for_gap(services.get(one.service), context.config), proposals[0] if proposals else None,
                 {"service": one.service, "title": one.title, "started_at": iso(one.started_at)},
             )
@@ -378,8 +379,9 @@ async def _backtest(
     tried = await asyncio.to_thread(
         backtest.propose, rule, history.series, incidents, (window.start, window.end), window.step, grace
     )
-    if tried.why:
-        past.notes.append(f"{loaded.name}: {tried.why}")
+    about = [part for part in tried.why.split("; ") if not part.startswith(OTHER_KIND[kind])]
+    if any(about):
+        past.notes.append(f"{loaded.name}: {'; '.join(about)}")
     return [
         tuning.proposal_data(one, loaded, f"{kind}-{tuning.slug(loaded.name)}")
         for one in tried.proposals
@@ -388,6 +390,20 @@ async def _backtest(
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
+
+
+async def _decisions(context: Context, needs: Sequence[Need]) -> dict[str, Decision]:
+    """One for each need. Nobody is asked more than ``MOST_QUESTIONS`` in one attempt: what is left stays unresolved."""
+    out: dict[str, Decision] = {}
+    asked = 0
+    for need in needs:
+        new = _before(context, f"tuning-{need.slug}")[0] is None
+        if new and asked == MOST_QUESTIONS:
+            out[need.slug] = Decision("", f"not asked yet: {MOST_QUESTIONS} questions are enough for one attempt")
+            continue
+        asked += new
+        out[need.slug] = await _decide(context, need)
+    return out
 
 
 async def _decide(context: Context, need: Need) -> Decision:
@@ -401,7 +417,8 @@ async def _decide(context: Context, need: Need) -> Decision:
     reason = answered.reason.strip()
     match answered.answer:
         case "accept" if proposal is not None:
-            return await _apply(context, need, proposal)
+            done = await tuning_apply.change_rule(context, need.slug, need.owner, proposal)
+            return Decision("accepted" if done.ok else "", done.state, done.ok, proposal)
         case "reject" if len(reason) >= context.config.policy.reason_characters:
             return Decision(f"rejected: {reason}", f"rejected by {answered.person}: {reason}", True, proposal)
         case "reject":
@@ -440,95 +457,6 @@ def _question(need: Need, name: str) -> Ask:
     )  # fmt: skip
 
 
-async def _apply(context: Context, need: Need, proposal: dict[str, Any]) -> Decision:
-    """Change the rule where its file is at hand; else it is its owner's to change. What the server loads is read back.
-
-    The write is class DEDUP: after a crash the same text is written again.
-    """
-    change = tuning.Change.of(proposal)
-    store = context.ports.rules
-    by_owner = Decision("accepted", f"accepted: to be applied by {need.owner}", True, proposal)
-    if store is None:
-        return by_owner
-    file_name = await _file_of(context, change.rule)
-    known = context.state.intents.get(f"{context.step}#{context.attempt}:tune-{need.slug}")
-    try:
-        before = await store.read(file_name) if file_name else None
-        stands = tuning.state_in(before, change) if before is not None else "absent"
-        new = before if stands == "after" else tuning.edited(before, change) if before is not None else None
-    except BackendError:
-        return by_owner
-    if before is None or new is None:
-        return by_owner
-    if new == before and await _loaded_as(context, change, tries=1):
-        if known is not None and known.outcome is None:
-            await context.outcome(known.intended.id, "done", "found applied", reconciled=True)
-        return Decision("accepted", "applied", True, proposal)
-    intent = known.intended.id if known else await context.intend(
-        f"{change.rule}: {proposal['change']}", "dedup", f"{store.name} {file_name}", name=f"tune-{need.slug}",
-        data={"file": file_name, "rule": change.rule, "change": proposal["change"]},
-    )  # fmt: skip
-    try:
-        if new != before:
-            await store.write(file_name, new)
-        await store.reload()
-        problem = "" if await _loaded_as(context, change, READ_BACK_TRIES) else "the server did not load it"
-    except BackendError as exc:
-        problem = str(exc)
-    if not problem:
-        await context.outcome(intent, "done", "loaded and read back", file_name, reconciled=known is not None)
-        return Decision("accepted", "applied", True, proposal)
-    state = await _roll_back(context, intent, file_name, before, problem) if new != before else problem
-    if new == before:
-        await context.outcome(intent, "failed", problem)
-    return Decision("", f"accepted, but it could not be applied: {state}", False, proposal)
-
-
-async def _roll_back(context: Context, intent: str, file_name: str, text_before: str, problem: str) -> str:
-    store = context.ports.rules
-    assert store is not None
-    try:
-        await store.write(file_name, text_before)
-        await store.reload()
-    except BackendError as exc:
-        await context.outcome(intent, "failed", f"{problem}; rolling back failed: {exc}")
-        return f"{problem}; the old file could not be put back: {exc}"
-    await context.outcome(intent, "rolled-back", problem)
-    return f"{problem}; the old rule stands again"
-
-
-async def _file_of(context: Context, rule: str) -> str:
-    """The rule file's name in our rule folder, from 2.1 or from what the server loaded; empty where unknown."""
-    rows = context.state.steps["2.1"].data.get("alerts")
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, Mapping) and row.get("name") == rule and row.get("file"):
-            return PurePosixPath(str(row["file"])).name
-    metrics = context.ports.metrics
-    if metrics is None:
-        return ""
-    try:
-        loaded = [one for one in await metrics.rules() if one.name == rule]
-    except BackendError:
-        return ""
-    return PurePosixPath(loaded[0].file).name if len(loaded) == 1 else ""
-
-
-async def _loaded_as(context: Context, change: tuning.Change, tries: int) -> bool:
-    """Whether the server has the rule at its new setting; it needs seconds after a reload. Raises BackendError."""
-    metrics = context.ports.metrics
-    if metrics is None:
-        return False
-    for number in range(tries):
-        loaded = [one for one in await metrics.rules() if one.name == change.rule and one.kind == "alerting"]
-        if len(loaded) == 1 and tuning.holds(
-            loaded[0].query, loaded[0].for_seconds, change.threshold_after, change.for_after
-        ):
-            return True
-        if number + 1 < tries:
-            await context.sleep(1.0)
-    return False
-
-
 # --- what came of it -------------------------------------------------------------------------------------------------
 
 
@@ -543,7 +471,7 @@ def _judged(needs: Sequence[Need], decisions: Mapping[str, Decision]) -> list[Cr
     return [
         criterion(
             f"correlate.gaps:{need.slug}",
-            f"{need.subject} is noisy" if need.kind == "noisy" else f"{need.subject} was missed",
+            "Alert noise" if need.kind == "noisy" else "Missed incident",
             Verdict.PASSED if decisions[need.slug].resolved else Verdict.FAILED,
             f"{need.subject}: {need.why}; {decisions[need.slug].state}",
             required="accepted, rejected with a reason, or filed", evidence=(REPORT,),
@@ -614,86 +542,6 @@ def _share(share: Share) -> dict[str, Any]:
             "finding": share.finding.value, "why": share.why}  # fmt: skip
 
 
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.0%}"
-
-
-# --- the report ------------------------------------------------------------------------------------------------------
-
-
 def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
     """``alert-tuning-report.md``."""
-    window = data.get("window") or {}
-    parts = [
-        f"# Alert tuning report: {text.cell(header.release)} in {text.cell(header.environment)}",
-        f"Run {text.cell(header.run_id)}, attempt {header.attempt}, {iso(header.generated_at)}. "
-        f"Verdict: {text.cell(header.verdict)}. {text.cell(header.summary)}",
-        f"Window: {text.cell(window.get('start', ''))} to {text.cell(window.get('end', ''))}, "
-        f"looked at every {text.cell(window.get('step_seconds', ''))} s.",
-        "## Alert rules",
-        _rules_table(data.get("rules") or []),
-        "## Adjustments",
-        _proposals_table(data.get("proposals") or []),
-        "## Incidents that no alert told of",
-        _missed_table(data.get("missed") or []),
-        "## Decisions",
-        _decisions_table(data.get("decisions") or []),
-    ]
-    share = data.get("recall_share") or {}
-    excluded = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in (data.get("excluded") or {}).items())
-    parts.append(f"Recall: {_percent(share.get('value'))} ({text.cell(share.get('why', 'not judged'))}).")
-    parts.append(f"Not counted: {text.cell(excluded or 'nothing')}.")
-    notes = [f"- {text.cell(note)}" for note in data.get("notes") or ()]
-    if notes:
-        parts += ["## Notes", "\n".join(notes)]
-    blocks = [one for one in header.criteria if not one.verdict.lets_go_on]
-    if blocks:
-        parts += ["## What blocks", "\n".join(f"- {text.cell(one.title)}: {text.cell(one.actual)}" for one in blocks)]
-    return {"alert-tuning-report.md": "\n\n".join(part.rstrip("\n") for part in parts) + "\n"}
-
-
-def _rules_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return "No alert fired in the window."
-    heads = ["Rule", "n", "True", "False", "Precision", "95% interval", "Duplicates", "Flaps", "Time to detect",
-             "Pages/week", "Status"]  # fmt: skip
-    return text.table(heads, [
-        [row["rule"], row["n"], row["true"], row["false"], _percent(row["precision"]),
-         f"{row['low']:.0%}–{row['high']:.0%}", row["duplicates"], row["flaps"],
-         "unknown" if row["time_to_detect"] is None else f"{row['time_to_detect']:.0f} s",
-         "unknown" if row["pages_per_week"] is None else f"{row['pages_per_week']:.1f}", row["status"]]
-        for row in rows
-    ])  # fmt: skip
-
-
-def _proposals_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return "No change of a threshold was proposed."
-
-    def rate(value: float | None) -> str:
-        return "unknown" if value is None else f"{value:.1f}"
-
-    heads = ["Rule", "Change", "Pages/week before", "after", "Precision before", "after", "State"]
-    return text.table(heads, [
-        [row["rule"], row["change"], rate(row["pages_before"]), rate(row["pages_after"]),
-         _percent(row["precision_before"]), _percent(row["precision_after"]), row["state"]]
-        for row in rows
-    ]) + "\n" + "\n".join(f"- {text.cell(row['rule'])}: {text.cell(row['why'])}" for row in rows)  # fmt: skip
-
-
-def _missed_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return "None."
-    return text.table(
-        ["Incident", "Service", "Started", "Title", "Action"],
-        [[row["incident"], row["service"], row["started_at"], row["title"], row["action"] or "none"] for row in rows],
-    )
-
-
-def _decisions_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return "Nothing had to be decided."
-    return text.table(
-        ["Subject", "Kind", "Why", "Decision"],
-        [[row["subject"], row["kind"], row["why"], row["state"]] for row in rows],
-    )
+    return tuning_report.documents(data, header)

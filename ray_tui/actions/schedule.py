@@ -1,12 +1,15 @@
 """3.1 Schedule ongoing checks: every monitoring asset gets a cadence and an owner, in the scheduler the team has."""
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ray_tui.actions import scheduler_install as scheduler
@@ -259,18 +262,25 @@ def _texts(entries: Sequence[Entry], config: Config) -> dict[str, str]:
 
 
 def _at_home(entries: Sequence[Entry], target: scheduler.Target, config: Config) -> list[Entry]:
-    """Entries for a scheduler on this machine: it has another folder and PATH, so program and configuration are
-    named in full. Elsewhere the command stands as it is configured.
+    """Entries for a scheduler on this machine: it has another folder and PATH, so program, configuration and
+    evidence are named in full. Elsewhere the command stands as it is configured.
     """
     if target not in ("cron", "systemd"):
         return list(entries)
     out = []
     for entry in entries:
         program, *rest = entry.command
-        if "gates" in rest and not {"--config", "-c", "--evidence"} & set(rest):
-            rest += ["--config", str(config.file.resolve())]
-        out.append(replace(entry, command=(shutil.which(program) or program, *rest)))
+        if "gates" in rest:
+            rest += ["--config", str(config.file.resolve())] if not {"--config", "-c"} & set(rest) else []
+            rest += ["--evidence", str(config.store)] if "--evidence" not in rest else []
+        out.append(replace(entry, command=(_found(program), *rest)))
     return out
+
+
+def _found(program: str) -> str:
+    """Its full path: on PATH, else beside the Python that runs us (a virtual environment that is not activated)."""
+    beside = Path(sys.executable).parent / program
+    return shutil.which(program) or (str(beside) if program and os.access(beside, os.X_OK) else program)
 
 
 # --- installing ------------------------------------------------------------------------------------------------------

@@ -213,7 +213,8 @@ def _backlog(inputs: Inputs, waived: _Waived) -> list[Criterion]:
             continue
         named = list(_named_gaps(name, found["body"], found.get("verdict") == Verdict.ERROR.value))
         missing += [gap for gap in named if gap not in ids]
-        put_off = [one for one in _criteria_of(found) if waived.put_off(one, step)]
+        # 3.3 is what gives the earlier waivers their entries: one of its own has no step left to do so.
+        put_off = [one for one in _criteria_of(found) if step != "3.3" and waived.put_off(one, step)]
         missing += [f"{one.id} (waived)" for one in put_off if not _has_entry(one, step, entries)]
         wanted += len(named) + len(put_off)
     said = []

@@ -1,6 +1,7 @@
 """3.2: alerts held against incidents, decisions asked for, rules changed only when a person accepts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ async def test_a_heartbeat_and_our_own_probes_are_no_alerts(tmp_path: Path) -> N
 async def test_pages_of_our_own_tests_are_no_incidents(tmp_path: Path) -> None:
     """What 2.2 and the prerequisites opened in the paging system was not missed by anyone."""
     tests = [
-        incident(40, title="[TEST] ray-tui checks this integration (abc)"),
+        incident(42, title="[TEST] ray-tui checks this integration (abc)"),
         incident(41, title="[FIRING:1] RayTuiProbe checkout"),
     ]
     ports, _ = world([alerts("CheckoutErrors", RIGHT)], [*(incident(n) for n in RIGHT), *tests])
@@ -189,8 +190,7 @@ async def test_an_incident_before_the_window_is_not_missed(tmp_path: Path) -> No
 
 async def test_without_any_incident_source_nothing_can_be_judged(tmp_path: Path) -> None:
     """Inconclusive, and nobody is asked about noise that may be none."""
-    ports, _ = noisy_world(incidents=())
-    here = context(tmp_path, ports)
+    here = context(tmp_path, replace(noisy_world()[0], incidents=()))
 
     result = await correlate.run(here)
 
@@ -427,6 +427,33 @@ async def test_after_a_crash_the_accepted_change_is_the_one_that_was_shown(tmp_p
     assert rules.writes == written
     assert again.asked == []
     assert [one.reconciled for one in again.of_kind(f.OutcomeRecorded)] == [True]
+
+
+async def test_after_a_crash_before_the_reload_the_change_is_loaded_now(tmp_path: Path) -> None:
+    """The file was written, the server did not hear of it: reloaded and read back, not written again."""
+    ports, rules = noisy_world()
+    here = context(tmp_path, ports, "accept")
+    await correlate.run(here)
+    written, reloads = list(rules.writes), rules.reloads
+    ports.metrics.loaded = tuple(loaded_rules("/etc/rules/shop.yml", RULES))
+    lost = [fact for fact in here.recorded if not isinstance(fact, f.OutcomeRecorded | f.RunOpened | f.StepStarted)]
+    again = FakeContext(tmp_path, ports=ports, step="3.2", config=here.config, resumed=True, facts=lost, answers={})
+
+    result = await correlate.run(again)
+
+    assert result.data["proposals"][0]["state"] == "applied"
+    assert (rules.writes, rules.reloads) == (written, reloads + 1)
+
+
+async def test_nobody_is_asked_without_end(tmp_path: Path) -> None:
+    """Forty missed incidents: 25 questions, and the rest stays unresolved. (P58)"""
+    ports, _ = world([alerts("CheckoutErrors", RIGHT[:1])], [incident(n, "search") for n in range(40)])
+    here = context(tmp_path, ports, "file")
+
+    result = await correlate.run(here)
+
+    assert len(here.asked) == 25
+    assert sum(one.verdict is Verdict.FAILED for one in result.criteria) == 15
 
 
 async def test_a_gap_that_is_gone_at_the_retry_is_closed(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ async def test_every_asset_has_cadence_owner_and_next_run_and_is_read_back(tmp_p
     assert result.data["coverage"] == {"assets": 7, "scheduled": 7, "ratio": 1.0, "unscheduled": []}
     written = (tmp_path / "cron.d" / "ray-tui").read_text()
     assert written.count("# ray-tui-id: ") == 7
-    assert f"gates --json --config {tmp_path}/ray-tui.toml" in written
+    assert f"gates --json --config {tmp_path}/ray-tui.toml --evidence {tmp_path}/.artifacts/monitoring" in written
 
 
 async def test_all_four_schedulers_are_written_out_for_reference(tmp_path: Path) -> None:
