@@ -77,7 +77,7 @@ async def run(context: Context) -> Result:
     rows.append(_coverage_row(state, thresholds.coverage))
     rows.append(_dashboard_row(state, thresholds.dashboard_score))
     rows.append(_acknowledgement_row(state, thresholds.ack_sla_seconds))
-    gaps = with_resolved(state, context.step, (*_missed(context, rows), *_waived(context)))
+    gaps = with_resolved(state, context.step, _missed(context, rows))
     risks = _risks(state, gaps)
     rows.append(_risk_row(risks))
     measured = sum(row.status != "insufficient" for row in rows[:-1])
@@ -303,18 +303,6 @@ def _missed(context: Context, rows: Sequence[Row]) -> tuple[f.GapFound, ...]:
         )
         for row in rows
         if row.status == "missed" and row.metric.startswith(("SLO attainment", "Error budget"))
-    )  # fmt: skip
-
-
-def _waived(context: Context) -> tuple[f.GapFound, ...]:
-    """What was waived is put off, not done: an entry with the waiver's initiator as owner and its expiry as date."""
-    return tuple(
-        f.GapFound(
-            id=f"waived:{waiver.step}:{waiver.criterion}", step="3.3", title=f"{waiver.criterion} was waived",
-            subject=waiver.criterion, owner=waiver.operator, due=iso(waiver.expires_at)[:10], severity="warns",
-            reference=waiver.ticket or waiver.id,
-        )
-        for waiver in context.state.waivers.values()
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from ray_tui.core import facts as f
@@ -294,7 +295,7 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
     if not (book.policy.unsigned_approvals or book.verified_key):
         return Refused("The answers file names an approver, but policy wants a signature.")
     waived = _grant_waiver(proposed, command.claimed_approver, book, claimed=True)
-    return waived if isinstance(waived, Refused) else [proposed, waived, *_clears(state, waived, book)]
+    return waived if isinstance(waived, Refused) else [proposed, waived, _owed(waived), *_clears(state, waived, book)]
 
 
 def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, book: Rulebook) -> Decision:
@@ -302,7 +303,7 @@ def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, boo
     if proposed is None:
         return Refused(f"There is no open waiver {command.waiver_id!r}.")
     waived = _grant_waiver(proposed, actor.person, book, claimed=False)
-    return waived if isinstance(waived, Refused) else [waived, *_clears(state, waived, book)]
+    return waived if isinstance(waived, Refused) else [waived, _owed(waived), *_clears(state, waived, book)]
 
 
 def _grant_waiver(proposed: f.WaiverProposed, approver: str, book: Rulebook, *, claimed: bool) -> f.Waived | Refused:
@@ -316,6 +317,15 @@ def _grant_waiver(proposed: f.WaiverProposed, approver: str, book: Rulebook, *, 
         id=proposed.id, criterion=proposed.criterion, step=proposed.step, reason=proposed.reason,
         operator=proposed.operator, approver=approver, expires_at=proposed.expires_at, ticket=proposed.ticket,
         evidence_sha256=proposed.evidence_sha256, assurance=_assurance(book, claimed),
+    )  # fmt: skip
+
+
+def _owed(waived: f.Waived) -> f.GapFound:
+    """What is waived is put off, not done: an entry with its initiator as owner and its expiry as due date."""
+    return f.GapFound(
+        id=f"waived:{waived.step}:{waived.criterion}", step=waived.step, title=f"{waived.criterion} was waived",
+        subject=waived.criterion, owner=waived.operator,
+        due=datetime.fromtimestamp(waived.expires_at, UTC).date().isoformat(), reference=waived.ticket or waived.id,
     )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def config_toml(scenario: Scenario, addresses: Addresses, deployed_at: float) ->
             "runbooks": ["docs/runbooks"],
         }),
         ("thresholds", {
-            "ack_sla_seconds": 8.0, "escalation_slack_seconds": 6.0, "delivery_seconds": 6.0,
+            "ack_sla_seconds": 15.0, "escalation_slack_seconds": 10.0, "delivery_seconds": 10.0,
             "pages_per_person_and_hour": 6,
         }),
         ("policy", {"unsigned_approvals": True, "one_person_many_roles": True, "demo": True}),

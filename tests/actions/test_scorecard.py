@@ -206,20 +206,6 @@ async def test_open_backlog_entries_are_the_risks_the_gravest_first(tmp_path: Pa
     assert rows(result)["Outstanding risks"]["status"] == "missed"
 
 
-async def test_what_was_waived_becomes_a_backlog_entry(tmp_path: Path) -> None:
-    """Its initiator owns it until the waiver runs out."""
-    waiver = f.Waived(
-        id="W1", criterion="coverage.critical:payments", step="1.2", reason="traces follow next week", operator="mira",
-        approver="tom", expires_at=NOW + 7 * 86_400, evidence_sha256="x",
-    )  # fmt: skip
-
-    result = await scorecard.run(context(tmp_path, facts=[waiver]))
-
-    assert [(gap.id, gap.owner, gap.due) for gap in result.gaps] == [
-        ("waived:1.2:coverage.critical:payments", "mira", "2026-11-29")
-    ]
-
-
 async def test_the_card_has_the_seeds_form(tmp_path: Path) -> None:
     """Metric, Target, Actual, Status; ✅ only on what was measured and met. (P60)"""
     result = await scorecard.run(context(tmp_path, Vector(())))

@@ -174,6 +174,16 @@ def test_a_waiver_is_bound_to_its_evidence():
     assert rules.effective(run.state, "1.2", worse, 1000.0) is Verdict.FAILED
 
 
+def test_what_was_waived_becomes_a_backlog_entry():
+    """Put off, not done: from the moment it is waived, with its initiator as owner and its expiry as due date. (P70)"""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run, days=1))
+    assert run.state.backlog == {}
+    run.ask(SAM, ConfirmWaiver(waiver_id="W1"))
+    gap = run.state.backlog["waived:1.2:1.2.bad"]
+    assert (gap.owner, gap.due, gap.status) == ("mira", "1970-01-02", "open")
+
+
 def test_an_expired_waiver_covers_nothing():
     """After its expiry the criterion fails again."""
     run = Run().passes("prerequisites", "1.1").halts("1.2")
