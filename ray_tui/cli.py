@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 gate_app = typer.Typer(help="Judge one gate, read-only, over published evidence.", no_args_is_help=True)
-config_app = typer.Typer(help="Show the configuration, its schema, or where it is.", no_args_is_help=True)
+config_app = typer.Typer(help="Show or change the configuration.", no_args_is_help=True)
 app.add_typer(gate_app, name="gate")
 app.add_typer(config_app, name="config")
 
@@ -295,9 +295,15 @@ def gates(evidence: EvidenceOption = STORE, config: ConfigOption = None, as_json
 
 
 def _gate(key: str, evidence: Path, as_json: bool, **thresholds: float) -> int:
+    from pydantic import ValidationError
+
     from ray_tui import judging
 
-    judged = judging.judge_one(key, evidence, **thresholds)
+    try:
+        judged = judging.judge_one(key, evidence, **thresholds)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in exc.errors(include_input=False))
+        raise InputError(f"the threshold is out of range: {wrong}") from exc
     _say(judged.to_json(), as_json, judged.to_text())
     return judging.exit_code([judged])
 
@@ -380,8 +386,10 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     import asyncio
 
     from ray_tui import doctor as checks
+    from ray_tui import host, wiring
 
-    found = asyncio.run(checks.examine(config))
+    outside = checks.Outside(open_ports=wiring.open_ports, socket_folder=host.socket_folder, runs=wiring.runs)
+    found = asyncio.run(checks.examine(config, outside))
     _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))
     return PASSED if all(item.ok for item in found) else FAILED
 
@@ -406,6 +414,21 @@ def config_schema() -> int:
 def config_path(config: ConfigOption = None) -> int:
     """The configuration file that would be used."""
     typer.echo(str(_config(config).file.resolve()))
+    return PASSED
+
+
+@config_app.command("set")
+def config_set(
+    key: Annotated[str, typer.Argument(help="A dotted key, such as thresholds.coverage.")],
+    value: Annotated[str, typer.Argument(help="TOML, or plain text.")],
+    config: ConfigOption = None,
+) -> int:
+    """Change one setting in the file; its comments stay. A value that is not valid changes nothing."""
+    from ray_tui.scaffold import edit
+
+    path = _config_file(config)
+    old, new = edit.set_value(path, key, value)
+    typer.echo(f"{path}: {key} = {new}" + (f" (was {old})" if old else ""))
     return PASSED
 
 
@@ -434,9 +457,11 @@ def themes(as_json: JsonOption = False) -> int:
     """The console's themes."""
     from ray_tui.tui import theme
 
-    names = theme.names((_user_themes(),))
-    _say(names, as_json, "\n".join(names))
-    return PASSED
+    loaded, problems = theme.load((_user_themes(),))
+    for problem in problems:
+        typer.echo(f"ray-tui: {problem}", err=True)
+    _say([one.name for one in loaded], as_json, "\n".join(f"{one.name:16} {one.path}" for one in loaded))
+    return PASSED if not problems else USAGE
 
 
 @app.command()
@@ -467,12 +492,19 @@ def _config_or_none(path: Path | None) -> "Config | None":
     return config.load(found) if found is not None else None
 
 
+def _config_file(path: Path | None) -> Path:
+    from ray_tui import config
+
+    found = path or config.find(Path.cwd())
+    if found is None:
+        raise InputError(f"no {config.FILE_NAME} here or above. `ray-tui init` writes one; `ray-tui demo` needs none.")
+    return found
+
+
 def _config(path: Path | None, release: str | None = None, environment: str | None = None) -> "Config":
     from ray_tui import config
 
-    chosen = _config_or_none(path)
-    if chosen is None:
-        raise InputError(f"no {config.FILE_NAME} here or above. `ray-tui init` writes one; `ray-tui demo` needs none.")
+    chosen = config.load(_config_file(path))
     changes = {key: value for key, value in (("release", release), ("environment", environment)) if value}
     return config.with_run(chosen, changes) if changes else chosen
 
@@ -482,13 +514,15 @@ def _answers(path: Path | None) -> "Answers":
 
     from pydantic import ValidationError
 
+    from ray_tui import config
     from ray_tui.core.answers import Answers
 
     if path is None:
         return Answers()
     try:
-        return Answers.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        text = config.read_file(path, config.LONGEST_BYTES).decode("utf-8")
+        return Answers.model_validate(tomllib.loads(text))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as exc:
         raise InputError(f"{path}: cannot be read as TOML: {exc}") from exc
     except ValidationError as exc:
         wrong = "; ".join(

@@ -1,16 +1,15 @@
 """Gate 3: everything is checked from now on, the alerts were tuned, and every gap has somebody's name and a date."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ray_tui.core import plan
 from ray_tui.core.policy import Thresholds
-from ray_tui.core.rules import criterion_digest
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Finding, Verdict
+from ray_tui.gates.settled import Settled
 
 RULE_VERSION = "1"
 SCHEDULE, REPORT, BACKLOG = "observability-schedule.json", "alert-tuning-report.json", "improvement-backlog.json"
@@ -48,16 +47,6 @@ class _Entry(_Strict):
     status: str = "open"
 
 
-class _Manual(BaseModel):
-    criterion: str
-    step: str
-    evidence_sha256: str
-
-
-class _Waiver(_Manual):
-    expires_at: float
-
-
 _SCHEDULED = TypeAdapter(list[_Scheduled])
 _RULES = TypeAdapter(list[_Rule])
 _ENTRIES = TypeAdapter(list[_Entry])
@@ -73,26 +62,9 @@ _STEPS = {
 """Twin -> the action that wrote it, of phases 1 to 3."""
 
 
-@dataclass(frozen=True)
-class _Waived:
-    """(criterion, step, the finding's digest) of waivers that still run, and of manual validations."""
-
-    waivers: frozenset[tuple[str, str, str]]
-    manual: frozenset[tuple[str, str, str]]
-
-    def put_off(self, one: Criterion, step: str) -> bool:
-        return not one.verdict.lets_go_on and (one.id, step, criterion_digest(one)) in self.waivers
-
-    def covers(self, one: Criterion, step: str) -> bool:
-        """Waived, or seen by a person where automation could not judge; a proven failure can only be waived."""
-        unjudged = one.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)
-        seen = unjudged and (one.id, step, criterion_digest(one)) in self.manual
-        return seen or self.put_off(one, step)
-
-
 def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
     """The schedule, the tuning and the backlog, judged anew from their twins; fails closed on what is not there."""
-    waived = _waivers(inputs.get(WAIVERS), now)
+    waived = Settled.read(inputs.get(WAIVERS), now)
     criteria = [
         *_schedule(inputs.get(SCHEDULE), waived),
         *_tuning(inputs.get(REPORT), waived),
@@ -111,7 +83,7 @@ def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion
 # --- schedule --------------------------------------------------------------------------------------------------------
 
 
-def _schedule(twin: object, waived: _Waived) -> list[Criterion]:
+def _schedule(twin: object, waived: Settled) -> list[Criterion]:
     try:
         body, recorded = _twin(SCHEDULE, twin)
         rows = _SCHEDULED.validate_python(body.get("entries"))
@@ -124,11 +96,11 @@ def _schedule(twin: object, waived: _Waived) -> list[Criterion]:
     return [
         _coverage(rows, total, recorded, waived),
         _owned(rows, recorded, waived),
-        *_recorded_findings(recorded, "3.1", waived, {"schedule.coverage", "schedule.owned", "schedule.installed"}),
+        *waived.recorded(recorded, "3.1", {"schedule.coverage", "schedule.owned", "schedule.installed"}),
     ]
 
 
-def _coverage(rows: Sequence[_Scheduled], total: int, recorded: Sequence[Criterion], waived: _Waived) -> Criterion:
+def _coverage(rows: Sequence[_Scheduled], total: int, recorded: Sequence[Criterion], waived: Settled) -> Criterion:
     """Every asset has an entry that the scheduler was seen to hold and that runs some day."""
     good = {row.asset for row in rows if row.installed and row.next_run}
     bad = sorted({row.asset for row in rows} - good)
@@ -141,7 +113,7 @@ def _coverage(rows: Sequence[_Scheduled], total: int, recorded: Sequence[Criteri
     )  # fmt: skip
 
 
-def _owned(rows: Sequence[_Scheduled], recorded: Sequence[Criterion], waived: _Waived) -> Criterion:
+def _owned(rows: Sequence[_Scheduled], recorded: Sequence[Criterion], waived: Settled) -> Criterion:
     bad = [f"{row.asset}: {row.owner or 'nobody'} ({row.owner_why})" for row in rows
            if not (row.owner_ok and row.owner.strip())]  # fmt: skip
     verdict = Verdict.INCONCLUSIVE if not rows else Verdict.FAILED if bad else Verdict.PASSED
@@ -154,7 +126,7 @@ def _owned(rows: Sequence[_Scheduled], recorded: Sequence[Criterion], waived: _W
 # --- tuning ----------------------------------------------------------------------------------------------------------
 
 
-def _tuning(twin: object, waived: _Waived) -> list[Criterion]:
+def _tuning(twin: object, waived: Settled) -> list[Criterion]:
     try:
         body, recorded = _twin(REPORT, twin)
         rules = _RULES.validate_python(body.get("rules"))
@@ -180,7 +152,7 @@ def _tuning(twin: object, waived: _Waived) -> list[Criterion]:
         actual = f"{len(rules)} rules judged, {len(subjects)} gaps decided"
     return [
         _criterion("tuning", "Alert tuning documented", verdict, actual, "no unresolved gap", REPORT),
-        *_recorded_findings(recorded, "3.2", waived, {one.id for one in about}),
+        *waived.recorded(recorded, "3.2", {one.id for one in about}),
     ]
 
 
@@ -192,7 +164,7 @@ def _worst(criteria: Sequence[Criterion]) -> Verdict:
 # --- backlog ---------------------------------------------------------------------------------------------------------
 
 
-def _backlog(inputs: Inputs, waived: _Waived) -> list[Criterion]:
+def _backlog(inputs: Inputs, waived: Settled) -> list[Criterion]:
     twin = inputs.get(BACKLOG)
     try:
         body = twin.get("body") if isinstance(twin, Mapping) else None
@@ -276,37 +248,10 @@ def _criteria_of(twin: Mapping[str, Any]) -> list[Criterion]:
         return []
 
 
-def _all_waived(recorded: Sequence[Criterion], ids: Sequence[str], step: str, waived: _Waived) -> bool:
+def _all_waived(recorded: Sequence[Criterion], ids: Sequence[str], step: str, waived: Settled) -> bool:
     """Whether the action found something of these, and all of it was waived there."""
     found = [one for one in recorded if one.id in ids and not one.verdict.lets_go_on]
     return bool(found) and all(waived.covers(one, step) for one in found)
-
-
-def _recorded_findings(recorded: Sequence[Criterion], step: str, waived: _Waived, judged: set[str]) -> list[Criterion]:
-    """What the action held against itself and is not judged anew here; it cannot waive its own finding."""
-    out = []
-    for one in recorded:
-        if one.verdict is Verdict.PASSED or one.id in judged:
-            continue
-        verdict = Verdict.INCONCLUSIVE if one.verdict is Verdict.WAIVED else one.verdict
-        out.append(one.model_copy(update={"verdict": Verdict.WAIVED if waived.covers(one, step) else verdict}))
-    return out
-
-
-def _waivers(twin: object, now: float) -> _Waived:
-    """What cannot be read, or has run out, waives nothing."""
-    body = twin.get("body") if isinstance(twin, Mapping) else None
-    found: dict[str, set[tuple[str, str, str]]] = {"waivers": set(), "manual": set()}
-    for kind, keys in found.items():
-        rows = body.get(kind) if isinstance(body, Mapping) else None
-        for row in rows if isinstance(rows, list) else []:
-            try:
-                one = (_Waiver if kind == "waivers" else _Manual).model_validate(row)
-            except ValidationError:
-                continue
-            if not isinstance(one, _Waiver) or one.expires_at > now:
-                keys.add((one.criterion, one.step, one.evidence_sha256))
-    return _Waived(frozenset(found["waivers"]), frozenset(found["manual"]))
 
 
 def _unusable(name: str, twin: object, exc: Exception) -> Criterion:

@@ -9,8 +9,8 @@ from ray_tui.clock import iso
 from ray_tui.config import parse_time
 from ray_tui.core import plan
 from ray_tui.core.policy import Thresholds
-from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.gates.settled import Settled
 
 RULE_VERSION = "1"
 MANIFEST, RECORD, NOTIFICATIONS = (
@@ -125,31 +125,7 @@ def _recorded(inputs: Inputs, now: float) -> tuple[Criterion, ...]:
     if not found:
         actual = f"{RECORD} records no criteria"
         return (_criterion("recorded", "Approval record judged", Verdict.ERROR, actual, RECORD),)
-    waived = _waived(inputs, now)
-    return tuple(
-        one.model_copy(
-            update={"verdict": Verdict.WAIVED if (one.id, criterion_digest(one)) in waived else _unwaived(one.verdict)}
-        )
-        for one in found
-        if one.verdict is not Verdict.PASSED
-    )
-
-
-def _unwaived(said: Verdict) -> Verdict:
-    """An action cannot waive its own finding."""
-    return Verdict.INCONCLUSIVE if said is Verdict.WAIVED else said
-
-
-def _waived(inputs: Inputs, now: float) -> set[tuple[str, str]]:
-    """(criterion, its digest) of the waivers of 4.2 that still run."""
-    body = inputs.get(WAIVERS, {}).get("body")
-    rows = body.get("waivers") if isinstance(body, dict) else None
-    found = set()
-    for row in rows if isinstance(rows, list) else ():
-        expires = row.get("expires_at") if isinstance(row, dict) else None
-        if isinstance(expires, int | float) and expires > now and row.get("step") == "4.2":
-            found.add((str(row.get("criterion")), str(row.get("evidence_sha256"))))
-    return found
+    return tuple(Settled.read(inputs.get(WAIVERS), now).recorded(found, "4.2"))
 
 
 def _role_problem(role: str, body: Mapping[str, Any], record: Mapping[str, Any], now: float) -> str:

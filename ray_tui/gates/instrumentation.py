@@ -11,6 +11,7 @@ from ray_tui.core.policy import Thresholds
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.gates.settled import Settled
 
 RULE_VERSION = "1"
 AUDIT, REQUIREMENTS, WAIVERS = "instrumentation-audit.json", "monitoring-requirements.json", "waivers.json"
@@ -38,13 +39,6 @@ class _Service(BaseModel):
     changed: str
 
 
-class _Waiver(BaseModel):
-    criterion: str
-    step: str
-    evidence_sha256: str
-    expires_at: float
-
-
 _CELLS = TypeAdapter(list[_Cell])
 _SERVICES = TypeAdapter(list[_Service])
 
@@ -54,8 +48,8 @@ def judge(inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: 
 
     What was waived at its action is waived here, while the waiver is valid and bound to that very finding.
     """
-    waivers = _waivers(inputs.get(WAIVERS), now)
-    criteria = [*_coverage(inputs.get(AUDIT), thresholds, waivers), *_requirements(inputs.get(REQUIREMENTS), waivers)]
+    settled = Settled.read(inputs.get(WAIVERS), now)
+    criteria = [*_coverage(inputs.get(AUDIT), thresholds, settled), *_requirements(inputs.get(REQUIREMENTS), settled)]
     releases = {
         str(inputs[name].get("release")) for name in (AUDIT, REQUIREMENTS) if isinstance(inputs.get(name), Mapping)
     }
@@ -65,9 +59,7 @@ def judge(inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: 
     return tuple(criteria)
 
 
-def _coverage(
-    twin: Mapping[str, Any] | None, thresholds: Thresholds, waivers: Mapping[tuple[str, str], str]
-) -> list[Criterion]:
+def _coverage(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
     unreadable = _unusable(AUDIT, twin)
     if unreadable is not None:
         return [unreadable]
@@ -89,7 +81,7 @@ def _coverage(
     if not services or unknown:
         actual = f"cells of services that the audit does not list: {line(', '.join(unknown))}" if unknown else "none"
         judged.append(_criterion("coverage.services", "Services listed", Verdict.INCONCLUSIVE, actual, "all of them"))
-    return _with_recorded(judged, recorded, "1.2", waivers)
+    return _with_recorded(judged, recorded, "1.2", settled)
 
 
 def _doubles(cells: Sequence[_Cell]) -> str:
@@ -118,7 +110,7 @@ def _believed(cell: _Cell, fresh_seconds: float) -> coverage.Cell:
     return coverage.Cell(cell.service, cell.signal, verdict is not None, verdict, age, None, cell.query, "", why)
 
 
-def _requirements(twin: Mapping[str, Any] | None, waivers: Mapping[tuple[str, str], str]) -> list[Criterion]:
+def _requirements(twin: Mapping[str, Any] | None, settled: Settled) -> list[Criterion]:
     unreadable = _unusable(REQUIREMENTS, twin)
     if unreadable is not None:
         return [unreadable]
@@ -143,9 +135,9 @@ def _requirements(twin: Mapping[str, Any] | None, waivers: Mapping[tuple[str, st
         recorded = _recorded(twin)
     except (ValidationError, TypeError) as exc:
         return [_malformed(REQUIREMENTS, exc)]
-    if any(_waived(one, "1.1", waivers) for one in recorded if one.id == "review.documented"):
+    if any(settled.covers(one, "1.1") for one in recorded if one.id == "review.documented"):
         documented = documented.model_copy(update={"verdict": Verdict.WAIVED})
-    return [documented, *_with_recorded([], recorded, "1.1", waivers)]
+    return [documented, *_with_recorded([], recorded, "1.1", settled)]
 
 
 # --- twins -----------------------------------------------------------------------------------------------------------
@@ -173,42 +165,15 @@ def _recorded(twin: Mapping[str, Any]) -> list[Criterion]:
 
 
 def _with_recorded(
-    judged: Sequence[Criterion], recorded: Sequence[Criterion], step: str, waivers: Mapping[tuple[str, str], str]
+    judged: Sequence[Criterion], recorded: Sequence[Criterion], step: str, settled: Settled
 ) -> list[Criterion]:
     """Recomputed criteria, waived where the same finding was waived at its action; then what else the action held."""
-    covered = {one.id: criterion_digest(one) for one in recorded if _waived(one, step, waivers)}
+    covered = {one.id: criterion_digest(one) for one in recorded if settled.covers(one, step)}
     out = []
     for one in judged:
         waived = not one.verdict.lets_go_on and covered.get(one.id) == criterion_digest(one)
         out.append(one.model_copy(update={"verdict": Verdict.WAIVED}) if waived else one)
-    known = {one.id for one in judged}
-    for one in recorded:
-        if one.id in known or one.verdict is Verdict.PASSED:
-            continue
-        verdict = Verdict.WAIVED if one.id in covered else one.verdict
-        if verdict is Verdict.WAIVED and one.id not in covered:
-            verdict = Verdict.INCONCLUSIVE  # an action cannot waive its own finding
-        out.append(one.model_copy(update={"verdict": verdict}))
-    return out
-
-
-def _waived(one: Criterion, step: str, waivers: Mapping[tuple[str, str], str]) -> bool:
-    return waivers.get((one.id, step)) == criterion_digest(one)
-
-
-def _waivers(twin: Mapping[str, Any] | None, now: float) -> dict[tuple[str, str], str]:
-    """(criterion, step) -> the finding's digest, for waivers still valid. What cannot be read waives nothing."""
-    body = twin.get("body") if isinstance(twin, Mapping) else None
-    rows = body.get("waivers") if isinstance(body, Mapping) else None
-    valid: dict[tuple[str, str], str] = {}
-    for row in rows if isinstance(rows, list) else []:
-        try:
-            waiver = _Waiver.model_validate(row)
-        except ValidationError:
-            continue
-        if waiver.expires_at > now:
-            valid[waiver.criterion, waiver.step] = waiver.evidence_sha256
-    return valid
+    return [*out, *settled.recorded(recorded, step, {one.id for one in judged})]
 
 
 def _criterion(

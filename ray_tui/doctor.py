@@ -1,0 +1,320 @@
+"""What of this machine, this configuration and these systems would get in a run's way, and what to do about it."""
+
+import asyncio
+import locale
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray_tui import config
+from ray_tui.clock import Clock
+from ray_tui.config import Config
+from ray_tui.core.errors import RayError
+from ray_tui.core.ports import Health, Ports
+from ray_tui.core.state import RunState
+from ray_tui.core.untrusted import line
+
+SYSTEM_SECONDS = 20.0
+SKEW_SECONDS = 5.0
+"""A clock that is surely further off than this makes every hop of an alert path a guess."""
+FREE_BYTES = 200 * 1024 * 1024
+NEEDED = ("metrics", "logs", "traces", "alerting", "dashboards", "paging", "chat", "mail")
+"""Systems without which the prerequisites or gate 2 cannot pass."""
+OPTIONAL = ("rules", "visits", "webhook")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``ok`` with a ``todo`` is a warning: a run would go on, but see to it."""
+
+    name: str
+    ok: bool
+    detail: str
+    todo: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "ok": self.ok, "detail": self.detail, "todo": self.todo}
+
+    def to_text(self) -> str:
+        mark = "✗" if not self.ok else "!" if self.todo else "✓"
+        return f"{mark} {self.name:22} {self.detail}" + (f"\n  {'':22} → {self.todo}" if self.todo else "")
+
+
+class FoundRun(Protocol):
+    """A run on disk, as the composition root lists it."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def state(self) -> RunState: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the checks are done with: supplied by the command line, replaced by tests."""
+
+    open_ports: Callable[[Config, Clock], AbstractAsyncContextManager[Ports]]
+    socket_folder: Callable[[Config | None], Path]
+    runs: Callable[[Path], Sequence[FoundRun]]
+    clock: Clock = field(default_factory=Clock)
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    system_root: Path = Path("/")
+    which: Callable[[str], str | None] = shutil.which
+    folder: Path = field(default_factory=Path.cwd)
+
+
+async def examine(config_path: Path | None, outside: Outside) -> list[Finding]:
+    """Every finding, worst news included; never raises for what it is there to find. Nothing is changed."""
+    chosen, of_config = _config(config_path, outside)
+    findings = [_python(), *_terminal(outside.environment), of_config]
+    if chosen is not None:
+        findings += [_approvals(chosen), *await _systems(chosen, outside)]
+    store = chosen.store if chosen else outside.folder / ".artifacts" / "monitoring"
+    findings += [*_folders(store), _disk(store), *_sockets(chosen, outside), *_runs(store, outside)]
+    return [*findings, *_signing(outside), _logind(outside.system_root), *_tools(outside.which)]
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    good = sys.version_info >= (3, 11)
+    return Finding("python", good, f"{version} at {sys.executable}", "" if good else "use Python 3.11 or newer")
+
+
+def _terminal(environment: Mapping[str, str]) -> list[Finding]:
+    term = environment.get("TERM", "")
+    if term in ("", "dumb"):
+        return [Finding("terminal", True, f"TERM={term!r}: no full screen here", "use --plain, or --headless in CI")]
+    size = shutil.get_terminal_size((80, 24))
+    encoding = (getattr(sys.stdout, "encoding", "") or locale.getpreferredencoding(False)).lower()
+    colours = (
+        "truecolor" if environment.get("COLORTERM") in ("truecolor", "24bit") else "256" if "256" in term else "16"
+    )
+    small = size.columns < 80 or size.lines < 24
+    fancy = "utf" in encoding
+    return [
+        Finding(
+            "terminal", True, f"TERM={term}, {size.columns}×{size.lines}, {colours} colours",
+            "enlarge it to 80×24 or more, or use --plain" if small else "",
+        ),
+        Finding(
+            "terminal.text", True, f"{encoding or 'unknown encoding'}",
+            "" if fancy else "export LC_ALL=C.UTF-8, or set [ui] ascii = true",
+        ),
+    ]  # fmt: skip
+
+
+def _config(path: Path | None, outside: Outside) -> tuple[Config | None, Finding]:
+    found = path or config.find(outside.folder)
+    if found is None:
+        todo = "`ray-tui init` writes one to start from; `ray-tui demo` needs none"
+        return None, Finding("config", False, f"no {config.FILE_NAME} here or above", todo)
+    try:
+        chosen = config.load(found)
+    except RayError as exc:
+        return None, Finding("config", False, line(str(exc)), "mend that; `ray-tui config schema` lists every key")
+    return chosen, Finding("config", True, f"{found}: {chosen.run.release} in {chosen.run.environment}")
+
+
+def _approvals(chosen: Config) -> Finding:
+    """Whether an approval could be given at all."""
+    name, policy = "config.approvals", chosen.policy
+    if policy.allowed_signers:
+        path = chosen.folder / policy.allowed_signers
+        if not path.is_file():
+            return Finding(name, False, f"{path}: no such file", "write it as ssh-keygen(1) says, one key a line")
+        return Finding(name, True, f"signatures are checked against {path}")
+    if policy.unsigned_approvals or policy.demo:
+        todo = "" if policy.demo else "name [policy] allowed_signers to have them signed"
+        return Finding(name, True, "unsigned approvals are accepted, and labelled unsigned", todo)
+    todo = "name [policy] allowed_signers, or allow unsigned_approvals"
+    return Finding(name, False, "no approval can be given: none may be unsigned, and no key is known", todo)
+
+
+async def _systems(chosen: Config, outside: Outside) -> list[Finding]:
+    try:
+        async with outside.open_ports(chosen, outside.clock) as ports:
+            asked = list(_named(ports))
+            findings = await asyncio.gather(*(_system(name, port) for name, port in asked))
+    except (RayError, ValueError, OSError) as exc:
+        return [Finding("systems", False, line(f"cannot be opened: {exc}"), "mend the configuration of that system")]
+    there = {name for name, _ in asked}
+    absent = [
+        Finding(f"system.{name}", False, "not configured", f"name it under [{name}]; what the run needs of it halts")
+        for name in NEEDED
+        if name not in there
+    ]
+    return [finding for group in findings for finding in group] + absent
+
+
+def _named(ports: Ports) -> Iterable[tuple[str, Any]]:
+    for name in (*NEEDED, *OPTIONAL):
+        port = getattr(ports, name)
+        if port is not None:
+            yield name, port
+    for number, port in enumerate(ports.incidents):
+        yield f"incidents.{number}", port
+    for protocol, port in ports.notifiers.items():
+        yield f"notify.{protocol}", port
+
+
+async def _system(name: str, port: Any) -> list[Finding]:
+    key = f"system.{name}"
+    try:
+        async with asyncio.timeout(SYSTEM_SECONDS):
+            if not hasattr(port, "health"):  # a rule folder is asked by reading from it
+                await port.read("ray-tui-doctor.yml")
+                return [Finding(key, True, "can be read")]
+            health: Health = await port.health()
+    except TimeoutError:
+        return [Finding(key, False, f"no answer within {SYSTEM_SECONDS:.0f} s", "check its address and the network")]
+    except RayError as exc:
+        return [Finding(key, False, line(str(exc)), "check its address and credentials")]
+    detail = line(health.detail) + (f" (version {line(health.version)})" if health.version else "")
+    found = [Finding(key, health.ok, detail, "" if health.ok else f"check [{name}]: address, credentials, rights")]
+    if health.clock_skew_seconds is not None:
+        found.append(skew(name, *health.clock_skew_seconds))
+    return found
+
+
+def skew(name: str, least: float, most: float) -> Finding:
+    """Whether a system's clock is surely far from ours; the truth lies in [least, most] seconds."""
+    far = least > SKEW_SECONDS or most < -SKEW_SECONDS
+    detail = f"its clock is {least:+.1f} to {most:+.1f} s from ours"
+    return Finding(f"clock.{name}", not far, detail, "set both clocks by NTP: hop times are compared" if far else "")
+
+
+def _folders(store: Path) -> list[Finding]:
+    root = store.parent.parent
+    named = {"evidence": store, "manual": root / ".artifacts" / "protocol-19", "context": root / ".cursor/context-kit"}
+    return [_writable(f"folder.{name}", path) for name, path in named.items()]
+
+
+def _writable(name: str, path: Path) -> Finding:
+    there = _existing(path)
+    try:
+        with tempfile.TemporaryFile(dir=there) as probe:
+            probe.write(b"ray-tui")
+    except OSError as exc:
+        todo = "fix its owner, mode or mount, or set [paths] root"
+        return Finding(name, False, f"{there}: cannot be written: {exc.strerror or exc}", todo)
+    return Finding(name, True, f"{path}" + ("" if there == path else f" (will be created in {there})"))
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+
+
+def _disk(store: Path) -> Finding:
+    free = shutil.disk_usage(_existing(store)).free
+    good = free >= FREE_BYTES
+    todo = "" if good else "free some space: a run that cannot write its journal stops"
+    return Finding("disk", good, f"{free // 1024**2} MiB free", todo)
+
+
+def _sockets(chosen: Config | None, outside: Outside) -> list[Finding]:
+    try:
+        folder = outside.socket_folder(chosen)
+    except (RayError, OSError) as exc:
+        return [Finding("sockets", False, line(str(exc)), "give consoles a safe folder to meet in")]
+    abandoned = [path.name for path in sorted(folder.glob("*.sock")) if not _answers(path)]
+    found = [Finding("sockets", True, f"{folder} is safe")]
+    if abandoned:
+        shown = ", ".join(abandoned[:3]) + (" …" if len(abandoned) > 3 else "")
+        found.append(Finding("sockets.abandoned", True, f"{len(abandoned)}: {shown}", f"harmless; rm them in {folder}"))
+    return found
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True  # somebody else's, or busy: not ours to judge
+    return True
+
+
+def _runs(store: Path, outside: Outside) -> list[Finding]:
+    try:
+        known = outside.runs(store)
+    except (RayError, OSError) as exc:
+        return [Finding("runs", False, line(str(exc)), "look at that run's journal; `ray-tui verify` names the cause")]
+    found = []
+    for run in known:
+        if run.alive:
+            found.append(Finding("runs.live", True, run.run_id, f"join it: ray-tui attach {run.run_id}"))
+        elif run.state.opened is None:
+            todo = f"`ray-tui verify {store / 'runs' / run.run_id}` names the cause"
+            found.append(Finding("runs.unreadable", False, f"{run.run_id}: its journal cannot be read", todo))
+        elif not run.state.ended:
+            todo = f"go on: ray-tui run --resume --run {run.run_id}"
+            found.append(Finding("runs.unfinished", True, run.run_id, todo))
+    return found or [Finding("runs", True, f"{len(known)} here, none unfinished")]
+
+
+def _signing(outside: Outside) -> list[Finding]:
+    program = outside.which("ssh-keygen")
+    if program is None:
+        todo = "install the OpenSSH client to sign approvals and check signatures"
+        return [Finding("ssh-keygen", True, "not found", todo)]
+    return [Finding("ssh-keygen", True, program), _agent(outside)]
+
+
+def _agent(outside: Outside) -> Finding:
+    if not outside.environment.get("SSH_AUTH_SOCK"):
+        return Finding("ssh-agent", True, "none is running here", "start one, or forward yours (ssh -A), to sign")
+    try:
+        asked = subprocess.run(
+            ["ssh-add", "-l"], env=dict(outside.environment), stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return Finding("ssh-agent", True, f"cannot be asked: {type(exc).__name__}", "run ssh-add -l by hand")
+    if asked.returncode != 0:
+        return Finding("ssh-agent", True, "holds no key", "ssh-add your key to sign approvals")
+    return Finding("ssh-agent", True, f"holds {len(asked.stdout.splitlines())} keys")
+
+
+def _logind(root: Path) -> Finding:
+    """Whether logind ends a run's host together with the last session of its user."""
+    value, where = "no", "its default"
+    for path in _logind_files(root):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        for raw in text.splitlines():
+            key, _, said = raw.partition("=")
+            if key.strip() == "KillUserProcesses":
+                value, where = said.strip().lower(), str(path)
+    kills = value in ("yes", "true", "1", "on")
+    todo = "a run ends when you log out: loginctl enable-linger, or start it under systemd-run --user --scope"
+    return Finding("logind", True, f"KillUserProcesses={value} ({where})", todo if kills else "")
+
+
+def _logind_files(root: Path) -> list[Path]:
+    folders = ("usr/lib/systemd", "run/systemd", "etc/systemd")
+    main = [root / folder / "logind.conf" for folder in folders]
+    drop_ins = [path for folder in folders for path in (root / folder / "logind.conf.d").glob("*.conf")]
+    return [*main, *sorted(drop_ins, key=lambda path: path.name)]
+
+
+def _tools(which: Callable[[str], str | None]) -> list[Finding]:
+    return [
+        Finding(name, True, which(name) or "not found; only needed to look into rules by hand")
+        for name in ("promtool", "amtool")
+    ]

@@ -1,0 +1,543 @@
+"""Follow a run line by line: for dumb terminals, screen readers and logs. Prints what happens, asks what is open."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from ray_tui.core import announcements, plan, rules, views
+from ray_tui.core import facts as f
+from ray_tui.core.commands import (
+    Abort,
+    AddNote,
+    AnswerPrompt,
+    Command,
+    ConfirmWaiver,
+    Decline,
+    ProposeWaiver,
+    RecordManual,
+    Refused,
+    RunStep,
+)
+from ray_tui.core.handle import Rewound, RunHandle
+from ray_tui.core.state import RunState, apply
+from ray_tui.core.verdicts import Criterion, Verdict
+
+HELP = "q leaves, and the run goes on; n TEXT adds a note; Enter asks again what was put off."
+QUIET_SECONDS = 0.2
+"""The past is over when nothing more comes for so long; only then is the first question asked."""
+CATCH_UP_SECONDS = 5.0
+"""A run that never falls quiet is asked about after so long all the same."""
+HIDDEN = ("sign", "text", "draft")
+"""Keys of a prompt's data that are not for reading: what is signed, what is edited."""
+SHORT_LINES = 12
+"""More detail than so is shown when it is asked for: the question's own words come first."""
+UNJUDGED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
+
+Editor = Callable[[str], Awaitable[str | None]]
+"""Shows a text for editing; the new text, or None where that failed."""
+
+
+class Left(Exception):
+    """The person has left, or the input has ended."""
+
+
+async def follow(
+    handle: RunHandle, source: TextIO | None = None, output: TextIO | None = None, edit: Editor | None = None
+) -> int:
+    """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
+
+    Where the input ends while a question is open, the exit code is the run's: nobody has passed anything.
+    """
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit)
+    with _signals(console):
+        return await console.follow()
+
+
+@dataclass
+class Question:
+    """Something that waits for a person. ``key`` is stable for as long as it waits."""
+
+    key: str
+    ask: Callable[[], Coroutine[Any, Any, Command | None]]
+    """The command to submit; None: put off."""
+
+
+@dataclass
+class Console:
+    """One line-by-line console on one run."""
+
+    handle: RunHandle
+    source: TextIO
+    output: TextIO
+    edit: Editor | None = None
+    state: RunState = field(default_factory=RunState)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _lines: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
+    _wanted: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    _reading: bool = False
+    _over: bool = False
+    _later: set[str] = field(default_factory=set)
+    _details: list[str] = field(default_factory=list)
+    _left: "asyncio.Future[int] | None" = None
+
+    async def follow(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._left = loop.create_future()
+        threading.Thread(target=self._read, args=(loop,), daemon=True, name="plain-input").start()
+        self.say(f"run {self.handle.run_id}. {'This console only watches. ' if self.handle.read_only else ''}{HELP}")
+        pump = asyncio.create_task(self._pump())
+        asking = asyncio.create_task(self._converse(pump))
+        try:
+            ends: list[asyncio.Future[Any]] = [pump, asking, self._left]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._left.done():
+                return self._left.result()
+            if asking.done() and not pump.done():
+                return await asking
+            await pump
+            return views.exit_code(self.state)
+        finally:
+            self._over = True
+            self._wanted.release()
+            for task in (pump, asking):
+                task.cancel()
+            await asyncio.gather(pump, asking, return_exceptions=True)
+
+    def leave(self, code: int) -> None:
+        """End this console; the run goes on."""
+        if self._left is not None and not self._left.done():
+            self._left.set_result(code)
+
+    def say(self, text: str) -> None:
+        self.output.write(self._shown(text) + "\n")
+        self.output.flush()
+
+    def _shown(self, text: str) -> str:
+        encoding = (getattr(self.output, "encoding", None) or "utf-8").lower()
+        return text if "utf" in encoding else announcements.to_ascii(text)
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    async def _pump(self) -> None:
+        async for entry in self.handle.entries():
+            if isinstance(entry, Rewound):
+                self.state = RunState()
+                continue
+            last = self.state.log[-1].seq if self.state.log else 0
+            apply(self.state, entry)
+            if self.state.log and self.state.log[-1].seq > last:
+                told = self.state.log[-1]
+                at = datetime.fromtimestamp(told.at, UTC).strftime("%H:%M:%S")
+                self.say(f"{at} {told.text}")
+            self._changed.set()
+            if self.state.ended:
+                return
+        self.say("The connection to the run has ended.")
+
+    # --- what is asked -----------------------------------------------------------------------------------------------
+
+    async def _converse(self, pump: "asyncio.Task[None]") -> int:
+        """Ask what is open, one question at a time, until the person leaves."""
+        await self._caught_up(pump)
+        try:
+            while True:
+                question = self._question()
+                if question is None:
+                    await self._idle()
+                else:
+                    await self._put(question)
+        except Left:
+            self.say(f"Left. The run goes on; come back with: ray-tui attach {self.handle.run_id} --plain")
+            return 0
+        except EOFError:
+            self.say("The input has ended and a question is open. The run waits for somebody who answers.")
+            return views.exit_code(self.state)
+
+    async def _caught_up(self, pump: "asyncio.Task[None]") -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CATCH_UP_SECONDS
+        while not pump.done() and loop.time() < deadline:
+            if not await self._change(QUIET_SECONDS) and self.state.seq:
+                return
+
+    async def _change(self, seconds: float) -> bool:
+        """Whether something comes within so long. (wait_for of Python 3.11 can swallow a cancellation.)"""
+        self._changed.clear()
+        change = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait({change}, timeout=seconds)
+            return change.done()
+        finally:
+            change.cancel()
+
+    def _question(self) -> Question | None:
+        """The first thing that waits for a person and was not put off."""
+        if self.handle.read_only or self.state.ended:
+            return None
+        waiting = [self._of_prompt(prompt.raised) for prompt in self.state.open_prompts]
+        waiting += [self._of_waiver(waiver) for waiver in self.state.proposed.values()]
+        if self.state.halt is not None:
+            waiting.append(Question(f"halt:{self.state.halt_seq}", self._ask_halt))
+        return next((question for question in waiting if question.key not in self._later), None)
+
+    async def _put(self, question: Question) -> None:
+        """Ask; stop asking as soon as somebody else has answered."""
+        self._details = []
+        asking = asyncio.create_task(question.ask())
+        try:
+            while not asking.done():
+                self._changed.clear()
+                current = self._question()
+                if current is None or current.key != question.key:
+                    self.say("(answered meanwhile)")
+                    return
+                change = asyncio.create_task(self._changed.wait())
+                await asyncio.wait({asking, change}, return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+            command = asking.result()
+        finally:
+            if not asking.done():
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+        if command is None:
+            self._later.add(question.key)
+            self.say("Put off. Enter asks again.")
+            return
+        await self._submit(command, question.key)
+
+    async def _submit(self, command: Command, key: str) -> None:
+        reply = await self.handle.submit(command)
+        if isinstance(reply, Refused):
+            self._later.add(key)
+            self.say(f"Refused: {reply.why} Enter asks again.")
+            return
+        while self.state.seq < reply.seq:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _idle(self) -> None:
+        """Nothing is asked: a line is a wish, a change may bring a question."""
+        self._changed.clear()
+        typed = asyncio.create_task(self.line())
+        change = asyncio.create_task(self._changed.wait())
+        await asyncio.wait({typed, change}, return_when=asyncio.FIRST_COMPLETED)
+        change.cancel()
+        if not typed.done():
+            typed.cancel()
+            await asyncio.gather(typed, return_exceptions=True)
+            return
+        try:
+            await self._wish(typed.result())
+        except EOFError:
+            self._lines.put_nowait(None)  # the end stays the end: the next question finds it again
+            await self._changed.wait()
+
+    async def _wish(self, text: str) -> None:
+        if text[:2] == "n ":
+            reply = await self.handle.submit(AddNote(text=text[2:].strip()))
+            self.say(f"Refused: {reply.why}" if isinstance(reply, Refused) else "Noted.")
+        elif not text and self._later:
+            self._later.clear()
+        else:
+            self.say(HELP)
+
+    # --- the kinds of question ---------------------------------------------------------------------------------------
+
+    def _of_prompt(self, raised: f.PromptRaised) -> Question:
+        async def ask() -> Command | None:
+            self._introduce(raised)
+            answer = await KINDS[raised.prompt](self, raised)
+            if answer is None:
+                return None
+            return AnswerPrompt(prompt_id=raised.id, answer=answer[0], reason=answer[1])
+
+        return Question(f"prompt:{raised.id}", ask)
+
+    def _introduce(self, raised: f.PromptRaised) -> None:
+        self.say(f"\nQUESTION: {raised.title}")
+        if raised.text not in ("", raised.title, raised.data.get("text")):
+            self.say(raised.text)
+        self._details = described(raised.data)
+        if len(self._details) <= SHORT_LINES:
+            self._tell_details()
+        else:
+            self.say(f"  ({len(self._details)} lines of detail; d shows them)")
+        if raised.roles:
+            self.say(f"Asks: {' or '.join(raised.roles)}")
+
+    def _tell_details(self) -> None:
+        for said in self._details:
+            self.say(f"  {said}")
+
+    async def _confirm(self, raised: f.PromptRaised) -> tuple[str, str] | None:
+        typed = (await self.line("y: yes, N: no (default), l: later > ")).lower()
+        if typed in ("l", "later"):
+            return None
+        return ("yes" if typed in ("y", "yes") else "no"), ""
+
+    async def _typed(self, raised: f.PromptRaised) -> tuple[str, str] | None:
+        while True:
+            typed = await self.line(f"Type exactly: {raised.expects}   (no: decline, l: later) > ")
+            if typed in ("l", "later"):
+                return None
+            if typed in (raised.expects, "no"):
+                return typed, ""
+            self.say("That is not it, to the letter.")
+
+    async def _approve(self, raised: f.PromptRaised) -> tuple[str, str] | None:
+        while True:
+            typed = (await self.line("Approve? yes, no, l: later > ")).lower()
+            if typed in ("", "l", "later"):
+                return None
+            if typed in ("yes", "no"):
+                return typed, await self.line("Note for the record (Enter: none) > ")
+            self.say("Write yes or no in full.")
+
+    async def _choose(self, raised: f.PromptRaised) -> tuple[str, str] | None:
+        chosen = await self.number(raised.options)
+        return None if chosen is None else (raised.options[chosen], "")
+
+    async def _edit(self, raised: f.PromptRaised) -> tuple[str, str] | None:
+        text = str(raised.data.get("text") or raised.data.get("draft") or "")
+        while True:
+            self.say("\n".join(f"| {part}" for part in text.splitlines()) or "| (empty)")
+            chosen = await self.number(("accept this text", "edit it in $EDITOR", "decline (answer: no)"))
+            if chosen is None:
+                return None
+            if chosen == 0:
+                return text, ""
+            if chosen == 2:
+                return "no", "declined"
+            edited = await (self.edit or self._in_editor)(text)
+            text = text if edited is None else edited
+
+    async def _in_editor(self, text: str) -> str | None:
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+        if not editor:
+            self.say("EDITOR is not set; accept or decline, or put it off and export EDITOR.")
+            return None
+        try:
+            return await asyncio.to_thread(edit_in, shlex.split(editor), text)
+        except (OSError, ValueError) as exc:
+            self.say(f"$EDITOR could not be used: {exc}. The text is as it was.")
+            return None
+
+    def _of_waiver(self, waiver: f.WaiverProposed) -> Question:
+        async def ask() -> Command | None:
+            until = datetime.fromtimestamp(waiver.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            self.say(f"\nWAIVER {waiver.id}: {waiver.operator} asks to waive {waiver.criterion}")
+            self.say(f"  at {plan.title(waiver.step)}, until {until}, because: {waiver.reason}")
+            for criterion in self._criteria(waiver.step, lambda c: c.id == waiver.criterion):
+                self._show(criterion)
+            typed = await self.line("Waive it, as the second person? yes, l: later (default) > ")
+            return ConfirmWaiver(waiver_id=waiver.id) if typed.lower() == "yes" else None
+
+        return Question(f"waiver:{waiver.id}", ask)
+
+    async def _ask_halt(self) -> Command | None:
+        halt = self.state.halt
+        assert halt is not None
+        self.say("\n" + announcements.error(plan.title(halt.step), halt.reason))
+        failing = rules.blocking(self.state, halt.step, self.state.at)
+        for criterion in failing:
+            self._show(criterion)
+        ways: dict[str, Callable[[], Awaitable[Command | None]]] = {"retry": lambda: self._retry(halt.step)}
+        waivable = [c for c in failing if c.waivable]
+        unjudged = [c for c in failing if c.verdict in UNJUDGED]
+        if waivable:
+            ways["waive one criterion (needs a second person)"] = lambda: self._waive(halt.step, waivable)
+        if unjudged:
+            ways["record manual validation of what could not be judged"] = lambda: self._manual(halt.step, unjudged)
+        if halt.step[:1].isdigit() and not plan.action(halt.step).must:
+            ways["decline this guideline"] = lambda: self._decline(halt.step)
+        ways["abort the run for good"] = self._abort
+        chosen = await self.number(tuple(ways))
+        return None if chosen is None else await list(ways.values())[chosen]()
+
+    async def _retry(self, step: str) -> Command | None:
+        typed = await self.line(f"Run {plan.title(step)} again? y, N (default) > ")
+        return RunStep(step=step) if typed.lower() in ("y", "yes") else None
+
+    async def _waive(self, step: str, waivable: Sequence[Criterion]) -> Command | None:
+        chosen = await self.number([f"{c.title}: {c.actual}" for c in waivable])
+        if chosen is None:
+            return None
+        reason = await self.line("Reason, at least 15 characters > ")
+        days = await self.line("Days, 1 to 30 (Enter: 7) > ")
+        ticket = await self.line("Ticket (Enter: none) > ")
+        try:
+            run_for = float(days or 7)
+        except ValueError:
+            self.say(f"{days!r} is no number of days.")
+            return None
+        return ProposeWaiver(criterion=waivable[chosen].id, step=step, reason=reason, days=run_for, ticket=ticket)
+
+    async def _manual(self, step: str, unjudged: Sequence[Criterion]) -> Command | None:
+        chosen = await self.number([f"{c.title}: {c.actual}" for c in unjudged])
+        if chosen is None:
+            return None
+        note = await self.line("What you saw, at least 15 characters > ")
+        path = await self.line("Screenshot or sheet, a path (Enter: none) > ")
+        attachments: tuple[dict[str, str], ...] = ()
+        if path:
+            try:
+                attachments = (attachment(Path(path).expanduser()),)
+            except OSError as exc:
+                self.say(f"{path} cannot be read: {exc.strerror or exc}")
+                return None
+        return RecordManual(criterion=unjudged[chosen].id, step=step, note=note, attachments=attachments)
+
+    async def _decline(self, step: str) -> Command | None:
+        reason = await self.line("Reason, at least 15 characters (Enter: do not decline) > ")
+        return Decline(step=step, reason=reason) if reason else None
+
+    async def _abort(self) -> Command | None:
+        if await self.line("This ends the run for good. Type  abort  to do it > ") != "abort":
+            return None
+        reason = await self.line("Reason > ")
+        return Abort(reason=reason) if reason else None
+
+    def _criteria(self, step: str, wanted: Callable[[Criterion], bool]) -> list[Criterion]:
+        found = self.state.steps.get(step)
+        return [c for c in found.criteria if wanted(c)] if found else []
+
+    def _show(self, criterion: Criterion) -> None:
+        self.say(f"  {criterion.verdict.value}: {criterion.title}: {criterion.actual}")
+        if criterion.required:
+            self.say(f"    required: {criterion.required}")
+        if criterion.remedy:
+            self.say(f"    remedy: {criterion.remedy}")
+
+    # --- lines -------------------------------------------------------------------------------------------------------
+
+    async def number(self, options: Sequence[str]) -> int | None:
+        """Which of these, counted from 0; None: later."""
+        for count, option in enumerate(options, 1):
+            self.say(f"  {count}  {option}")
+        while True:
+            typed = await self.line(f"1 to {len(options)}, or Enter for later > ")
+            if typed in ("", "l", "later"):
+                return None
+            if typed.isdecimal() and 1 <= int(typed) <= len(options):
+                return int(typed) - 1
+            self.say("There is no such number.")
+
+    async def line(self, ask: str = "") -> str:
+        """What is typed next. Raises Left for q, EOFError at the end of the input."""
+        while True:
+            if ask:
+                self.output.write(self._shown(ask))
+                self.output.flush()
+            if not self._reading:  # never two readers, and none while an editor has the terminal
+                self._reading = True
+                self._wanted.release()
+            typed = await self._lines.get()
+            self._reading = False
+            if typed is None:
+                raise EOFError
+            typed = typed.strip()
+            if typed == "q":
+                raise Left
+            if typed != "d" or not (ask and self._details):
+                return typed
+            self._tell_details()
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A thread's work: one line for each one that is wanted."""
+        while True:
+            self._wanted.acquire()
+            if self._over:
+                return
+            try:
+                typed = self.source.readline() or None
+            except (OSError, ValueError):
+                typed = None
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(self._lines.put_nowait, typed)
+            if typed is None:
+                return
+
+
+KINDS: Mapping[str, Callable[[Console, f.PromptRaised], Awaitable[tuple[str, str] | None]]] = {
+    "confirm": Console._confirm,
+    "typed": Console._typed,
+    "approve": Console._approve,
+    "choose": Console._choose,
+    "edit": Console._edit,
+}
+
+
+def described(data: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """What a prompt's data says, one line each, nested things indented."""
+    out: list[str] = []
+    for key, value in data.items():
+        if (key in HIDDEN and depth == 0) or value in (None, "", [], {}):
+            continue
+        out += _described(str(key), value, depth)
+    return out
+
+
+def _described(key: str, value: Any, depth: int) -> list[str]:
+    pad = "  " * depth
+    if isinstance(value, Mapping):
+        return [f"{pad}{key}:", *described(value, depth + 1)]
+    if isinstance(value, list | tuple):
+        if not any(isinstance(one, Mapping | list | tuple) for one in value):
+            return [f"{pad}{key}: {', '.join(map(str, value))}"]
+        return [said for count, one in enumerate(value, 1) for said in _described(f"{key} {count}", one, depth)]
+    if isinstance(value, str) and "\n" in value:
+        return [f"{pad}{key}:", *(f"{pad}  {part}" for part in value.splitlines())]
+    return [f"{pad}{key}: {value}"]
+
+
+def attachment(path: Path) -> dict[str, str]:
+    """How a screenshot or sheet enters the record. Raises OSError."""
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": str(path.absolute())}
+
+
+def edit_in(editor: Sequence[str], text: str) -> str:
+    """The text after the editor has ended well. Raises OSError or ValueError."""
+    descriptor, name = tempfile.mkstemp(suffix=".md", prefix="ray-tui-")
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        ended = subprocess.run([*editor, name], check=False)
+        if ended.returncode != 0:
+            raise ValueError(f"it ended with code {ended.returncode}")
+        return path.read_text("utf-8")
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _signals(console: Console) -> Iterator[None]:
+    """Ctrl-C explains how to leave; a hang-up or a terminate leaves. The run goes on in every case."""
+    loop = asyncio.get_running_loop()
+    reactions: dict[int, Callable[[], None]] = {
+        signal.SIGINT: lambda: console.say(f"\nCtrl-C ends nothing here. {HELP}"),
+        signal.SIGHUP: lambda: console.leave(128 + signal.SIGHUP),
+        signal.SIGTERM: lambda: console.leave(128 + signal.SIGTERM),
+    }
+    taken = []
+    for number, reaction in reactions.items():
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+            loop.add_signal_handler(number, reaction)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,236 @@
+"""The doctor finds what would get in a run's way, says what to do, and gives no secret away."""
+
+import json
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from ray_tui import doctor
+from ray_tui.core import facts as f
+from ray_tui.core.errors import BackendUnreachable, ConfigError, InputError
+from ray_tui.core.ports import Health, Ports
+from ray_tui.core.state import RunState
+from tests.fakes import all_ports
+
+CONFIG = """
+[run]
+release = "v1"
+
+[policy]
+unsigned_approvals = true
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A repository with a configuration, and an outside world in which all is well."""
+    (tmp_path / "ray-tui.toml").write_text(CONFIG)
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    outside = doctor.Outside(
+        open_ports=opening(all_ports()), socket_folder=lambda config: sockets, runs=lambda store: [],
+        environment={"TERM": "xterm-256color", "COLORTERM": "truecolor"}, system_root=tmp_path / "root",
+        which=lambda name: f"/usr/bin/{name}", folder=tmp_path,
+    )  # fmt: skip
+    return SimpleNamespace(folder=tmp_path, sockets=sockets, outside=outside)
+
+
+def opening(ports):
+    @asynccontextmanager
+    async def open_ports(config, clock):
+        yield ports
+
+    return open_ports
+
+
+async def examined(place, **instead):
+    found = await doctor.examine(None, replace(place.outside, **instead))
+    return {finding.name: finding for finding in found}
+
+
+async def test_a_healthy_place_has_nothing_wrong(place):
+    """Every system is named, and nothing needs doing at once."""
+    found = await examined(place)
+    assert [name for name, finding in found.items() if not finding.ok] == []
+    assert {f"system.{name}" for name in (*doctor.NEEDED, *doctor.OPTIONAL)} <= set(found)
+    assert {"system.incidents.0", "system.notify.20", "disk", "logind", "promtool"} <= set(found)
+
+
+async def test_no_configuration_is_said_with_what_to_do(place):
+    """`ray-tui init` is one command away."""
+    (place.folder / "ray-tui.toml").unlink()
+    finding = (await examined(place))["config"]
+    assert not finding.ok
+    assert "ray-tui init" in finding.todo
+
+
+async def test_a_wrong_configuration_is_said_with_its_line(place):
+    """The file's own error comes through."""
+    (place.folder / "ray-tui.toml").write_text(CONFIG + "\n[thresholds]\ncoverge = 1\n")
+    finding = (await examined(place))["config"]
+    assert "ray-tui.toml:9: thresholds.coverge" in finding.detail
+
+
+async def test_a_system_that_is_down_and_one_that_is_not_there_are_both_wrong(place):
+    """Not configured is not well."""
+    ports = all_ports(logs=None)
+    ports.metrics.trouble = BackendUnreachable("metrics", "nobody answers at http://127.0.0.1:1")
+    found = await examined(place, open_ports=opening(ports))
+    assert not found["system.metrics"].ok
+    assert "nobody answers" in found["system.metrics"].detail
+    assert found["system.logs"].detail == "not configured"
+    assert not found["system.logs"].ok
+    assert found["system.traces"].ok
+
+
+async def test_systems_that_cannot_be_opened_are_one_finding(place):
+    """A missing secret names its reference."""
+
+    @asynccontextmanager
+    async def broken(config, clock):
+        raise ConfigError("env:GRAFANA_TOKEN is not set")
+        yield Ports()
+
+    finding = (await examined(place, open_ports=broken))["systems"]
+    assert not finding.ok
+    assert "env:GRAFANA_TOKEN" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "good"), [(-0.4, 0.9, True), (4, 6, True), (5.5, 6.5, False), (-90, -89, False)]
+)
+def test_only_a_clock_that_is_surely_off_is_wrong(least, most, good):
+    """The bound is an interval: it may be wide without being wrong."""
+    assert doctor.skew("metrics", least, most).ok is good
+
+
+async def test_a_skewed_clock_is_found_at_its_system(place):
+    """Health brings the bound along."""
+    ports = all_ports()
+    ports.paging.condition = Health(True, "answers", None, (61.0, 62.0))
+    found = await examined(place, open_ports=opening(ports))
+    assert found["system.paging"].ok
+    assert not found["clock.paging"].ok
+
+
+async def test_a_policy_under_which_nobody_can_approve_is_wrong(place):
+    """Better said before the run than at its prerequisites."""
+    (place.folder / "ray-tui.toml").write_text('[run]\nrelease = "v1"\n')
+    found = await examined(place)
+    assert not found["config.approvals"].ok
+    assert "allowed_signers" in found["config.approvals"].todo
+
+
+async def test_a_folder_that_cannot_be_written_is_wrong(place):
+    """A file stands where the evidence folder should be."""
+    (place.folder / ".artifacts").mkdir()
+    (place.folder / ".artifacts" / "monitoring").symlink_to("/proc/1")
+    found = await examined(place)
+    assert not found["folder.evidence"].ok
+    assert found["folder.context"].ok
+
+
+async def test_nothing_is_left_behind(place):
+    """Looking changes nothing."""
+    before = sorted(place.folder.rglob("*"))
+    await examined(place)
+    assert sorted(place.folder.rglob("*")) == before
+
+
+async def test_an_unsafe_socket_folder_is_wrong(place):
+    """Its own check speaks."""
+
+    def unsafe(config):
+        raise InputError("/tmp/ray-tui-0: must be a folder of yours with mode 0700, and is not")
+
+    found = await examined(place, socket_folder=unsafe)
+    assert not found["sockets"].ok
+    assert "0700" in found["sockets"].detail
+
+
+async def test_abandoned_sockets_are_told_from_live_ones(place):
+    """A host that was killed leaves its socket behind."""
+    for name, listens in (("live", True), ("dead", False)):
+        bound = socket.socket(socket.AF_UNIX)
+        bound.bind(str(place.sockets / f"{name}.sock"))
+        if listens:
+            bound.listen()
+            live = bound
+        else:
+            bound.close()
+    with live:
+        found = await examined(place)
+    assert found["sockets.abandoned"].detail == "1: dead.sock"
+
+
+async def test_live_unfinished_and_unreadable_runs_are_told_apart(place):
+    """Each with the command that goes on from there."""
+    opened = f.RunOpened(run_id="r", release="v1", environment="e", deployed_at=0, config_digest="")
+    runs = [
+        SimpleNamespace(run_id="r-live", state=RunState(opened=opened), alive=True),
+        SimpleNamespace(run_id="r-left", state=RunState(opened=opened), alive=False),
+        SimpleNamespace(run_id="r-torn", state=RunState(), alive=False),
+        SimpleNamespace(run_id="r-done", state=RunState(opened=opened, aborted=f.RunAborted(reason="x")), alive=False),
+    ]
+    found = await examined(place, runs=lambda store: runs)
+    assert "attach r-live" in found["runs.live"].todo
+    assert "--resume --run r-left" in found["runs.unfinished"].todo
+    assert not found["runs.unreadable"].ok
+    assert "r-done" not in json.dumps([finding.to_json() for finding in found.values()])
+
+
+@pytest.mark.parametrize(
+    ("files", "warned"),
+    [
+        ({}, False),
+        ({"etc/systemd/logind.conf": "[Login]\n#KillUserProcesses=yes\n"}, False),
+        ({"etc/systemd/logind.conf": "[Login]\nKillUserProcesses=yes\n"}, True),
+        ({"usr/lib/systemd/logind.conf.d/10.conf": "KillUserProcesses=yes", "etc/systemd/logind.conf.d/50.conf":
+            "KillUserProcesses=no"}, False),
+    ],
+)  # fmt: skip
+async def test_a_logind_that_ends_runs_with_the_session_is_warned_about(place, files, warned):
+    """The last file that says so wins."""
+    for name, text in files.items():
+        path = place.outside.system_root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    finding = (await examined(place))["logind"]
+    assert finding.ok
+    assert ("enable-linger" in finding.todo) is warned
+
+
+async def test_a_terminal_without_a_screen_is_a_warning(place):
+    """CI has none, and that is no fault."""
+    finding = (await examined(place, environment={}))["terminal"]
+    assert finding.ok
+    assert "--headless" in finding.todo
+
+
+async def test_missing_programs_are_said(place):
+    """Without ssh-keygen nobody can sign; promtool is a convenience."""
+    found = await examined(place, which=lambda name: None)
+    assert "OpenSSH" in found["ssh-keygen"].todo
+    assert found["promtool"].ok
+    assert not found["promtool"].todo
+
+
+async def test_no_secret_is_printed(place, monkeypatch):
+    """Neither the environment's nor a file's."""
+    monkeypatch.setenv("DOCTOR_TOKEN", "s3cret-value")
+    (place.folder / "token").write_text("s3cret-value")
+    (place.folder / "token").chmod(0o600)
+    tables = '\n[metrics]\nkind = "prometheus"\nurl = "http://127.0.0.1:1"\nbearer_token = "env:DOCTOR_TOKEN"\n'
+    tables += '[logs]\nkind = "loki"\nurl = "http://127.0.0.1:1"\nbearer_token = "file:token"\n'
+    (place.folder / "ray-tui.toml").write_text(CONFIG + tables)
+    from ray_tui import wiring
+
+    found = await examined(place, open_ports=wiring.open_ports)
+    said = json.dumps([finding.to_json() for finding in found.values()]) + "".join(
+        finding.to_text() for finding in found.values()
+    )
+    assert not found["system.metrics"].ok
+    assert "s3cret-value" not in said

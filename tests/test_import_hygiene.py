@@ -1,0 +1,55 @@
+"""What is imported when: a gate check in CI must not pay for a console, nor a headless run for a web server."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = frozenset({
+    "textual", "rich", "starlette", "uvicorn", "httpx", "pydantic", "typer", "yaml", "promql_parser", "aiosmtpd",
+    "tomlkit", "cronsim", "markdown_it", "asyncio",
+})  # fmt: skip
+
+
+def imported_by(statement: str) -> set[str]:
+    """The heavy packages that are loaded after a statement, in a process of its own."""
+    code = f"{statement}\nimport sys\nprint('loaded', *sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+def run_of(*arguments: str) -> str:
+    return (
+        f"import sys, runpy\nsys.argv = ['ray-tui', *{list(arguments)!r}]\n"
+        "try:\n    runpy.run_module('ray_tui', run_name='__main__')\nexcept SystemExit:\n    pass"
+    )
+
+
+def test_the_package_itself_imports_nothing():
+    """`import ray_tui` is free."""
+    assert imported_by("import ray_tui") == set()
+
+
+def test_a_headless_run_needs_neither_a_console_nor_a_web_server():
+    """Importing the follower loads no front end and no demo."""
+    assert imported_by("import ray_tui.headless") <= {"pydantic", "asyncio"}
+
+
+@pytest.mark.parametrize("module", ["ray_tui.plain", "ray_tui.core.state", "ray_tui.engine", "ray_tui.wiring"])
+def test_no_module_but_the_console_loads_textual(module):
+    """The run's process paints nothing and serves no demo."""
+    assert not imported_by(f"import {module}") & {"textual", "rich", "starlette", "uvicorn"}
+
+
+def test_saying_the_version_is_quick():
+    """No HTTP client and no console for one line of text."""
+    assert not imported_by(run_of("--version")) & {"httpx", "textual", "rich", "starlette", "uvicorn"}
+
+
+@pytest.mark.parametrize("arguments", [("gates", "--evidence", "/nonexistent"), ("verify", "/nonexistent"), ("runs",)])
+def test_judging_offline_loads_no_http_client(arguments):
+    """CI judges files: nothing that could reach a network is loaded."""
+    assert not imported_by(run_of(*arguments)) & {"httpx", "textual", "rich", "starlette", "uvicorn", "aiosmtpd"}
