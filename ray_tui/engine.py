@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -111,9 +112,12 @@ class Engine:
                 self.record(f.CommandRefused(command=command.command, why=decision.why), actor=actor)
             return decision
         try:
-            return Accepted(self.record(*decision, actor=actor))
-        except JournalError as exc:
+            seq = self.record(*decision, actor=actor)
+            if any(isinstance(fact, f.ManualRecorded) for fact in decision):
+                self._write_manual()
+        except RayError as exc:
             return Refused(str(exc))
+        return Accepted(seq)
 
     def rulebook(self, verified_key: str = "") -> Rulebook:
         return Rulebook(
@@ -368,8 +372,28 @@ class Engine:
             as_json, as_markdown = records.backlog(self.state)
             self.publish(step, "improvement-backlog.json", as_json)
             self.publish(step, "improvement-backlog.md", as_markdown)
-        if self.state.manuals:
-            writer.publish(self.places.manual, "manual-validation-log.md", records.manual_log(self.state).encode())
+
+    def _write_manual(self) -> None:
+        """The manual fallback's log, its spreadsheet, and copies of what was attached, where the seed wants them."""
+        folder = self.places.manual
+        for manual in self.state.manuals.values():
+            for attachment in manual.attachments:
+                self._keep_attachment(attachment)
+        writer.publish(folder, "manual-alert-tests.csv", records.manual_sheet(self.state).encode())
+        log = records.manual_log(self.state).encode()
+        writer.publish(folder, "manual-validation-log.md", log)
+        self.publish(plan.PREREQUISITES, "manual-validation-log.md", log, required=False)
+
+    def _keep_attachment(self, attachment: Mapping[str, str]) -> None:
+        """A screenshot is copied only when it still is what was recorded; a file that is gone keeps its hash."""
+        path = Path(attachment.get("path") or "")
+        name = Path(attachment.get("name") or path.name).name
+        if not name or (self.places.manual / name).exists() or not path.is_file():
+            return
+        with contextlib.suppress(RayError, OSError):
+            data = self.inputs.read(path)
+            if hashlib.sha256(data).hexdigest() == attachment.get("sha256"):
+                writer.publish(self.places.manual, name, data)
 
     async def _close_books(self) -> None:
         """The last words of a run that has ended."""

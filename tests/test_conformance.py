@@ -8,7 +8,7 @@ TESTS = Path(__file__).parent
 ALL = frozenset(range(1, 98))
 NOT_BUILT_YET: frozenset[int] = frozenset()
 """Lines that nothing tests yet. Remove one as soon as a test names it."""
-_GROUP = re.compile(r"\(((?:P\d+(?:\s*[,–-]\s*|\s+and\s+)?)+)\)")
+_GROUP = re.compile(r"\(((?:P\d+(?:\s*[,–-]\s*|\s+and\s+|\s+)?)+)\)")
 
 
 def ids_in(docstring: str) -> set[int]:

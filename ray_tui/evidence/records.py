@@ -69,6 +69,16 @@ def backlog(state: RunState) -> tuple[bytes, bytes]:
     return twin("improvement-backlog.json", state, "4.3", {"entries": entries}), ("\n\n".join(body) + "\n").encode()
 
 
+def manual_sheet(state: RunState) -> str:
+    """``manual-alert-tests.csv``: the same, as a spreadsheet; no cell can run as a formula."""
+    headers = ("id", "criterion", "step", "operator", "note", "attachments")
+    rows = [
+        (one.id, one.criterion, one.step, one.operator, one.note, "; ".join(a.get("name", "") for a in one.attachments))
+        for one in state.manuals.values()
+    ]
+    return text.csv_text(headers, rows)
+
+
 def manual_log(state: RunState) -> str:
     """``manual-validation-log.md``: what people saw where automation could not judge."""
     opened = state.opened

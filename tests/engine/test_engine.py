@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 
 import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core import plan
-from ray_tui.core.commands import Abort, ProposeWaiver, Refused, RunStep
+from ray_tui.core.commands import Abort, ProposeWaiver, RecordManual, Refused, RunStep
 from ray_tui.core.errors import BackendTimeout, JournalError
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -145,6 +146,33 @@ async def test_a_waived_halt_lets_the_run_go_on_as_waived(tmp_path):
     state = await again.until(lambda s: s.steps["1.2"].settled, "going on")
     assert state.steps["1.1"].verdict is Verdict.FAILED
     assert state.waivers["W1"].approver == "tom"
+
+
+async def test_manual_validation_is_logged_with_its_screenshot(tmp_path):
+    """What a person saw goes to the seed's path: log, spreadsheet, and the picture with its hash. (P87, P88, P89)"""
+    picture = tmp_path / "dashboard.png"
+    picture.write_bytes(b"\x89PNG what the person saw")
+    digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+    rig = Rig(tmp_path, {"1.1": Toy(Verdict.INCONCLUSIVE)})
+    await rig.until(halted("1.1"), "the halt")
+    again = Rig(tmp_path, {})
+    reply = again.engine.submit(
+        RecordManual(
+            criterion="toy.ok", step="1.1", note="=HYPERLINK(1) looked at every panel by hand",
+            attachments=({"name": "dashboard.png", "sha256": digest, "path": str(picture)},),
+        ),
+        MIRA,
+    )  # fmt: skip
+    assert not isinstance(reply, Refused), reply
+    folder = tmp_path / ".artifacts" / "protocol-19"
+    log = (folder / "manual-validation-log.md").read_text()
+    assert "looked at every panel by hand" in log
+    assert digest in log
+    assert (folder / "dashboard.png").read_bytes() == picture.read_bytes()
+    sheet = (folder / "manual-alert-tests.csv").read_text()
+    assert "'=HYPERLINK" in sheet
+    state = await again.until(lambda s: s.steps["1.2"].settled, "going on")
+    assert "manual-validation-log.md" in state.evidence
 
 
 async def test_an_abort_cancels_the_step_and_waits_for_its_cleanup(tmp_path):
