@@ -33,6 +33,12 @@ app.add_typer(config_app, name="config")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The configuration file (ray-tui.toml).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+SignOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign-with", envvar="RAY_TUI_SIGNING_KEY", help="Sign approvals with this SSH key (a .pub: by the agent)."
+    ),
+]
 EvidenceOption = Annotated[
     Path, typer.Option("--evidence", help="The folder that holds the evidence.", show_default=True)
 ]
@@ -115,6 +121,7 @@ def run(
     run_id: Annotated[str | None, typer.Option("--run", help="Which run to resume.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds after which a headless run gives up; 0: never.")] = 0,
+    sign_with: SignOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Carry the protocol out for one release."""
@@ -122,7 +129,7 @@ def run(
     wanted = _resumed(chosen, run_id) if resume or run_id else None
     if headless:
         return _run_headless(chosen, _answers(answers), wanted, timeout, as_json)
-    return _run_console(chosen, resume=wanted, observe=False, plain=plain)
+    return _run_console(chosen, resume=wanted, observe=False, plain=plain, key=sign_with)
 
 
 @app.command()
@@ -165,6 +172,7 @@ def attach(
     config: ConfigOption = None,
     observe: Annotated[bool, typer.Option("--observe", help="Read-only for certain.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
+    sign_with: SignOption = None,
 ) -> int:
     """Join a run that is being carried out."""
     from ray_tui import host, wiring
@@ -175,7 +183,30 @@ def attach(
         raise InputError(
             f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
         )
-    return _console_on_socket(chosen, host.socket_path(found.run_id, chosen), observe, plain)
+    return _console_on_socket(chosen, host.socket_path(found.run_id, chosen), observe, plain, sign_with)
+
+
+@app.command()
+def sign(
+    key: Annotated[Path, typer.Option("--key", help="Your SSH key, or the .pub of one in your agent.")],
+    person: Annotated[str, typer.Option("--as", help="Who you are in [people].")],
+    run_id: Annotated[str | None, typer.Argument(help="The run; the newest that is not over by default.")] = None,
+    config: ConfigOption = None,
+) -> int:
+    """Sign the approvals that a run waits for: prints [[approvals]] blocks for its answers file."""
+    from ray_tui import wiring
+
+    chosen = _config(config)
+    found = wiring.find_run(chosen.store, run_id, resumable=True)
+    given = wiring.sign_open_approvals(found, chosen.people, person, key)
+    if not given:
+        raise InputError(f"{found.run_id}: waits for no approval that {person} may give")
+    for approval in given:
+        typer.echo("[[approvals]]")
+        for name, value in approval.model_dump(mode="json", exclude_defaults=True).items():
+            typer.echo(f"{name} = {json.dumps(value)}")
+        typer.echo("")
+    return PASSED
 
 
 @app.command()
@@ -587,7 +618,7 @@ def _want_terminal() -> None:
         raise InputError(f"TERM={os.environ.get('TERM', '')!r} cannot show a full screen. Add --plain.")
 
 
-def _run_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool) -> int:
+def _run_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
     from ray_tui import host, wiring
     from ray_tui.clock import Clock
 
@@ -597,13 +628,15 @@ def _run_console(chosen: "Config", *, resume: str | None, observe: bool, plain: 
     folder = chosen.store / "runs" / run_id
     if resume and host.is_locked(folder):
         typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
-        return _console_on_socket(chosen, host.socket_path(run_id, chosen), observe, plain)
+        return _console_on_socket(chosen, host.socket_path(run_id, chosen), observe, plain, key)
     path = wiring.start_host(chosen, run_id, resume=resume is not None)
-    return _console_on_socket(chosen, path, observe, plain)
+    return _console_on_socket(chosen, path, observe, plain, key)
 
 
-def _console_on_socket(chosen: "Config", path: Path, observe: bool, plain: bool) -> int:
+def _console_on_socket(chosen: "Config", path: Path, observe: bool, plain: bool, key: Path | None = None) -> int:
     import asyncio
+
+    from ray_tui import wiring
 
     if not plain:
         _want_terminal()
@@ -611,7 +644,7 @@ def _console_on_socket(chosen: "Config", path: Path, observe: bool, plain: bool)
     async def hold() -> int:
         from ray_tui.handles import SocketHandle
 
-        handle = await SocketHandle.attach(path, read_only=observe)
+        handle = await SocketHandle.attach(path, read_only=observe, signer=wiring.SshSigner(key) if key else None)
         try:
             if plain:
                 from ray_tui import plain as plainly
@@ -636,13 +669,28 @@ async def _show(handle: Any, chosen: "Config | None") -> int:
         keymap=ui.keymap if ui else {},
         animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
         theme_folders=(_user_themes(),),
+        roles=_roles(chosen, handle.person),
+        attach_hint=f"ray-tui attach {handle.run_id} --config {chosen.file.resolve()}" if chosen else "",
+        crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
+        copy_folder=_cache(),
     )
     ended = await run_console(handle, options)
     if ended.message:
         typer.echo(ended.message, err=ended.code != PASSED)
-    if chosen is not None and ended.how == "detached" and handle.transport is None:
-        typer.echo(f"Come back with: ray-tui attach {handle.run_id} --config {chosen.file.resolve()}")
     return int(ended.code)
+
+
+def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:
+    """Which questions open by themselves for this person; a demo's person holds every role."""
+    if chosen is None:
+        return ()
+    if chosen.policy.demo:
+        return ("release-manager", "sre-lead", "security", "operator")
+    return chosen.people[person].roles if person in chosen.people else ()
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ray-tui"
 
 
 def _replay_plain(path: Path) -> int:

@@ -1,8 +1,11 @@
 """The user's TOML: every field, what it means, and errors that name file, key and line."""
 
+import errno
 import hashlib
 import json
+import os
 import re
+import stat
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +14,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from ray_tui import backends
-from ray_tui.core.errors import ConfigError
+from ray_tui.core.errors import ConfigError, InputError
 from ray_tui.core.policy import Person, Policy, Thresholds
 
 Signal = Literal["metrics", "logs", "traces", "synthetics"]
 SIGNALS: tuple[Signal, ...] = ("metrics", "logs", "traces", "synthetics")
 FILE_NAME = "ray-tui.toml"
+NO_FILE = "no such file"
+LONGEST_BYTES = 4_000_000
+"""Of a configuration; a larger one is another file."""
 
 
 class Section(BaseModel):
@@ -353,12 +359,49 @@ def check_backend(port: str, key: str, settings: dict[str, Any]) -> BaseModel:
 def load(path: Path) -> Config:
     """Raises ConfigError: missing, unreadable, not TOML, unknown key, wrong type, literal secret."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: no such file. `ray-tui init` writes one; `ray-tui demo` needs none.") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
+        text = read_file(path, LONGEST_BYTES).decode("utf-8")
+    except InputError as exc:
+        todo = ". `ray-tui init` writes one; `ray-tui demo` needs none." if str(exc).endswith(NO_FILE) else ""
+        raise ConfigError(f"{exc}{todo}") from exc
+    except UnicodeDecodeError as exc:
+        what = f"is not text (byte {exc.start} is not UTF-8); a configuration is TOML"
+        raise ConfigError(f"{path}: {what}. Name the right file with --config.") from exc
     return parse(text, path)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file of at most ``limit`` bytes; never waits, whatever stands there.
+
+    Raises InputError naming the path and what to do: missing, unreadable, a folder, a FIFO, a device, too large."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # non-blocking: a FIFO nobody writes to
+    except OSError as exc:
+        if exc.errno == errno.ELOOP or (exc.errno == errno.ENOENT and path.is_symlink()):
+            raise InputError(f"{path}: is a symbolic link that leads to no file. Correct or remove it.") from exc
+        if exc.errno == errno.ENOENT:
+            raise InputError(f"{path}: {NO_FILE}") from exc
+        raise InputError(f"{path}: cannot be read: {exc.strerror}. Check its permissions.") from exc
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: is {_kind(found.st_mode)}, not a file. Put the file itself there.")
+        if found.st_size > limit:
+            raise InputError(f"{path}: has {found.st_size} bytes, over the limit of {limit}. Is it the right file?")
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read: {exc.strerror}. Check the disk.") from exc
+    finally:
+        os.close(fd)
+    if len(data) > limit:
+        raise InputError(f"{path}: is over the limit of {limit} bytes. Is it the right file?")
+    return data
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
 def parse(text: str, path: Path) -> Config:
@@ -367,6 +410,8 @@ def parse(text: str, path: Path) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{path}: is not valid TOML: {exc}") from exc
+    except RecursionError as exc:
+        raise ConfigError(f"{path}: is nested too deeply to be a configuration. Name the right file.") from exc
     try:
         config = Config.model_validate(raw)
     except ValidationError as exc:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import fcntl
 import grp
-import json
 import os
 import pwd
 import socket
@@ -20,13 +19,15 @@ from pydantic import ValidationError
 from ray_tui import wire
 from ray_tui.config import Config
 from ray_tui.core import facts as f
+from ray_tui.core import signing, untrusted
 from ray_tui.core.commands import ADAPTER, AnswerPrompt, Command, ConfirmWaiver, ProposeWaiver, Refused, TakeSeat
 from ray_tui.core.errors import InputError, JournalError, RayError
 from ray_tui.core.policy import Person
+from ray_tui.core.rules import criterion_digest
+from ray_tui.core.state import RunState
 from ray_tui.engine import Engine
 from ray_tui.evidence import signatures
 
-SIGNATURE_NAMESPACE = "ray-tui-approval@v1"
 LONGEST_PATH = 107
 """Bytes of an AF_UNIX path on Linux."""
 
@@ -43,8 +44,13 @@ class Lock:
 
     @classmethod
     def take(cls, run_folder: Path) -> "Lock":
-        run_folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(run_folder / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            run_folder.mkdir(parents=True, exist_ok=True)
+            fd = os.open(run_folder / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise InputError(
+                f"{run_folder}: cannot be used: {exc.strerror}. A run needs a folder it can write, with free space."
+            ) from exc
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -175,15 +181,12 @@ class Host:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = wire.decode(await asyncio.wait_for(reader.readline(), 5)).get("hello")
-        if not isinstance(hello, dict):
-            return
+        since, hints, read_only = _hello(wire.decode(await asyncio.wait_for(reader.readline(), 5)))
         self._count += 1
         uid = peer_uid(writer)
         console_id = f"c{len(self.engine.lines)}.{self._count}"
-        hints = {str(k)[:40]: str(v)[:200] for k, v in dict(hello.get("hints") or {}).items() if k in HINTS}
         actor = f.Actor(person=person_of(uid, self.engine.config.people), uid=uid, console=console_id, hints=hints)
-        console = Attached(console_id, actor, bool(hello.get("read_only")), writer)
+        console = Attached(console_id, actor, read_only, writer)
         self.consoles[console_id] = console
         opened = self.engine.state.opened
         writer.write(
@@ -195,7 +198,7 @@ class Host:
         if not console.read_only and not self.engine.state.driver_console:
             self.engine.submit(TakeSeat(), actor)  # the first console that may drive, drives
         pumps = [
-            asyncio.create_task(self._send_entries(writer, int(hello.get("since") or 0))),
+            asyncio.create_task(self._send_entries(writer, since)),
             asyncio.create_task(self._send_readings(writer)),
         ]
         try:
@@ -265,20 +268,42 @@ def verify_signature(engine: Engine, command: Command, person: str, allowed_sign
         allowed = allowed_signers.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         return Refused(f"{allowed_signers}: cannot be read: {exc}")
-    opened = engine.state.opened
-    message = text_to_sign(opened.run_id if opened else "", command)
+    message = signed_text(engine.state, command)
+    if message is None:
+        return Refused("There is nothing of that kind to sign in this run now.")
     armoured = getattr(command, "signature", "")
-    found = signatures.verify(message, armoured, principal, allowed, engine.clock.wall(), SIGNATURE_NAMESPACE)
+    found = signatures.verify(message, armoured, principal, allowed, engine.clock.wall(), signing.NAMESPACE)
     return found.fingerprint if found.ok else Refused(f"The signature is not valid: {found.why}")
+
+
+def signed_text(state: RunState, command: Command) -> bytes | None:
+    """What the signature on this command has to be over, rebuilt from the run's own record; None: nothing there."""
+    match command:
+        case AnswerPrompt() if command.prompt_id in state.prompts:
+            return signing.prompt_text(state.prompts[command.prompt_id].raised, command.answer)
+        case ConfirmWaiver() if command.waiver_id in state.proposed:
+            return signing.proposed_text(state.proposed[command.waiver_id])
+        case ProposeWaiver() if command.step in state.steps:
+            for criterion in state.steps[command.step].criteria:
+                if criterion.id == command.criterion:
+                    reason, digest = command.reason.strip(), criterion_digest(criterion)
+                    return signing.waiver_text(command.criterion, command.step, reason, digest)
+    return None
 
 
 HINTS = ("SSH_CONNECTION", "SSH_USER_AUTH", "TERM", "TMUX")
 
 
-def text_to_sign(run_id: str, command: Command) -> bytes:
-    """What a person signs: the run, the question or waiver, and the answer, as canonical JSON."""
-    body = command.model_dump(mode="json", exclude={"signature", "claimed_person", "claimed_approver"})
-    return json.dumps({"run_id": run_id, **body}, sort_keys=True, ensure_ascii=True).encode()
+def _hello(message: Mapping[str, Any]) -> tuple[int, dict[str, str], bool]:
+    """(entries seen already, hints, read-only) of a console's first message. Raises WireError when it is none."""
+    hello = message.get("hello")
+    if not isinstance(hello, dict):
+        raise wire.WireError("no hello")
+    since, hints = hello.get("since") or 0, hello.get("hints") or {}
+    if not isinstance(since, int) or not isinstance(hints, dict):
+        raise wire.WireError("a hello of another shape")
+    told = {name: untrusted.line(str(hints[name]), 200) for name in HINTS if name in hints}
+    return max(since, 0), told, bool(hello.get("read_only"))
 
 
 def peer_uid(writer: asyncio.StreamWriter) -> int:

@@ -1,9 +1,10 @@
 """The user's files: found where the configuration says, read with bounds."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray_tui.config import Config
+from ray_tui.config import Config, read_file
 from ray_tui.core.errors import InputError
 
 
@@ -14,25 +15,25 @@ class Inputs:
     config: Config
 
     def find(self, name: str) -> tuple[Path, ...]:
-        """Every file of that name in the input folders, each once, in the order of the configuration."""
+        """Everything of that name in the input folders, each once, in the order of the configuration.
+
+        A folder, a FIFO or a broken link counts: ``read`` says what is wrong with it."""
         found: dict[Path, None] = {}
         for folder in self.config.paths.inputs:
             path = self.config.root / folder / name
-            if path.is_file():
-                found[path.resolve()] = None
+            try:
+                path.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                found[path] = None  # what cannot be looked at is not missing
+            else:
+                found[Path(os.path.realpath(path)) if path.is_file() else path] = None
         return tuple(found)
 
     def read(self, path: Path, *, limit: int = 20_000_000) -> bytes:
-        """The bytes of a file. Raises InputError naming it: missing, unreadable, a folder, empty, too large."""
-        try:
-            size = path.stat().st_size
-            if size > limit:
-                raise InputError(f"{path}: has {size} bytes, over the limit of {limit}. Is it the right file?")
-            data = path.read_bytes()
-        except FileNotFoundError as exc:
-            raise InputError(f"{path}: no such file") from exc
-        except OSError as exc:
-            raise InputError(f"{path}: cannot be read: {exc.strerror}. Check its permissions.") from exc
+        """The bytes of a file. Raises InputError naming it: missing, unreadable, no file, empty, too large."""
+        data = read_file(path, limit)
         if not data:
             raise InputError(f"{path}: is empty. Let the pipeline that writes it run again.")
         return data

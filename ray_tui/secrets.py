@@ -113,7 +113,7 @@ def _from_environment(name: str) -> str:
 
 def _from_file(ref: SecretRef, path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise ConfigError(f"{ref} is no regular file: name a file that holds the secret")
@@ -125,6 +125,11 @@ def _from_file(ref: SecretRef, path: Path) -> str:
     if len(content) > LONGEST_BYTES:
         raise ConfigError(f"{ref} is larger than {LONGEST_BYTES} bytes: that is no secret of ours")
     return _decoded(ref, content)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opening a FIFO that nobody writes to would wait for ever."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _from_command(ref: SecretRef, base: Path | None) -> str:

@@ -23,14 +23,16 @@ from ray_tui import __version__, backends, config, handles, headless, host, jour
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.core import facts as f
-from ray_tui.core.answers import Answers
+from ray_tui.core import signing
+from ray_tui.core.answers import Answers, Approval
 from ray_tui.core.commands import AnswerPrompt, Command, ConfirmWaiver, ProposeWaiver, Refused, Reply
 from ray_tui.core.errors import InputError, JournalError, RayError
+from ray_tui.core.policy import Person
 from ray_tui.core.ports import Ports
 from ray_tui.core.state import LogLine, RunState, Step, apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.engine import Engine, EngineContext, Places
-from ray_tui.evidence import writer
+from ray_tui.evidence import signatures, writer
 from ray_tui.inputs import Inputs
 
 HOST_START_SECONDS = 15.0
@@ -87,12 +89,10 @@ def new_run_id(release: str, at: float) -> str:
 
 def runs(store: Path) -> list[RunOnDisk]:
     """Every run under a store, newest first; a journal that cannot be read has an empty state."""
-    folders = sorted((store / "runs").glob("*"), reverse=True)
-    return [
-        RunOnDisk(folder, _state_of(folder), host.is_locked(folder))
-        for folder in folders
-        if (folder / "journal.jsonl").is_file()
-    ]
+    journals = [path for path in (store / "runs").glob("*/journal.jsonl") if path.is_file()]
+    minute = len("2026-11-22T1915Z")  # within one, the name says nothing about the order
+    journals.sort(key=lambda path: (path.parent.name[:minute], path.stat().st_mtime_ns), reverse=True)
+    return [RunOnDisk(path.parent, _state_of(path.parent), host.is_locked(path.parent)) for path in journals]
 
 
 def _state_of(folder: Path) -> RunState:
@@ -141,7 +141,7 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
             )  # fmt: skip
             if state.opened is None:
                 engine.record(_opened(chosen, run_id, clock))
-                (places.run / "run.json").write_text(json.dumps({"config": str(chosen.file.resolve())}) + "\n")
+                _name_config(places.run / "run.json", chosen)
             engine.record(
                 f.HostStarted(pid=os.getpid(), resumed=resumed, torn=written.torn, boot_id=_boot_id(),
                               config_digest=chosen.digest())
@@ -169,6 +169,13 @@ def _opened(chosen: Config, run_id: str, clock: Clock) -> f.RunOpened:
     )  # fmt: skip
 
 
+def _name_config(path: Path, chosen: Config) -> None:
+    try:
+        path.write_text(json.dumps({"config": str(chosen.file.resolve())}) + "\n")
+    except OSError as exc:
+        raise writer.cannot_write(path, exc) from exc
+
+
 def _boot_id() -> str:
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -178,7 +185,7 @@ def _boot_id() -> str:
 async def _tape(engine: Engine, path: Path) -> None:
     """Keep a thinned trace of the live values, so that a replay has graphs. Illustration: lost lines are no loss."""
     last: dict[str, float] = {}
-    with path.open("a", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
         async for reading in engine.live_readings():
             if reading.at - last.get(reading.series, -TAPE_SECONDS) >= TAPE_SECONDS:
                 last[reading.series] = reading.at
@@ -208,7 +215,7 @@ async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
                 why = "the host was stopped; `ray-tui run --resume` goes on"
             else:
                 await _linger(serving)
-        except JournalError as exc:
+        except RayError as exc:  # a full disk: the journal's or the evidence's
             logging.getLogger("ray_tui").error("%s", exc)
             why = str(exc)
         finally:
@@ -254,6 +261,38 @@ def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
         time.sleep(0.05)
     tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
     raise RayError(f"the host did not start: {' / '.join(tail) or 'it said nothing'} (see {log})")
+
+
+# --- signing ---------------------------------------------------------------------------------------------------------
+
+
+class SshSigner:
+    """Signs in this process, where the person's agent is: by a private key, or by the .pub of one in the agent."""
+
+    def __init__(self, key: Path) -> None:
+        self._key = key.expanduser()
+
+    async def sign(self, message: bytes, namespace: str) -> str | None:
+        return await asyncio.to_thread(signatures.sign, message, self._key, namespace)
+
+
+def sign_open_approvals(found: RunOnDisk, people: Mapping[str, Person], person: str, key: Path) -> list[Approval]:
+    """A signed approval for every open question of this run that ``person`` may answer; for an answers file."""
+    roles = people[person].roles if person in people else ()
+    given = []
+    for prompt in found.state.open_prompts:
+        raised = prompt.raised
+        role = next((mine for mine in roles if mine == raised.data.get("role")), None)
+        if raised.prompt == "approve" and role is not None:
+            signature = signatures.sign(signing.prompt_text(raised, "yes"), key.expanduser(), signing.NAMESPACE)
+            given.append(
+                Approval(
+                    role=role, person=person, release=str(raised.data.get("release") or ""),
+                    config_digest=str(raised.data.get("config_digest") or ""),
+                    sha256=str(raised.data.get("sha256") or ""), signature=signature,
+                )
+            )  # fmt: skip
+    return given
 
 
 # --- headless --------------------------------------------------------------------------------------------------------

@@ -30,8 +30,17 @@ class Approval(_Table):
     config_digest: str = ""
     """The configuration it was given for; the run's where empty."""
     note: str = ""
+    sha256: str = ""
+    """What exactly is approved: this block answers only a question about that hash; any of its role where empty."""
     signature: str = ""
-    """A detached SSH signature, armoured."""
+    """A detached SSH signature, armoured; `ray-tui sign` writes such a block."""
+
+
+class Said(_Table):
+    """An answer with its reason."""
+
+    answer: str
+    reason: str = ""
 
 
 class WaiverAnswer(_Table):
@@ -59,8 +68,9 @@ class Declined(_Table):
 class Answers(_Table):
     """An answers file. A prompt that it does not answer ends a headless run as halted."""
 
-    confirm: dict[str, str] = Field(default_factory=dict)
-    """Prompt name or glob (``2.1:apply``, ``3.2:tuning-*``) -> answer. For typed prompts: the text to be typed."""
+    confirm: dict[str, str | Said] = Field(default_factory=dict)
+    """Prompt name or glob (``2.1:apply``, ``3.2:tuning-*``) -> answer, or ``{ answer = "reject", reason = "…" }``.
+    For typed prompts: the text to be typed, under the prompt's own name."""
     approvals: tuple[Approval, ...] = ()
     waivers: tuple[WaiverAnswer, ...] = ()
     decline: tuple[Declined, ...] = ()
@@ -72,17 +82,20 @@ class Answers(_Table):
         name = prompt_name(prompt.id)
         if prompt.prompt == "approve":
             role = str(prompt.data.get("role") or (prompt.roles[0] if prompt.roles else ""))
-            given = next((approval for approval in self.approvals if approval.role == role), None)
+            asked = str(prompt.data.get("sha256") or "")
+            fitting = [one for one in self.approvals if one.role == role and one.sha256 in ("", asked)]
+            given = max(fitting, key=lambda one: bool(one.sha256), default=None)
             return None if given is None else _approve(prompt.id, given)
         # A glob never answers for a typed confirmation: whoever pages people names them.
-        answer = self.confirm.get(name) if prompt.prompt == "typed" else self._confirmed(name)
-        if answer is None and prompt.prompt == "typed" and self.type_what_is_expected:
-            answer = prompt.expects
-        if answer is None:
+        said = self.confirm.get(name) if prompt.prompt == "typed" else self._confirmed(name)
+        if said is None and prompt.prompt == "typed" and self.type_what_is_expected:
+            said = prompt.expects
+        if said is None:
             return None
-        return AnswerPrompt(prompt_id=prompt.id, answer=answer, reason="from the answers file")
+        given = said if isinstance(said, Said) else Said(answer=said)
+        return AnswerPrompt(prompt_id=prompt.id, answer=given.answer, reason=given.reason)
 
-    def _confirmed(self, name: str) -> str | None:
+    def _confirmed(self, name: str) -> str | Said | None:
         if name in self.confirm:
             return self.confirm[name]
         return next((answer for glob, answer in self.confirm.items() if fnmatch.fnmatchcase(name, glob)), None)

@@ -23,6 +23,8 @@ def load(folder: Path) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
         return inputs, unreadable
     for path in sorted(folder.glob("*.json")):
         try:
+            if not path.is_file():  # a FIFO would keep us waiting
+                raise RayError(f"{path}: is not a file")
             if path.stat().st_size > LARGEST:
                 raise RayError(f"{path}: is over {LARGEST} bytes")
             parsed = text.loads(path.read_bytes(), path.name)
@@ -41,6 +43,8 @@ def load(folder: Path) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
 
 def _package(path: Path, manifest: Path) -> Mapping[str, Any]:
     """``{"ok", "sha256", "detail"}`` of the zip beside its manifest; a gate is pure and cannot open it itself."""
+    if not manifest.is_file():
+        return {"ok": False, "sha256": "", "detail": f"{manifest}: is not there, or not a file"}
     try:
         data, outer = path.read_bytes(), manifest.read_bytes()
     except OSError as exc:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ray_tui import wire
-from ray_tui.core.commands import Accepted, Command, Refused, Reply
+from ray_tui.core import signing
+from ray_tui.core.commands import Accepted, AnswerPrompt, Command, ConfirmWaiver, Refused, Reply
 from ray_tui.core.errors import RayError
-from ray_tui.core.facts import Entry, entry_from_json
+from ray_tui.core.facts import Entry, PromptRaised, WaiverProposed, entry_from_json
 from ray_tui.core.handle import Link, Rewound, Transport
+from ray_tui.core.ports import Signer
 from ray_tui.core.readings import Reading
 
 HINTS = ("SSH_CONNECTION", "SSH_USER_AUTH", "TERM", "TMUX")
@@ -24,7 +26,7 @@ REPLY_SECONDS = 10.0
 class SocketHandle:
     """A RunHandle on a host. Use ``await SocketHandle.attach(path)``."""
 
-    def __init__(self, path: Path, read_only: bool) -> None:
+    def __init__(self, path: Path, read_only: bool, signer: Signer | None = None) -> None:
         self.path = path
         self.run_id = ""
         self.person = ""
@@ -32,6 +34,9 @@ class SocketHandle:
         self.read_only = read_only
         self.goodbye = ""
         """Why the host ended the link, if it did."""
+        self._signer = signer
+        self._to_sign: dict[str, bytes] = {}
+        """Prompt or waiver id -> what a yes to it is signed over, as it was recorded."""
         self._link = Link.LOST
         self._seq = 0
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue()
@@ -43,9 +48,9 @@ class SocketHandle:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def attach(cls, path: Path, *, read_only: bool = False) -> "SocketHandle":
+    async def attach(cls, path: Path, *, read_only: bool = False, signer: Signer | None = None) -> "SocketHandle":
         """Raises RayError when nobody answers at that socket."""
-        handle = cls(path, read_only)
+        handle = cls(path, read_only, signer)
         reader = await handle._connect()
         handle._task = asyncio.create_task(handle._follow(reader))
         return handle
@@ -72,6 +77,10 @@ class SocketHandle:
     async def submit(self, command: Command) -> Reply:
         if self._writer is None or self._link is not Link.LIVE:
             return Refused("The link to the host is lost; it is being retried.")
+        try:
+            command = await self._signed(command)
+        except RayError as exc:
+            return Refused(f"Your key could not sign: {exc}")
         number = next(self._ids)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[number] = future
@@ -84,6 +93,19 @@ class SocketHandle:
         finally:
             self._replies.pop(number, None)
         return Refused(str(answer["refused"])) if "refused" in answer else Accepted(int(answer.get("accepted") or 0))
+
+    async def _signed(self, command: Command) -> Command:
+        """The command with this person's signature, where there is a key and something to sign."""
+        key = ""
+        if isinstance(command, AnswerPrompt) and command.answer == "yes":
+            key = command.prompt_id
+        elif isinstance(command, ConfirmWaiver):
+            key = command.waiver_id
+        message = self._to_sign.get(key)
+        if self._signer is None or message is None:
+            return command
+        signature = await self._signer.sign(message, signing.NAMESPACE)
+        return command.model_copy(update={"signature": signature or ""})
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -146,6 +168,7 @@ class SocketHandle:
             entry = entry_from_json(message["entry"])
             if entry.seq > self._seq:
                 self._seq = entry.seq
+                self._note(entry)
                 self._entries.put_nowait(entry)
         elif "reading" in message:
             self._readings.append(Reading.model_validate(message["reading"]))
@@ -158,6 +181,13 @@ class SocketHandle:
             self.goodbye = str(message["bye"])
             return True
         return False
+
+    def _note(self, entry: Entry) -> None:
+        match entry.fact:
+            case PromptRaised() if entry.fact.prompt == "approve":
+                self._to_sign[entry.fact.id] = signing.prompt_text(entry.fact, "yes")
+            case WaiverProposed():
+                self._to_sign[entry.fact.id] = signing.proposed_text(entry.fact)
 
     def _end(self) -> None:
         if self._link is not Link.ENDED:

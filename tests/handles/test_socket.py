@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from ray_tui.handles import Replay, SocketHandle
 from ray_tui.inputs import Inputs
 from ray_tui.journal import Journal, read
 from ray_tui.step import Ask, Result
+from ray_tui.wiring import SshSigner
 from tests.fakes import a_config, all_ports
 
 
@@ -45,30 +48,51 @@ class Toy:
         return {}
 
 
-@pytest.fixture
-async def served(tmp_path):
-    """An engine of toy steps behind a socket."""
-    config = a_config(tmp_path)
+class Approving(Toy):
+    """A step that asks for the SRE lead's approval."""
+
+    async def run(self, context):
+        question = Ask(
+            "ok", "approve", "Approve?", "Approve?", roles=("sre-lead",),
+            data={"role": "sre-lead", "subject": "this", "sha256": "ab", "release": "v1", "config_digest": "d"},
+        )  # fmt: skip
+        await context.ask(question)
+        return Result("toy", (Criterion(id="toy", title="toy", verdict=Verdict.PASSED, actual="yes"),), {})
+
+
+@contextlib.asynccontextmanager
+async def serving(folder, config, step, allowed=None):
+    """An engine whose every step is ``step``, behind a socket."""
     places = Places.of(config, "2026-run-abc123")
     journal, _ = Journal.open(places.run / "journal.jsonl")
     engine = Engine(
         journal=journal, state=RunState(), config=config, ports=all_ports(), places=places, inputs=Inputs(config),
-        module_for=lambda step: Toy(),
+        module_for=lambda name: step,
     )  # fmt: skip
     engine.record(
         f.RunOpened(run_id="2026-run-abc123", release="v1", environment="production", deployed_at=0, config_digest="d")
     )
-    serving = host.Host(engine)
-    path = tmp_path / "x.sock"
-    await serving.listen(path)
+    server = host.Host(engine, allowed)
+    path = folder / "x.sock"
+    await server.listen(path)
     task = asyncio.create_task(engine.run())
-    yield engine, serving, path
-    engine.stop("test over")
-    await serving.close("test over")
-    await asyncio.wait({task}, timeout=5)
-    with contextlib.suppress(Exception):
-        task.result()
-    journal.close()
+    engine.host = server
+    try:
+        yield engine, path
+    finally:
+        engine.stop("test over")
+        await server.close("test over")
+        await asyncio.wait({task}, timeout=5)
+        with contextlib.suppress(Exception):
+            task.result()
+        journal.close()
+
+
+@pytest.fixture
+async def served(tmp_path):
+    """An engine of toy steps behind a socket: (engine, its host, the socket's path)."""
+    async with serving(tmp_path, a_config(tmp_path), Toy()) as (engine, path):
+        yield engine, engine.host, path
 
 
 class Watcher:
@@ -254,3 +278,35 @@ def test_a_socket_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
             host.socket_folder(None)
     finally:
         Path("/tmp/ray-tui-987654").rmdir()
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+async def test_an_approval_is_signed_in_the_console_and_verified_by_the_host(tmp_path):
+    """The key never leaves the person's side; the host checks it against allowed_signers, and says whose it was."""
+    for name in ("mira", "eve"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+    allowed = tmp_path / "allowed_signers"
+    allowed.write_text("mira " + (tmp_path / "mira.pub").read_text())
+    people = {"mira": {"roles": ["sre-lead", "operator"], "uid": os.getuid()}}
+    config = a_config(tmp_path, people=people, policy={"unsigned_approvals": False})
+    async with serving(tmp_path, config, Approving(), allowed) as (engine, path):
+        unsigned = await attach(path)
+        await wait_for(lambda: unsigned.state.open_prompts, "the question")
+        yes = AnswerPrompt(prompt_id=unsigned.state.open_prompts[0].raised.id, answer="yes")
+        refused = await unsigned.handle.submit(yes)
+        assert isinstance(refused, Refused)
+        assert "signed" in refused.why
+        await unsigned.leave()
+        wrong = await attach(path, signer=SshSigner(tmp_path / "eve"))
+        await wait_for(lambda: wrong.state.open_prompts, "the question again")
+        refused = await wrong.handle.submit(yes)
+        assert isinstance(refused, Refused)
+        assert "not valid" in refused.why
+        await wrong.leave()
+        mira = await attach(path, signer=SshSigner(tmp_path / "mira"))
+        await wait_for(lambda: mira.state.open_prompts, "the question once more")
+        assert not isinstance(await mira.handle.submit(yes), Refused)
+        given = engine.state.approvals[0]
+        assert (given.person, given.assurance) == ("mira", "signed")
+        assert given.key_fingerprint.startswith("SHA256:")
+        await mira.leave()
