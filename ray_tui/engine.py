@@ -230,9 +230,7 @@ class Engine:
     async def _perform(self, step: str) -> None:
         resumed = step in self._resumed_steps
         self._resumed_steps.discard(step)
-        if not resumed:
-            for said in announcements.for_step(step):
-                self.record(f.Announced(text=said, step=step))
+        self._announce(step)
         if step.startswith("gate."):
             self._judge(step)
             return
@@ -250,6 +248,12 @@ class Engine:
         )  # fmt: skip
         self._write_documents(step)
         self._halt_unless_passed(step)
+
+    def _announce(self, step: str) -> None:
+        """What the seed says when a step begins, once an attempt: a host that died may have left it unsaid."""
+        began = self.state.steps[step].started_at or 0.0
+        said = {text for at, of_step, text in self.state.announced if of_step == step and at >= began}
+        self.record(*(f.Announced(text=t, step=step) for t in announcements.for_step(step) if t not in said))
 
     async def _result(self, step: str, context: "EngineContext") -> Result:
         """The step's result; what the world did wrong becomes one criterion with verdict error."""
