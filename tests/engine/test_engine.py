@@ -206,6 +206,21 @@ async def test_a_host_that_died_in_a_step_goes_on_with_the_same_attempt(tmp_path
     assert seen == [(1, False), (1, True)]
 
 
+async def test_a_line_that_a_crash_left_unsaid_is_said_once(tmp_path):
+    """Killed between the start of a step and its announcement: the resume says it, and says nothing twice. (P23)"""
+    rig = Rig(tmp_path, {"1.1": Toy(wait=True)})
+    await rig.until(lambda s: s.running() == "1.1" and s.announced, "the step running")
+    journal = rig.places.run / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[: next(n for n, line in enumerate(lines) if b'"Announced"' in line)]))
+    for _ in range(2):
+        again = Rig(tmp_path, {"1.1": Toy(wait=True)})
+        state = await again.until(lambda s: s.running() == "1.1" and s.announced, "the step running again")
+        assert [text for _, step, text in state.announced if step == "1.1"] == [
+            "[MASTER RAY™ | PHASE 1 START] - Reviewing deployment evidence to map monitoring requirements..."
+        ]
+
+
 async def test_evidence_that_a_crash_left_unwritten_is_written_on_resume(tmp_path):
     """StepFinished is on disk, its document is not: rendering is pure, so the resume writes the same bytes."""
     rig = Rig(tmp_path, {"1.2": Toy(wait=True)})
