@@ -19,6 +19,7 @@ from ray_tui.demo.ruleset import Recorded
 from ray_tui.demo.scenario import Scenario
 from ray_tui.demo.series import GRID_MS, GridSeries, Labels, labels_of, selected
 from ray_tui.demo.world import World
+from tests.demo.collected import SCENARIO, expressions
 
 pytestmark = pytest.mark.real
 
@@ -339,6 +340,9 @@ def differences(ours, theirs) -> list[str]:
 
 
 MOMENTS = (START_MS + 600_000, START_MS + 733_217, START_MS + 60_001, END_MS - 2_500)
+
+
+EXPRESSIONS += [expr for expr in expressions(World(SCENARIO, STARTED_AT)) if expr not in EXPRESSIONS]
 
 
 @pytest.mark.parametrize("expr", EXPRESSIONS)
