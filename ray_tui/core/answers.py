@@ -92,8 +92,8 @@ class Answers(_Table):
             said = prompt.expects
         if said is None:
             return None
-        given = said if isinstance(said, Said) else Said(answer=said)
-        return AnswerPrompt(prompt_id=prompt.id, answer=given.answer, reason=given.reason)
+        decided = said if isinstance(said, Said) else Said(answer=said)
+        return AnswerPrompt(prompt_id=prompt.id, answer=decided.answer, reason=decided.reason)
 
     def _confirmed(self, name: str) -> str | Said | None:
         if name in self.confirm:

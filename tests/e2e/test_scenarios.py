@@ -27,7 +27,7 @@ SAID = {
 
 
 def test_healthy_passes_with_every_artifact(tmp_path):
-    """The demo's main job: exit 0, every artifact of the plan there, all four gates passed, both folders written. (P74, P92)"""
+    """The demo's main job: exit 0, every artifact of the plan, all gates passed, both folders written. (P74, P92)"""
     done = ray_tui("demo", "--headless", "--json", "--dir", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(done.stdout)
