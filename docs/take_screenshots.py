@@ -138,8 +138,13 @@ async def take(picture: Picture, folder: Path) -> Path:
 
 CELL = 12.2
 """Width of a character in the drawing."""
+BLANKS = "((?:&#160;)*)"
 TEXT = re.compile(
-    r'(<text class="[^"]+") x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>((?:&#160;)*)(.*?)((?:&#160;)*)</text>'
+    r'(<text class="[^"]+") x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>'
+    + BLANKS
+    + "(.*?)"
+    + BLANKS
+    + "</text>"
 )
 
 
@@ -171,7 +176,7 @@ def main() -> None:
         runs = chosen.runs or Path(scratch)
         for picture in PICTURES:
             path = asyncio.run(take(picture, run_folder(runs, picture.scenario)))
-            print(f"{path.name}: {path.stat().st_size} bytes")
+            sys.stdout.write(f"{path.name}: {path.stat().st_size} bytes\n")
 
 
 if __name__ == "__main__":

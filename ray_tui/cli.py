@@ -235,6 +235,31 @@ def replay(
 
 
 @app.command()
+def diff(
+    a: Annotated[str, typer.Argument(help="A run, a journal.jsonl, a run folder, or a MONITORING-PACKAGE.zip.")],
+    b: Annotated[str, typer.Argument(help="The other one.")],
+    config: ConfigOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in both.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Two runs side by side: gates, coverage, delivery times, findings that came or went."""
+    import shutil
+
+    from ray_tui import wiring
+    from ray_tui.core import run_diff
+    from ray_tui.core.state import fold
+
+    chosen = _config_or_none(config)
+    store = chosen.store if chosen else STORE
+    paths = [Path(one) if Path(one).exists() else wiring.find_run(store, one).folder for one in (a, b)]
+    left, right = (fold(wiring.replay_entries(path)) for path in paths)
+    width = shutil.get_terminal_size((120, 40)).columns
+    said = run_diff.to_text(left, right, width=width, everything=everything)
+    _say(run_diff.to_json(left, right), as_json, said)
+    return PASSED
+
+
+@app.command()
 def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """List the runs of this repository, newest first."""
     from ray_tui import wiring

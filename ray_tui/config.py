@@ -199,6 +199,8 @@ class AlertPaths(Section):
     """How often each receiver is asked."""
     real_pages: bool = True
     """False: a dry run that does everything but fire."""
+    rule_probe_receiver: str = ""
+    """A probed receiver that a temporary rule is to reach as well, one more page; empty: no rule is written."""
 
 
 class Host(Section):

@@ -10,6 +10,9 @@ from ray_tui.actions import probe_build as build
 from ray_tui.actions import probe_cleanup as cleanup
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions import probe_report as report
+from ray_tui.actions import probe_routes as routes
+from ray_tui.actions import probe_rules as by_rule
+from ray_tui.actions import probe_watchdog as watchdog
 from ray_tui.actions.probe_alert import Alert
 from ray_tui.actions.probe_judging import Leg, Limits, Skew, duration, too_skewed
 from ray_tui.actions.probe_watch import Watch
@@ -18,7 +21,7 @@ from ray_tui.analysis import routing
 from ray_tui.core import facts as f
 from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendError, InputError
-from ray_tui.core.ports import Labels, Probed
+from ray_tui.core.ports import PeerStatus, Probed
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.step import Ask, Context, Header, Result, criterion
 
@@ -32,10 +35,16 @@ async def run(context: Context) -> Result:
     if isinstance(attempt, Result):
         return attempt
     watch = attempt.watch
+    for one in (one for one in attempt.rule_left if one.phase != "cleared"):
+        await by_rule.abandon(context, one)
     if attempt.dry or attempt.declined_by:
         await cleanup.drop(context, [one for one in watch.alerts if one.phase != "cleared"])
     else:
         await watch.run()
+        if attempt.rule_watch is not None:
+            await attempt.rule_watch.run()
+    waits = not attempt.dry and not attempt.declined_by
+    attempt.heartbeat = await watchdog.listen(context, attempt.config, watch.limits.patience if waits else 0.0)
     return _result(context, attempt)
 
 
@@ -59,6 +68,12 @@ class Attempt:
     extra: tuple[Criterion, ...]
     """Criteria about the plan itself."""
     started_at: float
+    config: routing.RoutingConfig
+    simulated: tuple[routes.Simulated, ...] = ()
+    heartbeat: watchdog.Heartbeat | None = None
+    rule_watch: by_rule.RuleWatch | None = None
+    rule_left: Sequence[Alert] = ()
+    """Rule probes that a host which died had begun."""
     dry: bool = False
     declined_by: str = ""
 
@@ -73,10 +88,11 @@ async def _prepare(context: Context) -> Attempt | Result:
         config = routing.load(untrusted.clean(peers[0].config_yaml, LONGEST_CONFIG), peers[0].peer, strict=False)
     except InputError as error:
         return _cannot("config", f"the live Alertmanager configuration cannot be read: {error}", "Repair it")
-    extra = [] if len({one.config_yaml for one in peers}) == 1 else [_peers_differ([one.peer for one in peers])]
+    extra = [] if len({one.config_yaml for one in peers}) == 1 else [_peers_differ(peers, config)]
     prefix = planning.attempt_prefix(build.run_id(context), context.attempt)
-    shapes, unread = await _alert_shapes(context)
-    extra += unread
+    simulated, covered = await _simulated(context, config)
+    extra += covered
+    shapes = [one.labels for one in simulated if one.critical]
     rota, skews = await _rota(context), await _skews(context)
     settings = context.config.alert_paths
     base = {"alertname": planning.ALERTNAME, **settings.labels}
@@ -85,14 +101,19 @@ async def _prepare(context: Context) -> Attempt | Result:
     plan = planning.plan(config, chosen, settings.labels, started_at, unseen)
     limits = _limits(context)
     allowed, refused, no_escalation = _spare(context, plan.alerts, rota, limits)
-    rows = planning.pages(allowed, rota)
+    ruled = _by_rule(context, config, allowed)
+    rows = planning.pages(
+        [*allowed, *([ruled] if isinstance(ruled, planning.PlannedAlert) else [])], rota, limits.sla + limits.margin
+    )
     budget = context.config.thresholds.pages_per_person_and_hour
     over = planning.over_budget(rows, _paged_before(context, prefix), budget)
     preview = planning.Preview(rows, over, no_escalation)
     names = {one.user_id: one.user for one in rota.on_call}
     watch = Watch(context, [], limits, skews, names, prefix, rota)
-    attempt = Attempt(watch, (*plan.untestable, *refused), preview, tuple(extra), started_at)
-    taken_up = build.taken_up(context, prefix, rota)
+    attempt = Attempt(watch, (*plan.untestable, *refused), preview, tuple(extra), started_at, config, simulated)
+    known = build.taken_up(context, prefix, rota)
+    taken_up = [one for one in known if one.how == "injected"]
+    attempt.rule_left = [one for one in known if one.how == "rule"]
     watch.alerts = taken_up
     watch.covered = {leg.policy_id for one in taken_up if one.purpose == "escalate" for leg in one.legs}
     planned = [build.acknowledge_probe(context, one, prefix, rota, limits) for one in allowed]
@@ -104,11 +125,28 @@ async def _prepare(context: Context) -> Attempt | Result:
     if planned:
         await _confirm(context, attempt, allowed, fresh)
     watch.alerts += [] if attempt.declined_by else fresh
+    if isinstance(ruled, str):
+        attempt.extra += (by_rule.unproved(settings.rule_probe_receiver, ruled),)
+    elif ruled is not None and not attempt.rule_left and not attempt.declined_by:
+        alert = by_rule.probe(context, ruled, prefix, rota, limits)
+        attempt.rule_watch = by_rule.RuleWatch(context, [alert], limits, skews, names, prefix, rota)
     watch.escalation_of = lambda alert, legs: build.escalation_probe(watch, preview, alert, legs)
     for leg in (leg for alert in watch.alerts if alert.phase != "cleared" for leg in alert.legs):
         if too_skewed(leg.worst_skew(skews)):
             leg.problem("skew", "t6", f"clocks are {leg.worst_skew(skews)} s apart: nothing can be timed")
     return attempt
+
+
+def _by_rule(
+    context: Context, config: routing.RoutingConfig, allowed: Sequence[planning.PlannedAlert]
+) -> planning.PlannedAlert | str | None:
+    """The alert that a temporary rule is to fire; why none can; None where none is wanted."""
+    wanted = context.config.alert_paths.rule_probe_receiver
+    if not wanted:
+        return None
+    if context.ports.rules is None or context.ports.metrics is None:
+        return "it needs [rules] to write the rule and [metrics] to see it fire"
+    return by_rule.plan(config, wanted, allowed)
 
 
 def _limits(context: Context) -> Limits:
@@ -117,21 +155,26 @@ def _limits(context: Context) -> Limits:
     return Limits(thresholds.ack_sla_seconds, thresholds.delivery_seconds, margin, 10.0 + 2 * poll)
 
 
-async def _alert_shapes(context: Context) -> tuple[Sequence[Labels], list[Criterion]]:
-    """What loaded critical alerts look like; a criterion where that cannot be asked."""
-    if context.ports.metrics is None:
-        return (), []
+async def _simulated(
+    context: Context, config: routing.RoutingConfig
+) -> tuple[tuple[routes.Simulated, ...], list[Criterion]]:
+    """Every loaded alert through the live routes, and what is to be said of that."""
+    metrics = context.ports.metrics
+    if metrics is None:
+        return (), [routes.unjudged("no [metrics] is configured: which alerts are loaded is not known")]
     try:
-        rules = await context.ports.metrics.rules()
+        rules, active = await metrics.rules(), await metrics.alerts()
     except BackendError as error:
         broken = criterion(
             "alert_paths.rules", "Loaded alerts are known", Verdict.ERROR, str(error), remedy="Repair it, test again",
             required="the alerting rules that could page can be listed",
         )  # fmt: skip
-        return (), [broken]
-    alerting = [{**rule.labels, "alertname": rule.name} for rule in rules if rule.kind == "alerting"]
+        return (), [broken, routes.unjudged("the loaded alerts could not be listed")]
     critical = [name for name, service in context.config.services.items() if service.critical]
-    return planning.critical_alerts(alerting, critical, context.config.telemetry.service_label), []
+    shapes = routes.shapes(rules, critical, context.config.telemetry.service_label)
+    firing = [one.labels for one in active if one.state == "firing"]
+    found = routes.simulate(config, shapes, firing, context.now())
+    return found, [routes.judge(found)]
 
 
 async def _rota(context: Context) -> planning.Rota:
@@ -210,9 +253,11 @@ async def _confirm(
     preview = attempt.preview
     lines = [f"{leg.receiver} ({', '.join(leg.integrations)})" for alert in alerts for leg in alert.legs]
     also = sorted({name for alert in alerts for name in alert.also})
+    rule_of = context.config.alert_paths.rule_probe_receiver
     said = [
         f"{len(alerts)} test alerts go to {', '.join(lines)}.",
         *([f"They also reach {', '.join(also)}."] if also else []),
+        *([f"A temporary rule then reaches {rule_of} once more."] if rule_of else []),
         *(f"{row.person} (level {row.level}): at most {row.count} × for {row.receiver}." for row in preview.rows),
         *(f"Over the page budget: {over}." for over in preview.over),
         *(f"Warning: {warning}." for alert in alerts for warning in alert.warnings),
@@ -269,6 +314,7 @@ def _dry(leg: Leg) -> planning.Untestable:
 def _result(context: Context, attempt: Attempt) -> Result:
     watch = attempt.watch
     fired = [alert for alert in watch.alerts if alert.phase != "unsent"]
+    ruled = [*attempt.rule_left, *(attempt.rule_watch.alerts if attempt.rule_watch else ())]
     legs = [leg for alert in fired for leg in alert.legs]
     probed = {leg.receiver for leg in legs if leg.purpose == "acknowledge"}
     found = report.Findings(
@@ -281,11 +327,15 @@ def _result(context: Context, attempt: Attempt) -> Result:
         sla=watch.limits.sla,
         started_at=min([attempt.started_at, *(alert.starts_at for alert in fired)]),
         finished_at=context.now(),
-        labels={leg.id: alert.labels for alert in fired for leg in alert.legs},
+        labels={leg.id: alert.labels for alert in (*fired, *ruled) for leg in alert.legs},
         dry=attempt.dry,
         declined_by=attempt.declined_by,
+        by_rule=[leg for alert in ruled if alert.phase != "unsent" for leg in alert.legs],
+        paths=routes.data(attempt.config, attempt.simulated),
+        watchdog={} if attempt.heartbeat is None else watchdog.data(attempt.heartbeat),
     )
-    criteria = (*attempt.extra, *report.criteria(found))
+    beat = () if attempt.heartbeat is None else (watchdog.judge(attempt.heartbeat),)
+    criteria = (*attempt.extra, *report.criteria(found), *beat)
     gaps = _gaps(context, found, criteria)
     return Result(_summary(found, criteria), criteria, report.data(found), gaps)
 
@@ -353,9 +403,12 @@ def _cannot(what: str, actual: str, remedy: str) -> Result:
     return Result(actual, (broken,), {})
 
 
-def _peers_differ(peers: Sequence[str]) -> Criterion:
+def _peers_differ(peers: Sequence[PeerStatus], config: routing.RoutingConfig) -> Criterion:
+    """With the fields that a peer is too old for, where that may be why."""
+    names = ", ".join(one.peer for one in peers)
+    old = [f"{one.peer}: {said}" for one in peers for said in routing.unknown_to(config, one.version)]
     return criterion(
         "alert_paths.peers", "Every Alertmanager peer runs the same configuration", Verdict.FAILED,
-        f"the configurations of {', '.join(peers)} differ", required="one configuration",
-        remedy="Reload the peers that were left behind",
+        "; ".join([f"the configurations of {names} differ", *old]), required="one configuration",
+        remedy="Upgrade the peers that are too old" if old else "Reload the peers that were left behind",
     )  # fmt: skip

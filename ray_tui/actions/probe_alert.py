@@ -1,10 +1,11 @@
 """One alert that is in the air: its identity, its legs, and how far it has come."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ray_tui.actions.probe_judging import Leg
-from ray_tui.actions.probe_plan import Purpose
+from ray_tui.actions.probe_plan import How, Purpose
 from ray_tui.core import facts as f
 from ray_tui.core.ports import AlertToFire
 from ray_tui.core.readings import Reading
@@ -24,7 +25,12 @@ class Alert:
     ends_at: float
     legs: list[Leg]
     group_interval: float = 300.0
+    how: How = "injected"
+    withdraw: Callable[[], Awaitable[None]] | None = None
+    """What makes its source stop before it can be resolved; may be repeated."""
     phase: Phase = "unsent"
+    shown: bool = False
+    """Some peer has shown it."""
     previous: dict[str, float] = field(default_factory=dict)
     """System -> when its last good look began."""
     cleared_from: float = 0.0

@@ -1,19 +1,19 @@
 """Asks every system about every open probe, once a round, and keeps what failed apart from what is not there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions.probe_alert import Alert
-from ray_tui.actions.probe_judging import Leg
+from ray_tui.actions.probe_judging import Leg, Skew
 from ray_tui.core.errors import BackendError
 from ray_tui.core.ports import AlertSeen, ChatMessage, Mail, Page, WebhookReceipt
 from ray_tui.step import Context
 
 EARLIER = 5.0
-"""How much before its start a probe is searched for: other clocks may be behind."""
+"""How much before its start a probe is searched for at least: other clocks may be behind."""
 T = TypeVar("T")
 
 
@@ -36,13 +36,18 @@ def channel_of(context: Context, leg: Leg) -> str:
     return context.config.alert_paths.slack_channels.get(leg.receiver, "")
 
 
-async def ask_all(context: Context, alerts: Sequence[Alert], prefix: str) -> Answers:
-    """One round: every system once for all open probes, as far as its port allows."""
+def earlier(skews: Mapping[str, Skew]) -> float:
+    """How much before its start a probe is searched for: the slowest clock decides."""
+    return EARLIER + max((max(0.0, -skew[0]) for skew in skews.values() if skew is not None), default=0.0)
+
+
+async def ask_all(context: Context, alerts: Sequence[Alert], prefix: str, before: float = EARLIER) -> Answers:
+    """One round: every system once for all open probes, as far as its port allows; from ``before`` seconds earlier."""
     ports, now = context.ports, context.now()
     open_ = [one for one in alerts if one.phase not in ("cleared", "unsent")]
     followed = [one for one in open_ if one.phase != "clearing"]
     answers = Answers(began=now)
-    since = min((one.starts_at for one in open_), default=now) - EARLIER
+    since = min((one.starts_at for one in open_), default=now) - before
     calls: list[tuple[str, Awaitable[None]]] = []
 
     def ask(system: str, call: Awaitable[T], store: Callable[[T], None]) -> None:

@@ -148,7 +148,7 @@ def _taken_up_one(context: Context, token: str, probes: Sequence[Probe], rota: p
         known = probe.intended
         leg = Leg(
             known.id, known.receiver, known.purpose, _channels(context, known.receiver, known.integrations),
-            known.starts_at, hops=_hops_of(probe), problems=list(probe.problems), pages=known.pages,
+            known.starts_at, hops=_hops_of(probe), problems=list(probe.problems), pages=known.pages, how=known.how,
         )  # fmt: skip
         arrived = leg.hops.get("t4")
         if arrived is not None and arrived.detail.startswith(POLICY_MARK):
@@ -159,6 +159,7 @@ def _taken_up_one(context: Context, token: str, probes: Sequence[Probe], rota: p
         leg.done = probe.cleared is not None
         legs.append(leg)
     alert = Alert(token, dict(first.labels), dict(first.annotations), first.starts_at, first.ends_at, legs)
+    alert.how = first.how
     if all(leg.done for leg in legs):
         alert.phase = "cleared"
     else:

@@ -27,6 +27,8 @@ async def resolve(context: Context, alert: Alert) -> None:
     assert context.ports.alerting is not None
     now = context.now()
     try:
+        if alert.withdraw is not None:
+            await alert.withdraw()
         answers = await context.ports.alerting.fire(alert.to_fire(max(alert.starts_at, now - 1.0)))
     except BackendError:
         answers = ()
@@ -35,10 +37,10 @@ async def resolve(context: Context, alert: Alert) -> None:
 
 async def check_cleared(context: Context, alert: Alert, answers: Answers) -> None:
     """Cleared when every peer forgot it and no incident is open; given up, with what is left, after a while."""
-    if not alert.resolve_heard:
+    firing = [one.peer for one in answers.alerts.get(alert.token, ()) if one.ends_at > context.now()]
+    if not alert.resolve_heard or (firing and alert.withdraw is not None):  # its source may have sent it once more
         await resolve(context, alert)
     waited = context.now() - alert.cleared_from
-    firing = [one.peer for one in answers.alerts.get(alert.token, ()) if one.ends_at > context.now()]
     gone = "alerting" in answers.ended and not firing and alert.resolve_heard
     pager = "pagerduty" not in alert.kinds or "paging" in answers.ended
     open_ = [one for one in answers.pages.get(alert.token, ()) if one.status != "resolved"]

@@ -9,6 +9,8 @@ from ray_tui.analysis.hops import Interval
 from ray_tui.core.errors import BackendError
 from ray_tui.step import Context
 
+_LOOKS = 10
+
 
 @dataclass
 class SentCounter:
@@ -21,6 +23,10 @@ class SentCounter:
     expected: dict[str, int] = field(default_factory=dict)
     before: dict[str, float] = field(default_factory=dict)
     rising_since: dict[str, float] = field(default_factory=dict)
+    now: dict[str, float] | None = None
+    """Totals at the last look; None where they could not be read."""
+    recent: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    """When each of the last looks began, and its totals."""
     looked: float = 0.0
     open: bool = True
 
@@ -51,8 +57,29 @@ class SentCounter:
             self.close()
         self.before, self.looked = totals or {}, context.now()
 
+    async def look(self, context: Context, alerts: Sequence[Alert]) -> None:
+        """Read the counters, while anything of ours may still be on its way."""
+        waiting = any(not one.settled for alert in alerts for leg in alert.legs for one in leg.channels)
+        began = context.now()
+        self.now = await self._totals(context) if self.open or (waiting and self.before) else None
+        if self.now is not None:
+            self.recent = [*self.recent, (began, self.now)][-_LOOKS:]
+
+    def sent_nothing(self, kind: str, alerts: Sequence[Alert], limit: float) -> bool:
+        """Whether every notification that was sent on this integration until ``limit`` has arrived as one of ours.
+
+        One look after it is enough: a request that is under way counts as sent until it has failed.
+        """
+        looks = [totals.get(kind, 0.0) for at, totals in self.recent if at >= limit]
+        if not looks or not self.before:
+            return False
+        channels = [one for alert in alerts for leg in alert.legs for one in leg.channels if one.kind == kind]
+        arrived = sum(one.expected for one in channels if one.delivered)
+        return min(looks) - self.before.get(kind, 0.0) <= arrived
+
     async def take(self, context: Context, alerts: Sequence[Alert], began: float) -> None:
-        totals = await self._totals(context) if self.open else None
+        """What the last look says of the notifications that have arrived by now."""
+        totals = self.now if self.open else None
         if totals is None:
             return
         for kind, wanted in list(self.expected.items()):

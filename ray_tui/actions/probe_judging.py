@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from ray_tui.actions.probe_plan import Purpose
+from ray_tui.actions.probe_plan import How, Purpose
 from ray_tui.actions.probe_sightings import Sighting, Stamp, placed
 from ray_tui.analysis.hops import MOST_SKEW_SECONDS, Interval, Judgement, elapsed, judge_sla
 from ray_tui.core import facts as f
@@ -12,7 +13,15 @@ from ray_tui.core.verdicts import Verdict, combine
 SYSTEM_OF = {"pagerduty": "paging", "slack": "chat", "email": "mail", "webhook": "webhook"}
 """Alertmanager's integration -> the port that can see what it delivered."""
 
+HOP_NAMES: Mapping[str, str] = {
+    "t0": "fired", "t1": "accepted", "t2": "active", "t3": "sent", "t4": "delivered", "t5": "notified",
+    "t6": "acknowledged", "t7": "escalated", "t8": "cleared",
+}  # fmt: skip
+"""The hops of 2.2, in order, in words."""
+
 Skew = tuple[float, float] | None
+Whereabouts = Mapping[str, tuple[str, str]]
+"""Integration -> (the hop at which what did not arrive has stopped, how that shows)."""
 POLICY_MARK = "policy "
 """How the fact that a page arrived says which escalation policy it went through."""
 _When = Callable[[Stamp], tuple[Interval, str]]
@@ -30,7 +39,9 @@ VERDICT_OF: Mapping[str, Verdict] = {
     "unsent": Verdict.ERROR,
 }
 """What a blocking problem means; one that is not listed is a proven failure."""
-ABOUT_ACKNOWLEDGING = frozenset(("auto_ack", "not_acknowledged", "skew", "interrupted", "unknown", "unreadable"))
+ABOUT_ACKNOWLEDGING = frozenset(
+    ("auto_ack", "not_notified", "not_acknowledged", "skew", "interrupted", "unknown", "unreadable")
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,7 @@ class Leg:
     problems: list[f.ProbeProblem] = field(default_factory=list)
     pages: tuple[str, ...] = ()
     policy_id: str = ""
+    how: How = "injected"
     done: bool = False
     news: list[f.Fact] = field(default_factory=list)
     """Facts that are not yet recorded."""
@@ -105,6 +117,11 @@ class Leg:
     @property
     def fired(self) -> Interval:
         return self.interval("t0") or Interval(self.starts_at, self.starts_at)
+
+    @property
+    def floor(self) -> float:
+        """Before this nothing can have followed from it."""
+        return self.fired.earliest if self.how == "rule" else self.fired.latest
 
     def took(self, hop: str, since: str = "t0") -> Interval | None:
         end = self.interval(hop)
@@ -160,7 +177,7 @@ class Leg:
         seen = look.sighting
 
         def when(stamp: Stamp) -> tuple[Interval, str]:
-            after = channel.delivered.earliest if channel.delivered else self.fired.latest
+            after = channel.delivered.earliest if channel.delivered else self.floor
             return placed(stamp, max(look.previous, after), look.ended, skew)
 
         if seen.delivered is None:
@@ -202,16 +219,24 @@ class Leg:
 
     # --- what time makes of it
 
-    def settle(self, looked: Mapping[str, float], now: float, limits: Limits) -> None:
+    def settle(
+        self,
+        looked: Mapping[str, float],
+        now: float,
+        limits: Limits,
+        whereabouts: Whereabouts = MappingProxyType({}),
+        trouble: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Decide whether there is anything left to wait for. ``looked``: system -> when its last good look began.
 
-        Only a look that began after a limit proves that something did not happen before it.
+        Only a look that began after a limit proves that something did not happen before it. ``trouble`` is what each
+        system said when it was last asked in vain.
         """
         for channel in (one for one in self.channels if not one.settled):
             until = self.fired.latest + self._delivery(channel, limits) + limits.margin
             channel.lost = looked.get(SYSTEM_OF[channel.kind], 0.0) >= until
         if all(one.settled for one in self.channels):
-            self._note_lost()
+            self._note_lost(whereabouts)
         took = self.took("t4")
         if took is not None and took.earliest > limits.delivery:
             self.problem("lost", "t4", f"arrived only after {took.earliest:.1f} s ({limits.delivery:g} s allowed)")
@@ -222,8 +247,10 @@ class Leg:
             silent = sorted(
                 {SYSTEM_OF[one.kind] for one in self._awaited() if looked.get(SYSTEM_OF[one.kind], 0) < ends}
             )
-            self._note_lost()
-            self.problem("unreadable", "t6", f"{', '.join(silent) or 'a system'} did not answer until the end")
+            self._note_lost(whereabouts)
+            said = "; ".join(trouble[system] for system in silent if system in trouble)
+            detail = f"{', '.join(silent) or 'a system'} did not answer until the end" + (said and f" ({said})")
+            self.problem("unreadable", "t6" if self._arrived else "t4", detail)
             self.done = True
         elif all(looked.get(SYSTEM_OF[one.kind], 0.0) >= ends for one in self._awaited()):
             self._ran_out(limits)
@@ -234,10 +261,14 @@ class Leg:
         answers = self.purpose == "acknowledge" and channel in self.answering
         return min(limits.delivery, limits.sla) if answers else limits.delivery
 
-    def _note_lost(self) -> None:
+    def _note_lost(self, whereabouts: Whereabouts) -> None:
+        """At the first hop that certainly did not happen, where that can be told."""
         lost = [one.kind for one in self.channels if one.lost]
         if lost:
-            self.problem("lost", "t4", f"nothing arrived on {', '.join(lost)} in time")
+            known = [whereabouts[kind] for kind in lost if kind in whereabouts]
+            hop = min((hop for hop, _ in known), default="t4")
+            why = "; ".join(dict.fromkeys(why for _, why in known))
+            self.problem("lost", hop, f"nothing arrived on {', '.join(lost)} in time" + (why and f": {why}"))
 
     def _ends(self, limits: Limits) -> float:
         """When there is nothing more to wait for."""
@@ -273,7 +304,9 @@ class Leg:
             self.problem("not_escalated", "t7", f"nobody beyond level 1 was called within {self.escalation_limit:g} s")
             return
         waiting = [one.kind for one in self.answering if one.acknowledged is None and not one.lost]
-        if waiting:
+        if waiting == ["pagerduty"] and "t5" not in self.hops:
+            self.problem("not_notified", "t5", "the incident was opened, and nobody was notified of it")
+        elif waiting:
             detail = f"no person acknowledged on {', '.join(waiting)} within {duration(limits.sla)}"
             self.problem("not_acknowledged", "t6", detail)
 
@@ -335,12 +368,12 @@ def _acknowledged(said: Judgement, took: Interval, who: str, sla: float) -> str:
     if said.verdict is Verdict.PASSED:
         return f"acknowledged after {span(took)} by {who}"
     if said.verdict is Verdict.FAILED:
-        return f"late: acknowledged after {span(took)} by {who} ({sla:g} s allowed)"
+        return f"late at t6 (acknowledged): acknowledged after {span(took)} by {who} ({sla:g} s allowed)"
     return f"acknowledged by {who}, but {said.why}"
 
 
 def _told(problems: Sequence[f.ProbeProblem]) -> str:
-    return "; ".join(f"{one.problem}: {one.detail}" for one in problems)
+    return "; ".join(f"{one.problem} at {one.hop} ({HOP_NAMES[one.hop]}): {one.detail}" for one in problems)
 
 
 def too_skewed(skew: Skew) -> bool:

@@ -41,6 +41,8 @@ _GENERIC_WORDS = frozenset(
 )
 
 Purpose = Literal["acknowledge", "escalate"]
+How = Literal["injected", "rule"]
+"""Posted to Alertmanager by us, or fired by a temporary rule."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Untestable:
     why: str
     remedy: str
     integrations: tuple[str, ...] = ()
+    hop: str = "t0"
+    """Where an alert would stop."""
 
 
 @dataclass(frozen=True)
@@ -160,23 +164,6 @@ def _chains(node: routing.Route, above: tuple[routing.Route, ...] = ()) -> Itera
         yield from _chains(child, (*above, node))
 
 
-def critical_alerts(rules: Iterable[Labels], services: Sequence[str], service_label: str) -> tuple[Labels, ...]:
-    """What alerts of loaded rules look like to the routing: static labels, and each critical service where none stands.
-
-    Values that are templates are not known before an alert fires, and are left out.
-    """
-    shapes: list[Labels] = []
-    for labels in rules:
-        known = {name: value for name, value in labels.items() if "{{" not in value}
-        if known.get("severity") not in CRITICAL:
-            continue
-        if service_label in known or not services:
-            shapes.append(known)
-        else:
-            shapes += [{**known, service_label: service} for service in services]
-    return tuple(shapes)
-
-
 # --- which alerts ----------------------------------------------------------------------------------------------------
 
 
@@ -225,18 +212,18 @@ def _shape(
 ) -> tuple[Untestable | None, Labels]:
     """The labels that reach a target, or why it is not tested."""
 
-    def refuse(problem: str, verdict: Verdict, why: str, remedy: str) -> tuple[Untestable, Labels]:
-        return Untestable(target.receiver, problem, verdict, why, remedy, target.integrations), {}
+    def refuse(problem: str, verdict: Verdict, why: str, remedy: str, hop: str = "t0") -> tuple[Untestable, Labels]:
+        return Untestable(target.receiver, problem, verdict, why, remedy, target.integrations, hop), {}
 
     if not target.integrations:
         why = "a critical alert ends there, and no integration is behind it: nobody would be told"
-        return refuse("nobody", Verdict.FAILED, why, "Give the receiver an integration, or route past it")
+        return refuse("nobody", Verdict.FAILED, why, "Give the receiver an integration, or route past it", "t3")
     if target.example is None:
         why = "no label set was found that reaches it: its routes may be shadowed by earlier ones"
         return refuse("no_labels", Verdict.FAILED, why, "Repair the routes, or name the labels in [alert_paths] labels")
     if target.receiver in unseen:
         why, remedy = unseen[target.receiver], "Configure what can see it, or validate it by hand"
-        return refuse("unobservable", Verdict.INCONCLUSIVE, why, remedy)
+        return refuse("unobservable", Verdict.INCONCLUSIVE, why, remedy, "t4")
     own = {name: value for name, value in target.example.items() if name != PROBE_LABEL}
     tried = ({**own, **extra, "alertname": ALERTNAME}, {**own, **extra}, {**extra, **own})
     for labels in ({**one, "alertname": one.get("alertname", ALERTNAME)} for one in tried):
@@ -245,7 +232,7 @@ def _shape(
         if mine and all(hit.inactive for hit in mine):
             muted = ", ".join(name for hit in mine for name in hit.muted_by) or "outside its active times"
             why = f"its routes are muted now ({muted}): nobody would be told"
-            return refuse("suppressed", Verdict.FAILED, why, "Test again when the time interval is over")
+            return refuse("suppressed", Verdict.FAILED, why, "Test again when the time interval is over", "t2")
         if mine:
             return None, labels
     why = "with the probe's own labels an alert no longer reaches it"
@@ -271,6 +258,18 @@ class Rota:
         delays = next((one.delays_seconds for one in self.policies if one.id == policy_id), ())
         return delays[0] if delays else 1800.0
 
+    def levels_called(self, policy_id: str, unanswered: float) -> tuple[int, ...]:
+        """The levels that are called, in turn, where nobody answers for so many seconds; repeats of the policy too."""
+        policy = next((one for one in self.policies if one.id == policy_id), None)
+        if policy is None:
+            return (1,)
+        called, at = [], 0.0
+        for _ in range(policy.loops + 1):
+            for level, delay in enumerate(policy.delays_seconds, 1):
+                called += [level] if at <= unanswered else []
+                at += delay
+        return tuple(called) or (1,)
+
     def at_level(self, policy_id: str, level: int) -> tuple[OnCall, ...]:
         return tuple(one for one in self.on_call if one.policy_id == policy_id and one.level == level)
 
@@ -290,8 +289,11 @@ def _words(name: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", name.lower())) - _GENERIC_WORDS
 
 
-def pages(alerts: Sequence[PlannedAlert], rota: Rota) -> tuple[Paged, ...]:
-    """Who is paged, at most how often: one page to acknowledge for each pager receiver, one to escalate per policy."""
+def pages(alerts: Sequence[PlannedAlert], rota: Rota, unanswered: float = 0.0) -> tuple[Paged, ...]:
+    """Who is paged, at most how often: one page to acknowledge for each pager receiver, one to escalate per policy.
+
+    A page that nobody answers goes on to further levels within the ``unanswered`` seconds for which it is left firing.
+    """
     found: dict[tuple[str, int, str, str], Paged] = {}
 
     def add(one: OnCall, receiver: str) -> None:
@@ -309,7 +311,7 @@ def pages(alerts: Sequence[PlannedAlert], rota: Rota) -> tuple[Paged, ...]:
             if "pagerduty" not in leg.integrations:
                 continue
             for policy in policies_meant(leg.receiver, rota):
-                levels = [1] if policy in escalated else [1, 1, 2]
+                levels = [*rota.levels_called(policy, unanswered), *([] if policy in escalated else [1, 2])]
                 escalated.add(policy)
                 for one in (one for level in levels for one in rota.at_level(policy, level)):
                     add(one, leg.receiver)

@@ -1,11 +1,11 @@
 """What the probes of one attempt prove: criteria, the body of alert-test-results.json, and the readable table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from ray_tui.actions.probe_judging import Leg, Skew, duration
+from ray_tui.actions.probe_judging import HOP_NAMES, Leg, Skew, duration
 from ray_tui.actions.probe_plan import Preview, Rota, Untestable
 from ray_tui.analysis.hops import Interval, percentile
 from ray_tui.clock import iso
@@ -15,11 +15,7 @@ from ray_tui.evidence import text
 from ray_tui.step import Header, criterion
 
 ARTIFACT = "alert-test-results.json"
-HOPS = ("t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
-_MEANING = {
-    "t0": "fired", "t1": "accepted", "t2": "active", "t3": "sent", "t4": "delivered", "t5": "notified",
-    "t6": "acknowledged", "t7": "escalated", "t8": "cleared",
-}  # fmt: skip
+HOPS = tuple(HOP_NAMES)
 
 
 @dataclass(frozen=True)
@@ -39,6 +35,11 @@ class Findings:
     """Leg id -> the labels of its alert."""
     dry: bool = False
     declined_by: str = ""
+    paths: Mapping[str, Any] = field(default_factory=dict)
+    """Where every loaded alert would go."""
+    watchdog: Mapping[str, Any] = field(default_factory=dict)
+    by_rule: Sequence[Leg] = ()
+    """Legs whose alert a temporary rule fired."""
 
     @property
     def acknowledging(self) -> list[Leg]:
@@ -59,6 +60,7 @@ def criteria(found: Findings) -> tuple[Criterion, ...]:
         *(one for leg in found.acknowledging for one in _of_receiver(leg, found)),
         *(one for untestable in found.untestable for one in _of_untestable(untestable, found)),
         *_escalations(found),
+        *(_of_rule(leg, found) for leg in found.by_rule),
         *_clean(found),
     )
 
@@ -98,11 +100,21 @@ def _of_receiver(leg: Leg, found: Findings) -> tuple[Criterion, Criterion]:
     )  # fmt: skip
 
 
+def _of_rule(leg: Leg, found: Findings) -> Criterion:
+    (arrived, how), (verdict, answered) = leg.delivered(), leg.acknowledged(found.sla, found.skews)
+    told = f"delivered {how}; {answered}" if arrived is Verdict.PASSED else how
+    return criterion(
+        f"alert_paths.rule:{leg.receiver}", f"A rule's alert reaches {leg.receiver}", combine((arrived, verdict)), told,
+        required=f"evaluated, delivered, acknowledged ≤ {duration(found.sla)}", evidence=(ARTIFACT,),
+        remedy="Check that Prometheus evaluates its rules and sends to every Alertmanager peer",
+    )  # fmt: skip
+
+
 def _of_untestable(one: Untestable, found: Findings) -> tuple[Criterion, Criterion]:
     delivered = criterion(
         f"alert_paths.delivered:{one.receiver}", f"A critical alert reaches {one.receiver}", one.verdict,
-        f"{one.problem}: {one.why}", required="delivered on every integration", evidence=(ARTIFACT,),
-        remedy=one.remedy,
+        f"{one.problem} at {one.hop} ({HOP_NAMES[one.hop]}): {one.why}", required="delivered on every integration",
+        evidence=(ARTIFACT,), remedy=one.remedy,
     )  # fmt: skip
     acknowledged = criterion(
         f"alert_paths.ack:{one.receiver}", f"A person acknowledges what {one.receiver} sends", one.verdict,
@@ -138,9 +150,10 @@ def _escalation(policy: str, found: Findings, verdict: Verdict, actual: str) -> 
 
 
 def _clean(found: Findings) -> tuple[Criterion, ...]:
-    if not found.legs:
+    legs = [*found.legs, *found.by_rule]
+    if not legs:
         return ()
-    left = [what for leg in found.legs for what in _left(leg, found)]
+    left = [what for leg in legs for what in _left(leg, found)]
     actual = "; ".join(dict.fromkeys(left)) if left else "nothing is firing, no incident is open"
     return (
         criterion(
@@ -170,6 +183,9 @@ def data(found: Findings) -> dict[str, Any]:
         "escalations": [_escalation_row(leg, found) for leg in found.escalating],
         "percentiles": {name: _percentiles(rows, name) for name in ("delivered", "acknowledged")},
         "slowest_hop": _slowest(found),
+        "rule_probes": [_row(leg, found) for leg in found.by_rule],
+        "paths": dict(found.paths),
+        "watchdog": dict(found.watchdog),
         "pages": pages(found.preview),
         "over_budget": list(found.preview.over),
         "skew_seconds": {system: list(skew) if skew else None for system, skew in sorted(found.skews.items())},
@@ -209,10 +225,11 @@ def _common(leg: Leg, found: Findings) -> dict[str, Any]:
 
 def _row(leg: Leg, found: Findings) -> dict[str, Any]:
     verdict = combine((leg.delivered()[0], leg.acknowledged(found.sla, found.skews)[0]))
-    known = {name: leg.took(hop) for hop, name in _MEANING.items() if hop not in ("t0", "t7")}
+    known = {name: leg.took(hop) for hop, name in HOP_NAMES.items() if hop not in ("t0", "t7")}
     return {
         **_common(leg, found),
         "elapsed": {name: _seconds(took) for name, took in known.items()},
+        "perhaps_before_firing": [name for name, took in known.items() if took is not None and took.perhaps_negative],
         "acknowledged_by": leg.hops["t6"].who if "t6" in leg.hops else None,
         "verdict": verdict.value,
     }
@@ -235,8 +252,9 @@ def _escalation_row(leg: Leg, found: Findings) -> dict[str, Any]:
 def _untested(one: Untestable) -> dict[str, Any]:
     return {
         "receiver": one.receiver, "integrations": list(one.integrations), "probe": None, "labels": {},
-        "hops": dict.fromkeys(HOPS), "elapsed": {}, "acknowledged_by": None, "verdict": one.verdict.value,
-        "problems": [{"problem": one.problem, "hop": "t0", "detail": one.why, "blocks": True}],
+        "hops": dict.fromkeys(HOPS), "elapsed": {}, "perhaps_before_firing": [], "acknowledged_by": None,
+        "verdict": one.verdict.value,
+        "problems": [{"problem": one.problem, "hop": one.hop, "detail": one.why, "blocks": True}],
         "clean": True, "left": [],
     }  # fmt: skip
 
@@ -294,11 +312,20 @@ def markdown(body: Mapping[str, Any], header: Header) -> str:
             ("Policy", "Receiver", "Verdict", "Level 2 called after", "Allowed", "Who", "What was seen"),
             [_escalation_cells(row) for row in body.get("escalations", ())],
         ),
+        "## Fired by a temporary rule",
+        _table(
+            ("Receiver", "By", "Verdict", "Accepted", "Delivered", "Notified", "Acknowledged", "By whom", "Problems"),
+            [_receiver_cells(row) for row in body.get("rule_probes", ())],
+        ),
         "## Who was to be paged",
         _table(
             ("Person", "Level", "Until", "Receiver", "At most"),
             [(p["person"], p["level"], p["until"] or "-", p["receiver"], p["count"]) for p in body.get("pages", ())],
         ),
+        "## Where every loaded alert goes",
+        *_coverage(body.get("paths") or {}),
+        "## Dead man's switch",
+        text.cell((body.get("watchdog") or {}).get("actual", "not looked at")),
         "## Criteria",
         _table(
             ("Criterion", "Verdict", "Required", "Actual"),
@@ -306,6 +333,27 @@ def markdown(body: Mapping[str, Any], header: Header) -> str:
         ),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _coverage(paths: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (
+            row["receiver"],
+            ", ".join(row["integrations"]) or "nobody",
+            ", ".join(row["routes_name"]) or "-",
+            ", ".join(f"{count} {severity}" for severity, count in row["alerts"].items()) or "-",
+        )
+        for row in paths.get("receivers", ())
+    ]
+    parts = [_table(("Receiver", "By", "Severities that routes name", "Loaded alerts"), rows)]
+    lists = {
+        "reaches_nobody": "Reach nobody", "only_default": "Reach only the default receiver", "muted_now": "Muted now",
+        "inhibited_now": "Inhibited now",
+    }  # fmt: skip
+    for key, title in lists.items():
+        alerts = [f"{one['alert']} ({one['severity']})" for one in paths.get(key, ())]
+        parts.append(f"{title}: {text.cell(', '.join(dict.fromkeys(alerts)) or 'none')}")
+    return parts
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

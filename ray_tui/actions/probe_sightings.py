@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parseaddr
 
 from ray_tui.analysis.hops import Interval, observed
 from ray_tui.core.ports import ChatMessage, Mail, Page, PageEvent, WebhookReceipt
@@ -153,23 +154,37 @@ def in_chat(messages: Sequence[ChatMessage], number: int) -> Sighting:
     )
 
 
-def in_mailbox(mails: Sequence[Mail], number: int) -> Sighting:
-    """The ``number``-th mail (from 0) with the token, and the first reply of a person to any of them."""
+def in_mailbox(mails: Sequence[Mail], number: int, own_address: str = "") -> Sighting:
+    """The ``number``-th mail (from 0) with the token, and the first reply of a person to any of them.
+
+    Whoever sent the alert, and we ourselves, acknowledge nothing.
+    """
     ids = {mail.message_id for mail in mails}
     replies = [m for m in mails if (m.in_reply_to and m.in_reply_to in ids) or _REPLY.match(m.subject)]
-    machine = [m for m in mails if _MACHINE_MAIL.match(m.subject) or _MACHINE_SENDER.search(m.sender)]
     originals = sorted(
         (m for m in mails if m not in replies and not _MACHINE_MAIL.match(m.subject)), key=lambda one: one.received_at
     )
     if len(originals) <= number:
         return NOTHING
     original = originals[number]
-    people = sorted((m for m in replies if m not in machine), key=lambda one: one.received_at)
+    senders = {_address(m.sender) for m in originals} | {own_address.lower()}
+    people = sorted(
+        (m for m in replies if not _by_machine(m) and _address(m.sender) not in senders),
+        key=lambda one: one.received_at,
+    )
     return Sighting(
         delivered=Stamp(original.received_at, SECOND, "mailbox", original.message_id),
         acknowledged=Stamp(people[0].received_at, SECOND, people[0].sender, "reply") if people else None,
         copies=len(originals),
     )
+
+
+def _by_machine(mail: Mail) -> bool:
+    return bool(_MACHINE_MAIL.match(mail.subject) or _MACHINE_SENDER.search(mail.sender))
+
+
+def _address(sender: str) -> str:
+    return parseaddr(sender)[1].lower() or sender.lower()
 
 
 def by_webhook(receipts: Sequence[WebhookReceipt], receiver: str) -> Sighting:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from ray_tui.actions import probe_cleanup as cleanup
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions.probe_alert import Alert, everywhere, record
-from ray_tui.actions.probe_asking import Answers, ask_all, channel_of
+from ray_tui.actions.probe_asking import Answers, ask_all, channel_of, earlier
 from ray_tui.actions.probe_counter import SentCounter
 from ray_tui.actions.probe_judging import SYSTEM_OF, Leg, Limits, Look, Skew
 from ray_tui.actions.probe_sightings import NOTHING, Sighting, by_pager, by_webhook, in_chat, in_mailbox, shares
 from ray_tui.analysis.hops import Interval
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendError
-from ray_tui.core.ports import AlertSeen, Page
+from ray_tui.core.ports import AlertSeen, Page, SideEffect
 from ray_tui.core.untrusted import line
 from ray_tui.step import Context
 
@@ -38,6 +38,8 @@ class Watch:
     began: float = 0.0
     said: str = ""
     sent: SentCounter = field(default_factory=SentCounter)
+    trouble: dict[str, list[str]] = field(default_factory=dict)
+    """System -> what it said each time that it was asked in vain."""
 
     # --- the loop
 
@@ -49,7 +51,7 @@ class Watch:
             await self.sent.begin(self.context)
             await self._send([one for one in self.alerts if one.phase == "unsent"])
             while any(one.phase != "cleared" for one in self.alerts):
-                answers = await ask_all(self.context, self.alerts, self.prefix)
+                answers = await ask_all(self.context, self.alerts, self.prefix, earlier(self.skews))
                 await self._take(answers)
                 await self._escalate()
                 await self._progress()
@@ -83,7 +85,8 @@ class Watch:
 
     def intended(self, alert: Alert, leg: Leg) -> f.ProbeIntended:
         return f.ProbeIntended(
-            id=leg.id, step=self.context.step, receiver=leg.receiver, purpose=leg.purpose, labels=alert.labels,
+            id=leg.id, step=self.context.step, receiver=leg.receiver, purpose=leg.purpose, how=leg.how,
+            labels=alert.labels,
             annotations=alert.annotations, starts_at=alert.starts_at, ends_at=alert.ends_at,
             integrations=tuple(one.kind for one in leg.channels for _ in range(one.expected)), pages=leg.pages,
             sla_seconds=self.limits.sla,
@@ -122,6 +125,9 @@ class Watch:
     # --- what the answers mean
 
     async def _take(self, answers: Answers) -> None:
+        for system, said in answers.failed.items():
+            self.trouble.setdefault(system, []).append(said)
+        await self.sent.look(self.context, self.alerts)
         for alert in self.alerts:
             if alert.phase == "unsure":
                 await self._make_sure(alert, answers)
@@ -133,11 +139,22 @@ class Watch:
             if alert.phase == "clearing":
                 await cleanup.check_cleared(self.context, alert, answers)
             elif alert.phase == "watching" and all(leg.done for leg in alert.legs):
+                self._note_trouble(alert)
                 self.sent.close()
                 await cleanup.begin_clearing(self.context, alert)
 
+    @property
+    def side_effect(self) -> SideEffect:
+        """What may be done about a send whose outcome is unknown; an adapter that does not say can be queried."""
+        effect: SideEffect = getattr(self.context.ports.alerting, "side_effect", SideEffect.QUERY)
+        return effect
+
     async def _make_sure(self, alert: Alert, answers: Answers) -> None:
-        """Whether a host that died had sent it. Sent again only when every system answered and none knows it."""
+        """Whether a host that died had sent it.
+
+        Sent again only when every system answered and none knows it, or where sending twice is sending once; where
+        neither can be relied on it is never sent again.
+        """
         needed = {"alerting"} | {SYSTEM_OF[kind] for kind in alert.kinds}
         known = bool(
             answers.alerts.get(alert.token) or answers.pages.get(alert.token) or answers.mails.get(alert.token)
@@ -148,7 +165,14 @@ class Watch:
             for leg in alert.legs:
                 leg.saw("t0", Interval(alert.starts_at, alert.starts_at), "our journal")
             await self._accepted_before(alert, answers)
-        elif needed <= set(answers.ended):
+        elif self.side_effect is SideEffect.NONE:
+            if self.context.now() >= alert.starts_at + self.limits.delivery + self.limits.margin:
+                why = (
+                    "the host died around the send, which cannot be repeated: only a person can tell whether it is out"
+                )
+                everywhere(alert, "unknown", "t1", why)
+                self._finish(alert)
+        elif needed <= set(answers.ended) or self.side_effect is SideEffect.DEDUP:
             if self.context.now() < alert.ends_at:
                 await self._send_one(alert)
                 return
@@ -194,8 +218,27 @@ class Watch:
                 )
             leg.take(looks, self.skews, self.names)
             looked = dict.fromkeys(answers.ended, answers.began)
-            leg.settle({**alert.previous, **looked}, self.context.now(), self.limits)
+            last = {system: said[-1] for system, said in self.trouble.items()}
+            where = self._whereabouts(alert, leg)
+            leg.settle({**alert.previous, **looked}, self.context.now(), self.limits, where, last)
         alert.previous.update(dict.fromkeys(answers.ended, answers.began))
+
+    def _whereabouts(self, alert: Alert, leg: Leg) -> dict[str, tuple[str, str]]:
+        """Where the notifications that have not arrived have stopped, as far as Alertmanager lets us know."""
+        waiting = [one.kind for one in leg.channels if not one.blind and one.delivered is None]
+        if "alerting" in alert.previous and not alert.shown and not leg.has("peer_down", "unsent"):
+            return dict.fromkeys(waiting, ("t2", "Alertmanager accepted it and has never shown it"))
+        why = "Alertmanager's counters show that nothing was sent there: it was refused, or there was no answer"
+        limit = leg.fired.latest + min(self.limits.delivery, self.limits.sla)
+        return {kind: ("t3", why) for kind in waiting if self.sent.sent_nothing(kind, self.alerts, limit)}
+
+    def _note_trouble(self, alert: Alert) -> None:
+        """Systems that were asked in vain, and answered in the end: nothing blocks, and it is said."""
+        for leg in (one for one in alert.legs if not one.has("unreadable", "unsteady")):
+            asked = {"alerting"} | {SYSTEM_OF[one.kind] for one in leg.channels if not one.blind}
+            told = [f"{name} failed {len(said)} ×: {said[-1]}" for name, said in self.trouble.items() if name in asked]
+            if told:
+                leg.problem("unsteady", "t4", "; ".join(told), blocks=False)
 
     def _shares(self, alert: Alert, answers: Answers) -> dict[str, tuple[Page, ...]]:
         pagers = [leg.receiver for leg in alert.legs if any(one.kind == "pagerduty" for one in leg.channels)]
@@ -214,14 +257,16 @@ class Watch:
             return in_chat(answers.messages.get((alert.token, channel), ()), len(same))
         if kind == "email":
             mailed = [one for one in before if any(c.kind == "email" and not c.blind for c in one.channels)]
-            return in_mailbox(answers.mails.get(alert.token, ()), len(mailed))
+            own = str((self.context.config.mail or {}).get("from_address", ""))
+            return in_mailbox(answers.mails.get(alert.token, ()), len(mailed), own)
         return by_webhook(answers.receipts.get(alert.token, ()), leg.receiver) if kind == "webhook" else NOTHING
 
     async def _active(self, alert: Alert, answers: Answers) -> None:
         assert self.context.ports.alerting is not None
         seen = answers.alerts.get(alert.token, [])
+        alert.shown = alert.shown or bool(seen)
         ended = answers.ended["alerting"]
-        sent = alert.legs[0].fired.latest
+        sent = alert.legs[0].floor
         when = Interval(min(max(alert.previous.get("alerting", sent), sent), ended), ended)
         held = [one for one in seen if one.state == "suppressed"]
         if held:

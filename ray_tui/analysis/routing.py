@@ -162,6 +162,19 @@ def needs(config: RoutingConfig) -> tuple[tuple[str, str], ...]:
     return config.newer_fields
 
 
+def unknown_to(config: RoutingConfig, version: str) -> tuple[str, ...]:
+    """For every field in use that an Alertmanager of this version is too old for: what it needs, in words."""
+    have = _version(version)
+    newer = ((name, first) for name, first in config.newer_fields if have and have < _version(first))
+    return tuple(f"{name} needs Alertmanager ≥ {first} (this is {version})" for name, first in newer)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """``0.25.0`` as numbers; () for what is none."""
+    found = re.match(r"v?(\d+)\.(\d+)", text)
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
 def critical_receivers(
     config: RoutingConfig,
     severity_label: str = "severity",

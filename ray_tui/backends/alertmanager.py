@@ -201,13 +201,20 @@ def silence(one: Mapping[str, Any]) -> Silence:
 
 
 _COUNTER = re.compile(
-    r'^alertmanager_notifications_(failed_)?total\{(?:[^}]*,)?integration="([^"]*)"[^}]*\} ([0-9.eE+]+)', re.MULTILINE
+    r"^alertmanager_notification(s|_requests)_(failed_)?total"
+    r'\{(?:[^}]*,)?integration="([^"]*)"[^}]*\} ([0-9.eE+]+)',
+    re.MULTILINE,
 )
 
 
 def delivered(exposition: str) -> dict[str, float]:
-    """Integration -> notifications minus failed ones, from ``/metrics``; failures may be split by reason."""
-    counts: dict[str, float] = {}
-    for failed, integration, count in _COUNTER.findall(exposition):
-        counts[integration] = counts.get(integration, 0.0) + (-float(count) if failed else float(count))
-    return counts
+    """Integration -> notifications minus failed ones, from ``/metrics``; failures may be split by reason.
+
+    A notification counts from its first try on, and fails only after its last; its requests tell sooner, so that the
+    lower of the two is what was sent.
+    """
+    counts: dict[str, dict[str, float]] = {}
+    for what, failed, integration, count in _COUNTER.findall(exposition):
+        of_kind = counts.setdefault(integration, {})
+        of_kind[what] = of_kind.get(what, 0.0) + (-float(count) if failed else float(count))
+    return {integration: min(of_kind.values()) for integration, of_kind in counts.items()}

@@ -9,7 +9,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -303,7 +303,11 @@ class SmtpImap:
                 raise BackendRefused(self._line.system, what, "Correct `folder`")
             yield server
         finally:
-            server.logout()
+            try:
+                server.logout()
+            except (OSError, imaplib.IMAP4.error):  # it says nothing any more: then logout leaves the socket open
+                with suppress(OSError):
+                    server.shutdown()
 
     def _look(self) -> None:
         with self._imap():

@@ -101,7 +101,8 @@ class Slack:
         self._http = http
         self._test_channel = test_channel
         self._channels: dict[str, str] = {}
-        self._bots: dict[str, bool] = {}
+        self._users: dict[str, tuple[str, bool]] = {}
+        """User id -> (name, whether it is a bot)."""
         self._posting = asyncio.Lock()
 
     async def close(self) -> None:
@@ -137,7 +138,7 @@ class Slack:
 
     async def _message(self, channel_id: str, message: Mapping[str, Any]) -> ChatMessage:
         reactions = [
-            (reaction["name"], user, await self._is_bot(user))
+            (reaction["name"], *await self._user(user))
             for reaction in message.get("reactions") or ()
             for user in reaction.get("users") or ()
         ]
@@ -146,24 +147,22 @@ class Slack:
             rows = self._paged(
                 "conversations.replies", "messages", channel=channel_id, ts=message["ts"], limit=PAGE_SIZE
             )
-            replies = [
-                (reply.get("user", ""), float(reply["ts"]), text_of(reply), await self._wrote_a_bot(reply))
-                async for reply in rows
-                if reply["ts"] != message["ts"]
-            ]
+            replies = [await self._reply(reply) async for reply in rows if reply["ts"] != message["ts"]]
         return ChatMessage(
             channel_id, message["ts"], float(message["ts"]), text_of(message), tuple(reactions), tuple(replies)
         )
 
-    async def _wrote_a_bot(self, message: Mapping[str, Any]) -> bool:
-        return bool(message.get("bot_id")) or not message.get("user") or await self._is_bot(message["user"])
+    async def _reply(self, reply: Mapping[str, Any]) -> tuple[str, float, str, bool]:
+        name, is_bot = await self._user(reply["user"]) if reply.get("user") else ("", True)
+        return name, float(reply["ts"]), text_of(reply), is_bot or bool(reply.get("bot_id"))
 
-    async def _is_bot(self, user: str) -> bool:
-        """Asked once a user: a bot's reaction is nobody's acknowledgement."""
-        if user not in self._bots:
+    async def _user(self, user: str) -> tuple[str, bool]:
+        """(name, whether it is a bot); asked once a user: a bot's reaction is nobody's acknowledgement."""
+        if user not in self._users:
             found = (await self._ask("users.info", user=user))["user"]
-            self._bots[user] = bool(found.get("is_bot")) or found.get("id") == "USLACKBOT"
-        return self._bots[user]
+            name = next((str(found[key]) for key in ("real_name", "name") if found.get(key)), user)
+            self._users[user] = untrusted.line(name), bool(found.get("is_bot")) or found.get("id") == "USLACKBOT"
+        return self._users[user]
 
     async def _id(self, channel: str) -> str:
         """A channel's id, looked up by its name where it is none."""

@@ -75,6 +75,12 @@ class DemoMail:
         """What an authenticated sender sent to strangers; it goes nowhere."""
         self.delivers = True
         """False: SMTP still says 250, and nothing arrives."""
+        self.reply_from = ""
+        """Who answers test mail instead of its reader: an address."""
+        self.reply_subject = "Re: "
+        """What stands before the subject of an answer."""
+        self.imap_delay_seconds = 0.0
+        """How long each IMAP command waits for its answer."""
         self.smtp_port = self.imap_port = 0
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,9 +132,9 @@ class DemoMail:
         await asyncio.sleep(self.people.ack_after_seconds)
         now, subject = self.clock.wall(), str(original["Subject"])
         reply = EmailMessage()
-        reply["From"] = f"{MAIL_READER.name} <{MAIL_READER.email}>"
+        reply["From"] = self.reply_from or f"{MAIL_READER.name} <{MAIL_READER.email}>"
         reply["To"] = str(original["From"])
-        reply["Subject"] = f"Re: {subject}"
+        reply["Subject"] = f"{self.reply_subject}{subject}"
         reply["Date"] = datetime.fromtimestamp(int(now), UTC)
         reply["Message-ID"] = f"<reply-{len(self.mailbox) + 1}.{int(now * 1000)}@shop.example>"
         if original["Message-ID"]:
@@ -181,7 +187,7 @@ class DemoMail:
         assert task is not None
         self._tasks.add(task)
         try:
-            await ImapSession(self.mailbox, reader, writer).run()
+            await ImapSession(self.mailbox, reader, writer, lambda: self.imap_delay_seconds).run()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass  # the client went away, or the server is stopping: there is nobody to tell
         finally:
@@ -237,8 +243,14 @@ def tokens_of(line: bytes) -> Iterator[Token]:
 class ImapSession:
     """One connection, from greeting to LOGOUT."""
 
-    def __init__(self, mailbox: list[Stored], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.mailbox, self.reader, self.writer = mailbox, reader, writer
+    def __init__(
+        self,
+        mailbox: list[Stored],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        delay: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.mailbox, self.reader, self.writer, self.delay = mailbox, reader, writer, delay
         self.logged_in = False
         self.selected = False
         self.read_only = False
@@ -255,6 +267,7 @@ class ImapSession:
                 self._say("* BAD a tag and a command, please")
                 continue
             tag, name = tokens[0].text, tokens[1].text.upper()
+            await asyncio.sleep(self.delay())
             try:
                 done = self._do(name, tokens[2:])
             except Refusal as refusal:

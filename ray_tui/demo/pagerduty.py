@@ -169,6 +169,10 @@ class DemoPagerDuty:
         self.ack_after_seconds: float | None = None
         """None: as long as ``people`` say."""
         self.duplicate_incidents = False
+        self.stuck_incidents = False
+        """No incident can be resolved: events change nothing, and the REST API answers 500."""
+        self.notifies = True
+        """False: incidents are opened, and nobody is told."""
         self.skew_seconds = 0.0
         """How far this server's clock is ahead of ours, in its timestamps and its Date header."""
         self.sends_date = False
@@ -209,7 +213,7 @@ class DemoPagerDuty:
             agent = service_reference(service)
             if event["event_action"] == "acknowledge":
                 self.acknowledge(incident, agent, "api")
-            else:
+            elif not self.stuck_incidents:
                 self.resolve(incident, agent, "api")
         return dedup_key
 
@@ -229,7 +233,8 @@ class DemoPagerDuty:
         self.note_down(incident, "trigger", service_reference(service), {"type": "api"})
         if self.auto_ack:
             self.acknowledge(incident, service_reference(service), "api")
-        self._spawn(self._page(incident))
+        if self.notifies:
+            self._spawn(self._page(incident))
 
     # --- people
 
@@ -773,6 +778,8 @@ def _routes(pd: DemoPagerDuty) -> list[Route]:
             raise invalid_input("Status must be acknowledged or resolved")
         if incident.status == "resolved":
             raise ApiError(400, 2001, "Invalid Input Provided", ["Incident Already Resolved"])
+        if pd.stuck_incidents:
+            raise ApiError(500, 2000, "Internal Server Error")
         if status == "acknowledged":
             pd.acknowledge(incident, agent, "website")
         else:

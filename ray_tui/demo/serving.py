@@ -39,8 +39,11 @@ class Running:
             await self.task
 
 
-async def start(app: ASGIApp, port: int = 0) -> Running:
-    """Serve ``app`` on 127.0.0.1 (port 0: a free one). It accepts connections when this returns."""
+async def start(app: ASGIApp, port: int = 0, *, dates: bool = True) -> Running:
+    """Serve ``app`` on 127.0.0.1 (port 0: a free one). It accepts connections when this returns.
+
+    ``dates`` False: no Date header but the app's own.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     # TCP by name: with protocol 0 asyncio leaves Nagle on, and every answer waits 40 ms for a delayed ACK.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,7 +61,7 @@ async def start(app: ASGIApp, port: int = 0) -> Running:
         access_log=False,
         loop="none",
         ws="none",
-        date_header=True,
+        date_header=dates,
         server_header=False,
         timeout_graceful_shutdown=1,
     )

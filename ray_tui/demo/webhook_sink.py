@@ -45,6 +45,8 @@ class DemoWebhookSink:
         self.clock = clock
         self.received: list[Received] = []
         self.hand_offs: list[HandOff] = []
+        self.forgets = False
+        """It answers 200 to every POST, and keeps nothing."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.app = Starlette(
             routes=[
@@ -81,6 +83,8 @@ class DemoWebhookSink:
         return PlainTextResponse("OK")
 
     def _keep(self, receiver: str, status: str, payload: Any) -> None:
+        if self.forgets:
+            return
         receipt = Received(self.clock.wall(), receiver, status, payload)
         self.received.append(receipt)
         if status != "resolved" and asks_for_acknowledgement(json.dumps(payload)):

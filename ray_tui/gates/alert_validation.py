@@ -14,6 +14,7 @@ from ray_tui.core.verdicts import Criterion, Verdict, combine
 
 RULE_VERSION = "1"
 PATHS, DASHBOARDS, WAIVERS = "alert-test-results.json", "dashboard-config.json", "waivers.json"
+CRITICAL = ("critical", "page")
 REMEDY = "Repair alert routing, update dashboards, rerun tests."
 PATHS_STEP, DASHBOARDS_STEP = "2.2", "2.1"
 
@@ -52,6 +53,11 @@ class _Escalation(_Strict):
     escalated_to: str | None = None
 
 
+class _Routed(_Strict):
+    alert: str
+    severity: str
+
+
 class _Panel(_Strict):
     title: str
     state: str
@@ -84,6 +90,7 @@ _Settled = frozenset[tuple[str, str, str, bool]]
 _RECEIVERS = TypeAdapter(list[_Receiver])
 _ESCALATIONS = TypeAdapter(list[_Escalation])
 _DASHBOARDS = TypeAdapter(list[_Dashboard])
+_ROUTED = TypeAdapter(list[_Routed])
 _CRITERIA = TypeAdapter(list[Criterion])
 
 
@@ -132,9 +139,10 @@ def _paths(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: _Set
         recorded = _recorded(twin, PATHS_STEP, settled)
         acknowledged = [_acknowledged(one, thresholds.ack_sla_seconds, recorded) for one in receivers]
         escalated = [_escalated(one, recorded) for one in escalations]
+        beyond = [*_unheard(twin["body"].get("paths"), recorded), *_heartbeat(twin["body"].get("watchdog"), recorded)]
     except (ValidationError, TypeError, ValueError) as exc:
         return [_malformed(PATHS, exc)]
-    judged = [_at_least_one(receivers), *acknowledged, *escalated]
+    judged = [_at_least_one(receivers), *acknowledged, *escalated, *beyond]
     pagers = [one.receiver for one in receivers if "pagerduty" in one.integrations]
     known = any(one.id.startswith("alert_paths.escalation:") for one in recorded.criteria)
     if pagers and not escalations and not known:
@@ -144,6 +152,7 @@ def _paths(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: _Set
         )
     about = {f"alert_paths.{kind}:{one.receiver}" for one in receivers for kind in ("ack", "delivered")}
     about |= {f"alert_paths.escalation:{one.policy}" for one in escalations}
+    about |= {one.id.replace("alert_validation", "alert_paths") for one in beyond}
     return judged + _rest(recorded, about)
 
 
@@ -200,6 +209,42 @@ def _escalated(row: _Escalation, recorded: _Recorded) -> Criterion:
         line(told or "no escalation was seen"), f"≤ {row.limit_seconds:g} s", (PATHS,),
         waived=recorded.covers(recorded.blocking(f"alert_paths.escalation:{row.policy}")),
     )  # fmt: skip
+
+
+def _unheard(paths: object, recorded: _Recorded) -> list[Criterion]:
+    """Critical alerts that the evidence itself lists as reaching nobody, whatever the action made of them."""
+    if not paths:  # what an action did not look at, it says in a criterion of its own
+        return []
+    if not isinstance(paths, Mapping):
+        raise TypeError("its paths are no table")
+    routed = _ROUTED.validate_python(paths.get("reaches_nobody"))
+    lost = [one.alert for one in routed if one.severity in CRITICAL]
+    if not lost:
+        return []
+    return [
+        _criterion(
+            "alert_validation.coverage", "Every critical alert reaches somebody", Verdict.FAILED,
+            line(f"reach nobody: {', '.join(dict.fromkeys(lost))}"), "none reaches nobody",
+            waived=recorded.cover_all({"alert_paths.coverage"}),
+        )
+    ]  # fmt: skip
+
+
+def _heartbeat(watchdog: object, recorded: _Recorded) -> list[Criterion]:
+    """The dead man's switch, where the evidence says that it is not alive."""
+    if not watchdog:
+        return []
+    if not isinstance(watchdog, Mapping):
+        raise TypeError("its watchdog is no table")
+    verdict = _verdict(str(watchdog.get("verdict")))
+    if verdict.lets_go_on:
+        return []
+    return [
+        _criterion(
+            "alert_validation.watchdog", "The dead man's switch is alive", verdict,
+            line(str(watchdog.get("actual", ""))), "it arrives", waived=recorded.cover_all({"alert_paths.watchdog"}),
+        )
+    ]  # fmt: skip
 
 
 # --- dashboards ------------------------------------------------------------------------------------------------------

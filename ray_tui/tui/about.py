@@ -6,8 +6,8 @@ from typing import Any
 from ray_tui.clock import iso
 from ray_tui.core import plan, rules
 from ray_tui.core.state import Probe
-from ray_tui.core.verdicts import Criterion
-from ray_tui.tui.lines import Line, Span, short_seconds, wrap
+from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.tui.lines import Line, Span, chart, number, short_seconds, width_of, wrap
 from ray_tui.tui.panes.alerts import HOP_NAMES, HOPS
 from ray_tui.tui.view import VERDICT_STYLES, View, day, mapping, mappings, wall
 
@@ -73,9 +73,19 @@ def step_lines(view: View, name: str, width: int) -> list[Line]:
             mark: Span = ("✓", "good") if written else ("·", "dim")
             said = f" {artifact.name}" + (f"  sha256 {written.sha256[:16]}" if written else "  not written yet")
             out.append((mark, (said, "" if written else "dim")))
+    out += journal_lines(view, name, width)
     ordered = sorted(step.criteria, key=lambda c: c.verdict.lets_go_on)
     for criterion in ordered:
         out += [(), *criterion_lines(view, name, criterion, width)]
+    return out
+
+
+def journal_lines(view: View, step: str, width: int, most: int = 5) -> list[Line]:
+    """The newest journal lines about a step, by seq."""
+    found = [line for line in view.state.log if line.step == step][-most:]
+    out: list[Line] = [(), (("journal", "strong"), ("  5 and Enter open any line of it", "dim"))] if found else []
+    for line in found:
+        out += paragraph(line.text.split("\n")[0], width, "", f"  seq {line.seq:<5} {wall(line.at)}  ")
     return out
 
 
@@ -89,7 +99,7 @@ def criterion_lines(view: View, name: str, criterion: Criterion, width: int) -> 
             (f"  {criterion.id}", "dim"),
         )
     ]
-    out += paragraph(criterion.actual, width, "", "  actual    ")
+    out += paragraph(criterion.actual, width, "", "  measured  ")
     out += paragraph(criterion.required, width, "", "  required  ") if criterion.required else []
     out += paragraph(criterion.remedy, width, "say", "  remedy    ") if criterion.remedy else []
     out += paragraph(", ".join(criterion.evidence), width, "dim", "  evidence  ") if criterion.evidence else []
@@ -143,11 +153,53 @@ def _probe(probe_id: str, probe: Probe, width: int) -> list[Line]:
 
 
 def _service(view: View, name: str, width: int) -> list[Line]:
-    out: list[Line] = []
-    for cell in mappings(mapping(view.step("1.2").data).get("cells")):
-        if cell.get("service") == name:
-            out += [((str(cell.get("signal", "")), "strong"),), *describe(cell, width, skip=("service", "signal")), ()]
-    return out or [(("No cell names this service.", ""),)]
+    """Each signal: its verdict, why, the last sample, and the query that was asked."""
+    step = view.step("1.2")
+    out: list[Line] = [((f"from {plan.title('1.2')}, attempt {step.attempt}, journal seq {step.seq}", "dim"),)]
+    for cell in mappings(mapping(step.data).get("cells")):
+        if cell.get("service") != name:
+            continue
+        word, style = _verdict_words(cell.get("verdict"))
+        out += [(), ((f"{word}  ", style), (str(cell.get("signal", "")), "strong"), (f"  {cell.get('why') or ''}", ""))]
+        seen = cell.get("last_seen_at")
+        if isinstance(seen, int | float) and seen > 0:
+            out += paragraph(f"{iso(seen)}, {number(cell.get('age_seconds'), 's')} old when looked at", width, "",
+                             "  last sample  ")  # fmt: skip
+        out += paragraph(
+            str(cell.get("required_by") or "nothing: it is not asked for"), width, "dim", "  required by  "
+        )
+        out += paragraph(str(cell.get("query") or "–"), width, "say", "  query        ")
+    for row in mappings(mapping(step.data).get("red")):
+        if row.get("service") == name:
+            word, style = _verdict_words(row.get("verdict"))
+            out += [(), ((f"{word}  ", style), ("RED", "strong"), (f"  {row.get('why') or ''}", ""))]
+    for criterion in step.criteria:
+        if criterion.id.endswith(f":{name}") or f":{name}/" in criterion.id:
+            out += [(), *criterion_lines(view, "1.2", criterion, width)]
+    return out if len(out) > 1 else [(("No cell names this service.", ""),)]
+
+
+def _verdict_words(value: object) -> Span:
+    try:
+        verdict = Verdict(str(value))
+    except ValueError:
+        return "– not needed", "dim"
+    return f"{verdict.glyph} {verdict.value}", VERDICT_STYLES[verdict]
+
+
+def _kpi(kpi: Mapping[str, Any], width: int) -> list[Line]:
+    """A KPI since the release: its chart with the band that is allowed around the past, and the figures."""
+    unit = str(kpi.get("unit") or "")
+    prior, allowed = kpi.get("prior"), kpi.get("allowed")
+    known = isinstance(prior, int | float) and isinstance(allowed, int | float)
+    band = (float(prior) - float(allowed), float(prior) + float(allowed)) if known else None  # type: ignore[arg-type]
+    raw = kpi.get("samples")
+    values = [float(v) for v in raw if isinstance(v, int | float)] if isinstance(raw, list) else []
+    out: list[Line] = [((f"now {number(kpi.get('now'), unit)}", "strong"), (f"   prior {number(prior, unit)}", ""),
+                        (f"   allowed ±{number(allowed, unit)}" if known else "", "dim")), ()]  # fmt: skip
+    out += chart(values, width, 9, band, unit)
+    said = "oldest, just after the release, at the left; newest at the right" + ("; · is the band" if band else "")
+    return [*out, ((f"{'':>10}{said}", "dim"),), (), *describe(kpi, width, skip=("samples", "unit"))]
 
 
 def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
@@ -160,8 +212,13 @@ def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
             return _gone(path)
     shown = mapping(value) if isinstance(value, dict) else {keys[-1] if keys else step: value}
     name = next((str(shown[k]) for k in ("title", "name", "rule", "metric", "asset", "service") if shown.get(k)), path)
-    seq = view.step(step).seq
-    return name, [((f"from {plan.title(step)}, journal seq {seq}", "dim"),), (), *describe(shown, width)]
+    head: Line = ((f"from {plan.title(step)}, journal seq {view.step(step).seq}", "dim"),)
+    if keys[:1] == ["kpis"]:
+        return f"{shown.get('service', '')} {shown.get('kpi', '')}".strip() or path, [head, (), *_kpi(shown, width)]
+    lines = describe(shown, width, skip=("diff",))
+    if isinstance(shown.get("diff"), str) and shown["diff"]:
+        lines += [(), *diff_lines(shown["diff"], width)]
+    return name, [head, (), *lines]
 
 
 def _entry(view: View, seq: int, width: int) -> tuple[str, list[Line]]:
@@ -170,6 +227,20 @@ def _entry(view: View, seq: int, width: int) -> tuple[str, list[Line]]:
         return _gone(f"entry {seq}")
     head: Line = ((f"{iso(line.at)}  {line.kind}  by {line.person}  {line.step}", "dim"),)
     return f"Journal seq {seq}", [head, (), *((((text, "")),) for text in wrap(line.text, width))]
+
+
+LONGEST_DIFF = 2_000
+_DIFF_STYLES = {"+": "good", "-": "bad", "@": "run"}
+
+
+def diff_lines(diff: str, width: int) -> list[Line]:
+    """A unified diff; the sign says what the colour repeats."""
+    out: list[Line] = []
+    for text in diff.split("\n")[:LONGEST_DIFF]:
+        style = "strong" if text.startswith(("--- ", "+++ ")) else _DIFF_STYLES.get(text[:1], "dim")
+        line: Line = ((text.replace("\t", "    "), style),)
+        out += [line] if width_of(line) <= width else paragraph(text, width, style)
+    return out if diff else []
 
 
 def describe(data: Mapping[str, Any], width: int, *, skip: tuple[str, ...] = (), depth: int = 0) -> list[Line]:

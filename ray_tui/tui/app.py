@@ -24,18 +24,22 @@ from ray_tui.core.untrusted import clean, line
 from ray_tui.tui import clipboard, keys, theme
 from ray_tui.tui.about import about
 from ray_tui.tui.commands import RunCommands
+from ray_tui.tui.copies import copies
 from ray_tui.tui.desk import Desk
-from ray_tui.tui.lines import ASCII
+from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
 from ray_tui.tui.player import Player
 from ray_tui.tui.screens.console import ConsoleScreen
-from ray_tui.tui.screens.dialog import STYLESHEET, Dialog, Field, FormDialog
-from ray_tui.tui.screens.read import CopyAsked, detail_dialog, help_dialog, mission_dialog, theme_dialog
+from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog, Field, FormDialog
+from ray_tui.tui.screens.read import CopyAsAsked, CopyAsked, detail_dialog, help_dialog, mission_dialog, theme_dialog
 from ray_tui.tui.view import View, ack_deadlines, mapping, mappings
 from ray_tui.tui.widgets.painted import literal
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
+BUSY_SECONDS = 0.8
+"""Between two paints of live values where more than ``MANY_LINES`` move at once: it keeps a slow link under 20 KiB/s."""
+MANY_LINES = 8
 TICK_SECONDS = 1.0
 BATCH = 200
 """Entries or readings taken before the screen gets its turn."""
@@ -80,6 +84,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.crash: BaseException | None = None
         self.keymap, self.keymap_problems = keys.validated(options.keymap)
         self._themes, self._theme_problems = theme.load(options.theme_folders)
+        self._theme_stamps = theme.stamps(options.theme_folders)
         super().__init__()
         self.desk = Desk(self)
         self.player = Player(self)
@@ -88,6 +93,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._reading_timer: Timer | None = None
         self._link = handle.link
         self._lost = False
+        self._busy_charts = False
         self._opening = False
         self._net = ControlFilter()
         if options.animations is False or (options.animations is None and over_ssh(options.environment)):
@@ -127,6 +133,24 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             wanted = "ray-dark"
         if wanted in self.theme_names:
             self.theme = wanted
+
+    def _reload_themes(self) -> None:
+        """A theme file that was saved is used at once; one that is wrong is said, and the old one stays."""
+        stamps = theme.stamps(self.options.theme_folders)
+        if stamps == self._theme_stamps:
+            return
+        self._theme_stamps = stamps
+        loaded, problems = theme.load(self.options.theme_folders)
+        if problems and problems != self._theme_problems:
+            self.say("Themes: " + "; ".join(problems), bad=True)
+        self._themes, self._theme_problems = loaded, problems
+        for one in loaded:
+            changed = self.available_themes.get(one.name) != one.theme
+            self.register_theme(one.theme)
+            if changed and one.name == self.theme:
+                self.refresh_css(animate=False)
+                for widget in self.screen.walk_children():
+                    widget.refresh()
 
     def _notices(self) -> None:
         if self.keymap_problems:
@@ -219,6 +243,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             async for entry in self.handle.entries():
                 if isinstance(entry, Rewound):
                     self.state = RunState()
+                    self.gauges.series.clear()
                     self.desk.later.clear()
                 else:
                     apply(self.state, entry)
@@ -237,7 +262,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             async for reading in self.handle.readings():
                 self.gauges.add(reading)
                 if self._reading_timer is None:
-                    self._reading_timer = self.set_timer(READING_SECONDS, self._paint_readings)
+                    pause = BUSY_SECONDS if self._busy_charts else READING_SECONDS
+                    self._reading_timer = self.set_timer(pause, self._paint_readings)
                 count += 1
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
@@ -259,6 +285,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def _tick(self) -> None:
         """Once a second, and only where something moves by itself: a deadline, a running step, the link, a replay."""
+        self._reload_themes()
         if self._link is not self.shown_link:
             self._link = self.shown_link
             self.repaint_soon()
@@ -293,7 +320,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._reading_timer = None
         self.paints += 1
         if not isinstance(self.screen, Dialog):
-            self.console_screen.show_readings(self.view())
+            self._busy_charts = self.console_screen.show_readings(self.view()) > MANY_LINES
 
     # --- what keys and the palette do --------------------------------------------------------------------------------
 
@@ -380,7 +407,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def open_detail(self, target: str) -> None:
         title, lines = about(self.view(), target, self.desk.width)
-        self.open_dialog(detail_dialog(title, lines))
+        self.open_dialog(detail_dialog(title, lines, target))
 
     def open_help(self) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
@@ -427,6 +454,23 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     def copy_next(self) -> None:
         if self.state.completed is not None:
             self.copy(self.state.completed.next_command)
+
+    def on_copy_as_asked(self, message: CopyAsAsked) -> None:
+        self.copy_as(message.target, message.text)
+
+    def copy_as(self, target: str, text: str) -> None:
+        """Choose what of it is copied: its query, a command line, or the text."""
+        found = [*copies(self.view(), target), ("text", text)]
+        if len(found) == 1:
+            return self.copy(text)
+        room = max(20, self.desk.width - max(len(name) for name, _ in found) - 4)
+        choices = [Choice(str(n), name, fit(line(what, 400), room).rstrip()) for n, (name, what) in enumerate(found)]
+
+        def closed(chosen: str | None) -> None:
+            if chosen is not None:
+                self.copy(found[int(chosen)][1])
+
+        return self.open_dialog(ChoiceDialog("Copy as", [], choices), closed)
 
     def copy(self, text: str) -> None:
         self.run_worker(self._copy(clean(text, 200_000)), group="copy")

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from ray_tui.tui.view import View
+from ray_tui.tui.view import View, may_confirm
 
 
 def wanted(view: View, later: Collection[str]) -> str | None:
-    """``prompt:<id>``, ``halt:<seq>`` or ``waiver:<id>``; nothing that the person has put off with Esc."""
+    """``prompt:<id>``, ``halt:<seq>``, ``waiver:<id>`` or ``seat:<person>``; nothing that was put off with Esc."""
     return next((key for key in waiting(view) if key not in later), None)
 
 
@@ -18,14 +18,10 @@ def waiting(view: View) -> list[str]:
     keys = [f"prompt:{prompt.raised.id}" for prompt in state.open_prompts if view.may_answer(prompt.raised)]
     if state.halt is not None and view.drives:
         keys.append(f"halt:{state.halt_seq}")
-    keys += [f"waiver:{w.id}" for w in state.proposed.values() if _may_confirm(view, w.operator)]
+    keys += [f"waiver:{w.id}" for w in state.proposed.values() if may_confirm(view, w.operator)]
+    if view.drives and state.driver_console:
+        keys += [f"seat:{person}" for person in state.seat_requests]
     return keys
-
-
-def _may_confirm(view: View, operator: str) -> bool:
-    if view.demo:
-        return view.drives
-    return bool(view.roles) and operator != view.person
 
 
 def still_open(view: View, key: str) -> bool:
@@ -36,4 +32,6 @@ def still_open(view: View, key: str) -> bool:
         return prompt is not None and prompt.answered is None
     if kind == "halt":
         return view.state.halt is not None and str(view.state.halt_seq) == name
+    if kind == "seat":
+        return name in view.state.seat_requests
     return name in view.state.proposed if kind == "waiver" else True

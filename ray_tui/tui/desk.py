@@ -9,7 +9,7 @@ from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View, name_of
+from ray_tui.tui.view import View, may_confirm, name_of
 
 Answer = TypeVar("Answer")
 
@@ -54,6 +54,8 @@ class Desk:
             self._open_halt(key)
         elif kind == "waiver":
             self._open_waiver(name, key)
+        elif kind == "seat":
+            self._open_seat(name, key)
 
     def open_waiting(self) -> None:
         """Everything that waits for a decision: at once if it is one thing, else as a list."""
@@ -75,11 +77,18 @@ class Desk:
             return view.state.prompts[name].raised.title
         if kind == "halt":
             return f"Halted at {name_of(view.state.halt.step) if view.state.halt else '?'}"
+        if kind == "seat":
+            return f"{name} asks for the driver's seat"
         return f"Waiver {name} of {view.state.proposed[name].criterion}"
 
     def _open_prompt(self, name: str, key: str) -> None:
-        raised = self.view.state.prompts[name].raised
-        self._ask(ask.dialog_for(raised, self.width), lambda answer: self.submit(ask.command_for(raised, answer)), key)
+        view = self.view
+        raised = view.state.prompts[name].raised
+        if not view.may_answer(raised):
+            return self.app.open_dialog(ask.waiting_dialog(raised, view.person, self.width))
+        thresholds = view.state.opened.thresholds if view.state.opened else {}
+        dialog = ask.dialog_for(raised, self.width, thresholds)
+        return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
     def _open_halt(self, key: str) -> None:
         step = self.view.state.halt.step if self.view.state.halt else ""
@@ -95,14 +104,26 @@ class Desk:
         self._ask(decide.halt_dialog(self.view, self.width), decided, key)
 
     def _open_waiver(self, name: str, key: str) -> None:
-        waiver = self.view.state.proposed[name]
+        view = self.view
+        waiver = view.state.proposed[name]
+        if not may_confirm(view, waiver.operator):
+            return self.app.open_dialog(decide.waiting_waiver_dialog(view, waiver, self.width))
 
         def decided(answer: str) -> None:
             self.later.add(key)
             if answer == "yes":
                 self.submit(ConfirmWaiver(waiver_id=name))
 
-        self._ask(decide.confirm_waiver_dialog(self.view, waiver, self.width), decided, key)
+        return self._ask(decide.confirm_waiver_dialog(view, waiver, self.width), decided, key)
+
+    def _open_seat(self, person: str, key: str) -> None:
+        choices = [Choice("keep", "Keep it", f"{person} goes on watching"),
+                   Choice("give", "Give it", f"{person} drives; recorded")]  # fmt: skip
+        self._ask(
+            ChoiceDialog(f"{person} asks for the driver's seat", [], choices, key=key),
+            lambda how: self.submit(GrantSeat(person=person)) if how == "give" else None,
+            key,
+        )
 
     # --- what a person begins ----------------------------------------------------------------------------------------
 
@@ -136,7 +157,7 @@ class Desk:
         self._ask(decide.abort_dialog(self.width), lambda values: self.submit(decide.abort_command(values)))
 
     def note(self) -> None:
-        self._ask(decide.note_dialog(self.width), lambda values: self.submit(decide.note_command(values)))
+        self._ask(decide.note_dialog(self.view, self.width), lambda values: self.submit(decide.note_command(values)))
 
     def take_seat(self) -> None:
         view = self.view

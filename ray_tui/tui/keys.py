@@ -38,6 +38,7 @@ KEYS: tuple[Key, ...] = (
     Key("open.detail", "enter", "detail", "why is it so?"),
     Key("log.filter", "/", "app.deed('filter_log')", "filter the log"),
     Key("copy", "y", "copy", "copy the row"),
+    Key("copy.as", "Y", "copy_as", "copy its query or as a command"),
     Key("run.prompts", "p", "app.deed('prompts')", "open questions", "Decide"),
     Key("run.retry", "r", "app.deed('retry')", "retry (asks first)", "Decide"),
     Key("run.waive", "w", "app.deed('waive')", "waive a criterion", "Decide"),

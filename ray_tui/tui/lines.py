@@ -156,6 +156,43 @@ def short_seconds(seconds: float) -> str:
     return f"{minutes}m{rest:02d}" if minutes < 100 else f"{minutes // 60}h{minutes % 60:02d}"
 
 
+def _bytes(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def chart(
+    values: Sequence[float], width: int, height: int, band: tuple[float, float] | None = None, unit: str = ""
+) -> list[Line]:
+    """The values as a chart of dots with its scale at the left; rows inside ``band`` are shaded with ``·``."""
+    finite = [v for v in values if v == v and v not in (float("inf"), float("-inf"))]
+    if not finite:
+        return [(("no samples", "dim"),)]
+    edges = [*finite, *(band or ())]
+    low, high = min(edges), max(edges)
+    span = (high - low) or abs(high) or 1.0
+    room = max(8, min(width - 11, len(finite)))
+    points = [finite[int(i * len(finite) / room)] for i in range(room)] if len(finite) > room else finite
+    rows: list[Line] = []
+    for row in range(height):
+        top = high - span * row / height
+        bottom = high - span * (row + 1) / height
+        last = row == height - 1
+        inside = band is not None and band[0] <= (top + bottom) / 2 <= band[1]
+        spans: list[Span] = [
+            (f"{number(top if row == 0 else (bottom if last else (top + bottom) / 2), unit):>9} ", "dim")
+        ]
+        for value in points:
+            here = bottom < value <= top or (last and value <= bottom) or (row == 0 and value >= top)
+            outside = band is not None and not band[0] <= value <= band[1]
+            spans.append(("●", "bad" if outside else "run") if here else ("·" if inside else " ", "dim"))
+        rows.append(tuple(spans))
+    return rows
+
+
 def number(value: object, unit: str = "") -> str:
     """A value as people read it: ``231 ms``, ``0.21%``, ``4.2k``; ``?`` for what is no finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -171,5 +208,9 @@ def number(value: object, unit: str = "") -> str:
             return f"{value * 100:.3g}%"
         case "percent" | "%":
             return f"{value:.3g}%"
+        case "reqps" | "ops" | "rps":
+            return f"{number(value)}/s" if abs(value) >= 10_000 else f"{value:.3g}/s"
+        case "bytes":
+            return _bytes(value)
     text = f"{value / 1000:.3g}k" if abs(value) >= 10_000 else f"{value:.4g}"
     return f"{text} {unit}" if unit not in ("", "short", "none") else text

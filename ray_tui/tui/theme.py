@@ -152,6 +152,19 @@ def load(folders: Iterable[Path] = ()) -> tuple[list[LoadedTheme], list[str]]:
     return list(found.values()), problems
 
 
+def stamps(folders: Iterable[Path] = ()) -> dict[Path, tuple[int, int]]:
+    """(modified, size) of every theme file; differs when one was written, added or removed."""
+    found: dict[Path, tuple[int, int]] = {}
+    for folder in (shipped_folder(), *folders):
+        for path in folder.glob("*.toml"):
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # removed in between; the next look sees it
+            found[path] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
 def themes(folders: Sequence[Path] = ()) -> list[LoadedTheme]:
     """The themes that can be chosen."""
     return load(folders)[0]

@@ -1,5 +1,6 @@
 """Everything that a pane paints from, at one moment: the run's state, live values, and who is looking."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from ray_tui.core.handle import Link, Transport
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import Probe, Prompt, RunState, Step
 from ray_tui.core.verdicts import Verdict
-from ray_tui.tui.lines import Span, clock_text
+from ray_tui.tui.lines import Span, clock_text, short_seconds
 
 NAMES = {
     "prerequisites": "Prerequisites", "1.1": "Review deployment", "1.2": "Coverage", "1.3": "Baseline",
@@ -129,8 +130,44 @@ def ack_deadlines(state: RunState) -> list[tuple[float, Probe]]:
     return sorted(waiting, key=lambda pair: pair[0])
 
 
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
+
+
+def measured(view: View, gate: plan.Gate) -> str:
+    """A judged gate in a few cells: how much of it fails, or the figure that it is about."""
+    step = view.step(gate.id)
+    if step.verdict is None:
+        return ""
+    stopping = sum(not rules.effective(view.state, gate.id, c, view.now).lets_go_on for c in step.criteria)
+    if stopping:
+        return f"{stopping} of {len(step.criteria)}"
+    if gate.key == "alert_validation":
+        slowest = slowest_ack(view.state)
+        if slowest is not None:
+            return f"ack {short_seconds(slowest)}"
+    found = _PERCENT.search(step.summary)
+    if found is not None:
+        return f"{float(found.group(1)):g}%"
+    return f"{len(step.criteria)}/{len(step.criteria)}" if step.criteria else ""
+
+
+def slowest_ack(state: RunState) -> float | None:
+    """Seconds of the slowest acknowledgement of the newest probes; None where nobody has acknowledged."""
+    took = [probe.hops["t6"].latest - probe.intended.starts_at for probe in state.probes.values() if "t6" in probe.hops]
+    return max(took) if took else None
+
+
 def asks_whom(prompt: Prompt, state: RunState) -> str:
     return " or ".join(prompt.raised.roles) or state.driver or "the driver"
+
+
+def waits_for(view: View, prompt: f.PromptRaised) -> tuple[Span, ...]:
+    """Who must answer, as this console's person reads it."""
+    roles = " or ".join(prompt.roles)
+    if view.may_answer(prompt):
+        return (("you must answer", "warn"), (f" as {roles}: " if roles else ": ", "dim"))
+    whom = roles or view.state.driver or "the driver"
+    return ((f"waits for {whom}: ", "warn"),)
 
 
 def badge(view: View) -> Span:
@@ -143,7 +180,8 @@ def badge(view: View) -> Span:
     if state.halt is not None:
         return "✗ HALTED", "bad"
     if state.open_prompts:
-        return "? ASKS", "warn"
+        mine = any(view.may_answer(prompt.raised) for prompt in state.open_prompts)
+        return ("? YOUR ANSWER", "warn") if mine else ("? WAITS", "warn")
     return ("▶ RUNNING", "run") if state.running() else ("· NOT YET", "dim")
 
 
@@ -154,8 +192,11 @@ def next_line(view: View) -> tuple[Span, ...]:
         return (("aborted: ", "bad"), (state.aborted.reason, ""))
     if state.completed is not None:
         return (("protocol complete ", "good"), (state.completed.next_command, "dim"))
+    second = _second_person(view)
     if state.halt is not None:
-        who = state.driver or "anyone"
+        if second:
+            return second
+        who = "you" if view.drives else state.driver or "anyone"
         return ((f"{who} must decide", "bad"), (f" on {name_of(state.halt.step)}: {state.halt.reason}", ""))
     deadlines = ack_deadlines(state)
     if deadlines:
@@ -165,13 +206,31 @@ def next_line(view: View) -> tuple[Span, ...]:
         return ((said, "strong"), (f"  {clock_text(left)} left", "bad" if left < 60 else "warn"))
     if state.open_prompts:
         prompt = state.open_prompts[0]
-        return ((f"{asks_whom(prompt, state)}: ", "warn"), (prompt.raised.title, ""))
-    if state.proposed:
-        waiver = next(iter(state.proposed.values()))
-        return (("a second person: ", "warn"), (f"confirm waiver {waiver.id} of {waiver.criterion}", ""))
+        return (*waits_for(view, prompt.raised), (prompt.raised.title, ""))
+    if second:
+        return second
     running = state.running()
     if running is not None:
         step = state.steps[running]
         count = f" {step.done}/{step.total}" if step.done is not None and step.total else ""
         return ((f"{name_of(running)}{count}", "run"), (f"  {step.progress}", "dim"))
     return (("·  waiting", "dim"),)
+
+
+def _second_person(view: View) -> tuple[Span, ...]:
+    """Who must confirm the oldest waiver that is proposed; empty where none is."""
+    waiver = next(iter(view.state.proposed.values()), None)
+    if waiver is None:
+        return ()
+    mine = may_confirm(view, waiver.operator)
+    whom = "you must confirm: " if mine else f"waits for a second person than {waiver.operator}: "
+    return ((whom, "warn"), (f"waiver {waiver.id} of {waiver.criterion}", ""))
+
+
+def may_confirm(view: View, operator: str) -> bool:
+    """Whether this console's person can be the second of a waiver; the host has the last word."""
+    if view.read_only or view.transport is not None:
+        return False
+    if view.demo:
+        return view.drives
+    return bool(view.roles) and operator != view.person

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_tui.actions import alert_paths
-from ray_tui.core.ports import AlertSeen, AlertToFire, Health, Labels, PeerAnswer, Ports
+from ray_tui.core.ports import ActiveAlert, AlertSeen, AlertToFire, Health, Labels, LoadedRule, PeerAnswer, Ports
 from ray_tui.step import Result
 from tests.fakes import (
     FakeClock,
@@ -15,6 +15,7 @@ from tests.fakes import (
     InMemoryAlerting,
     InMemoryChat,
     InMemoryMail,
+    InMemoryMetrics,
     InMemoryPaging,
     InMemoryWebhook,
     a_config,
@@ -23,6 +24,13 @@ from tests.fakes import (
 
 GLOBAL = "global: {smtp_smarthost: 'mail:25', smtp_from: am@shop.example, slack_api_url: 'http://slack'}\n"
 SYNCHRONOUS = Health(True, "as if", "1.0", (0.0, 0.0))
+
+
+def a_rule(name: str, query: str = "up == 0", **labels: str) -> LoadedRule:
+    return LoadedRule("g", "f", name, query, "alerting", labels=labels)
+
+
+WATCHDOG = a_rule("Watchdog", "vector(1)", severity="none")
 
 
 class SpyingAlerting(InMemoryAlerting):
@@ -55,10 +63,17 @@ class World:
         self.chat = InMemoryChat(clock=self.clock, condition=SYNCHRONOUS)
         self.webhook = InMemoryWebhook(clock=self.clock, condition=SYNCHRONOUS)
         self.alerting = SpyingAlerting(clock=self.clock)
-        self.alerting.routes = routes or [({"severity": "critical"}, ("pd-checkout",))]
+        routes = routes or [({"severity": "critical"}, ("pd-checkout",))]
+        self.alerting.routes = [({"alertname": "Watchdog"}, ("watchdog",)), *routes]
+        self.metrics = InMemoryMetrics(clock=self.clock)
+        self.load(WATCHDOG, *([a_rule("Down", **routes[0][0])] if "severity" in routes[0][0] else []))
+        self.metrics.firing = (ActiveAlert({"alertname": "Watchdog"}, {}, "firing", self.clock.at - 60, 1.0),)
+        beat = AlertToFire({"alertname": "Watchdog"}, {}, self.clock.at - 60, self.clock.at + 600)
+        self.webhook.receive("watchdog", beat)
+        self.webhook.received = [replace(one, at=self.clock.at - 60) for one in self.webhook.received]
         self.alerting.sinks = {
             "pd-checkout": [self.paging], "pd-payments": [self.paging], "mail-audit": [self.mail],
-            "slack-release": [self.chat], "hook": [self.webhook],
+            "slack-release": [self.chat], "hook": [self.webhook], "watchdog": [self.webhook],
         }  # fmt: skip
         self.settings: dict[str, Any] = {"slack_channels": {"slack-release": "C1"}}
         self.thresholds: dict[str, Any] = {
@@ -67,11 +82,16 @@ class World:
         self.people: dict[str, Any] = {}
         self.answers: Any = lambda ask: ask.expects
 
+    def load(self, *rules: LoadedRule) -> None:
+        """What the metrics server has loaded."""
+        self.metrics.loaded = rules
+
     def ports(self, **instead: Any) -> Ports:
         self.alerting.config_yaml = GLOBAL + self.alerting._written()
         ports = all_ports(
-            self.clock, paging=self.paging, mail=self.mail, chat=self.chat, webhook=self.webhook, alerting=self.alerting
-        )
+            self.clock, paging=self.paging, mail=self.mail, chat=self.chat, webhook=self.webhook,
+            alerting=self.alerting, metrics=self.metrics,
+        )  # fmt: skip
         return replace(ports, **instead)
 
     def context(self, *, ports: Ports | None = None, **more: Any) -> FakeContext:

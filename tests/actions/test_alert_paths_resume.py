@@ -1,19 +1,25 @@
 """2.2 after a crash: whatever the moment, no probe is sent twice, and nothing is taken for granted."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from ray_tui.actions import alert_paths
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendUnreachable
-from ray_tui.core.ports import AlertToFire, OnCall
+from ray_tui.core.ports import AlertToFire, OnCall, SideEffect
 from ray_tui.core.verdicts import Verdict
-from ray_tui.step import Ask
+from ray_tui.step import Ask, Result
 from tests.actions.probe_world import World
 from tests.fakes import FakeContext, actual, verdicts
+
+
+class Problem(NamedTuple):
+    problem: str
+    detail: str
 
 
 class Killed(BaseException):
@@ -122,6 +128,61 @@ async def test_a_resumed_test_sends_no_probe_twice(tmp_path: Path, moment: str, 
     assert len(pages) == len(set(pages)) == 4
     assert world.firing() == []
     assert result.verdict is Verdict.PASSED, [one for one in result.criteria if one.verdict is not Verdict.PASSED]
+
+
+AROUND_THE_SEND = ("before send", "after send", "after response", "after journal")
+
+
+@pytest.mark.parametrize("purpose", ["acknowledge", "escalate"])
+@pytest.mark.parametrize("moment", AROUND_THE_SEND)
+@pytest.mark.parametrize("effect", list(SideEffect))
+async def test_an_adapter_that_dies_around_the_send_pages_at_most_once(
+    tmp_path: Path, effect: SideEffect, moment: str, purpose: str
+) -> None:
+    """Whatever may be done about an unknown outcome: one page an id, and unknown where only a person can tell. (P40)"""
+    world = World(tmp_path)
+    world.alerting.side_effect = effect  # type: ignore[attr-defined]
+    first = await killed_at(world, moment, purpose)
+    world.clock.advance(0.4)
+
+    result = await alert_paths.run(resumed(world, first))
+
+    pages = Counter(one.alert.labels["ray_tui_probe"] for one in world.paging.received)
+    assert max(pages.values(), default=0) <= 1
+    assert world.firing() == []
+    never_sent = effect is SideEffect.NONE and moment == "before send"
+    if effect is not SideEffect.DEDUP:
+        assert max(world.sends().values(), default=0) <= 1
+    problems = {fact.problem for fact in result_problems(result)}
+    assert ("unknown" in problems) is never_sent
+    assert (result.verdict is Verdict.PASSED) is not never_sent, result.summary
+
+
+def result_problems(result: Result) -> list[Problem]:
+    rows = [*result.data["receivers"], *result.data["escalations"]]
+    return [Problem(one["problem"], one["detail"]) for row in rows for one in row["problems"]]
+
+
+@pytest.mark.parametrize("moment", AROUND_THE_SEND[1:3])
+async def test_what_cannot_be_looked_up_nor_repeated_is_left_to_a_person(tmp_path: Path, moment: str) -> None:
+    """Nothing shows whether it was sent: it is not sent again, and the criterion says that a person must tell. (P40)"""
+    world = World(tmp_path)
+    world.alerting.side_effect = SideEffect.NONE  # type: ignore[attr-defined]
+    first = await killed_at(world, moment, "acknowledge")
+    world.clock.advance(0.4)
+
+    async def blind(labels: Any) -> Any:
+        return ()
+
+    async def no_pages(token: str, since: float) -> Any:
+        return ()
+
+    world.alerting.find, world.paging.pages = blind, no_pages  # type: ignore[method-assign]
+    result = await alert_paths.run(resumed(world, first))
+
+    assert set(world.sends().values()) == {1}
+    assert verdicts(result)["alert_paths.delivered:pd-checkout"] == "inconclusive"
+    assert "only a person can tell" in actual(result, "alert_paths.delivered:pd-checkout")
 
 
 async def test_the_clock_of_a_resumed_probe_started_with_its_first_host(tmp_path: Path) -> None:

@@ -144,3 +144,15 @@ def test_quiet_hours_hold_in_the_persons_zone_and_when_unreadable(hours: str, zo
 
     assert bool(planning.protected("U1", "Mira", people, NOW)) is quiet
     assert planning.protected("U9", "Jo", people, NOW) == ""
+
+
+def test_a_page_that_nobody_answers_is_counted_for_every_level_that_it_reaches() -> None:
+    """Levels whose turn comes while the probe still fires, and the policy's own repeats. (P40)"""
+    policies = (EscalationPolicy("P1", "P1", (60.0, 120.0), loops=1), EscalationPolicy("P2", "P2", (600.0, 600.0)))
+    rota = planning.Rota((), policies, ())
+
+    assert rota.levels_called("P1", 59.0) == (1,)
+    assert rota.levels_called("P1", 60.0) == (1, 2)
+    assert rota.levels_called("P1", 300.0) == (1, 2, 1, 2)
+    assert rota.levels_called("P2", 300.0) == (1,)
+    assert rota.levels_called("unknown", 1e9) == (1,)

@@ -1125,7 +1125,7 @@ async def test_a_message_is_found_with_the_people_who_reacted():
         (message,) = await until(reacted)
         assert (message.id, message.channel) == (ts, "C0RELEASE")
         assert since <= message.at <= CLOCK.wall()
-        assert ("eyes", "USAM", False) in message.reactions
+        assert ("eyes", "Sam Ito", False) in message.reactions
 
 
 async def test_a_reaction_of_a_bot_is_marked_as_one():

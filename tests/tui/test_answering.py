@@ -349,11 +349,25 @@ async def test_the_seat_is_asked_for_before_it_is_taken():
         assert await submitted(handle, 2) == TakeSeat()
 
 
-async def test_the_driver_grants_the_seat():
-    """g offers who is here."""
+async def test_the_driver_is_asked_for_the_seat_and_keeps_it_by_default():
+    """A request opens at the driver's console with keeping chosen; Enter gives nothing away."""
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), f.SeatRequested(person="jo"))
     async with console(handle) as (app, pilot):
         await shows(app, "jo asks for the seat")
+        await dialog(app, ChoiceDialog)
+        await pilot.press("enter")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        assert handle.submitted == []
+        await pilot.press("p")
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "enter")
+        assert await submitted(handle) == GrantSeat(person="jo")
+
+
+async def test_the_driver_grants_the_seat():
+    """g offers who is here."""
+    handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"))
+    async with console(handle) as (app, pilot):
         await pilot.press("g")
         await dialog(app, ChoiceDialog)
         await pilot.press("enter")

@@ -1,9 +1,9 @@
 """The rows that every phase pane begins with: its actions and its gate, with what was measured."""
 
-from ray_tui.core import plan
+from ray_tui.core import plan, rules
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import Line, Row, Span, bar, columns, crop, fit
-from ray_tui.tui.view import NAMES, VERDICT_STYLES, View
+from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, measured
 
 WAITING: Line = (("  ·  waiting", "dim"),)
 
@@ -12,13 +12,30 @@ def action_rows(view: View, number: int, width: int) -> list[Row]:
     """One row an action, then the gate."""
     phase = plan.PHASES[number - 1]
     rows = [_action_row(view, action, width) for action in phase.actions]
-    gate = view.step(phase.gate.id)
-    said = gate.summary or (f"{phase.gate.pass_threshold}" if gate.status == "waiting" else gate.status)
-    label: Span = (fit(f"Gate {number}", 24), "strong" if gate.verdict else "dim")
+    said = _gate_words(view, phase.gate)
+    label: Span = (fit(f"Gate {number}", 24), "strong" if view.step(phase.gate.id).verdict else "dim")
     rows.append(
         Row(_row(view.mark(phase.gate.id), label, _said(view, phase.gate.id, said), width), _target(phase.gate.id))
     )
     return rows
+
+
+def _gate_words(view: View, gate: plan.Gate) -> str:
+    """What stops it first; the figure that it is about; or what it will ask for."""
+    step = view.step(gate.id)
+    if step.verdict is None:
+        return gate.pass_threshold if step.status == "waiting" else step.status
+    stopping = [c for c in step.criteria if not rules.effective(view.state, gate.id, c, view.now).lets_go_on]
+    if stopping:
+        return "; ".join(f"{c.title}: {c.actual}" for c in stopping)
+    waived = sum(c.verdict is not Verdict.PASSED for c in step.criteria)
+    count = f"{len(step.criteria) - waived} of {len(step.criteria)} checks passed" + (
+        f", {waived} waived" * bool(waived)
+    )
+    figure = measured(view, gate)
+    if not step.criteria:
+        return step.summary
+    return count if "/" in figure else f"{figure}, {count}"
 
 
 def _action_row(view: View, action: plan.Action, width: int) -> Row:
@@ -28,8 +45,10 @@ def _action_row(view: View, action: plan.Action, width: int) -> Row:
     if step.status == "running":
         return Row(_row(view.mark(action.id), label, _progress(step.progress, step.done, step.total, width), width),
                    _target(action.id))  # fmt: skip
-    return Row(_row(view.mark(action.id), label, _said(view, action.id, step.summary or step.status), width),
-               _target(action.id))  # fmt: skip
+    blocks = rules.blocking(view.state, action.id, view.now) if step.criteria else ()
+    count = f"{len(blocks)} of {len(step.criteria)}: " if len(blocks) > 1 else ""
+    said = _said(view, action.id, count + (step.summary or step.status))
+    return Row(_row(view.mark(action.id), label, said, width), _target(action.id))  # fmt: skip
 
 
 def _row(mark: Span, label: Span, said: tuple[Span, ...], width: int) -> Line:

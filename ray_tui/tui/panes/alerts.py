@@ -78,7 +78,9 @@ def outcome(view: View, probe: Probe) -> tuple[str, str, str]:
     """(glyph, words, style): where this probe stands, as its facts say."""
     blocking = [problem for problem in probe.problems if problem.blocks]
     if blocking:
-        return "✗", f"{blocking[-1].problem}: {blocking[-1].detail}", "bad"
+        said = blocking[-1]
+        words = f"{said.problem}: {said.detail}" if said.problem.isalpha() else said.detail or said.problem
+        return "✗", words, "bad"
     wanted, word = ("t6", "acked") if probe.intended.purpose == "acknowledge" else ("t7", "escalated")
     done = probe.hops.get(wanted)
     if done is not None:

@@ -36,15 +36,17 @@ def status_span(word: object) -> Span:
 def _schedule(entries: list[dict[str, Any]], width: int) -> list[Row]:
     if not entries:
         return []
-    asset = max(14, min(30, width - 48))
-    widths = (1, asset, 13, 16 if width >= 64 else 0, max(8, width - asset - (48 if width >= 64 else 31)), 9)
-    out = [blank(), heading("", "checked from now on", "cadence", "next run", "owner", "", widths=widths)]
+    next_run, state = (11 if width >= 58 else 0), (9 if width >= 86 else 0)
+    owner = 14 if width < 100 else 22
+    fixed = 1 + 12 + owner + next_run + state + 6
+    widths = (1, max(12, min(60, width - fixed)), 12, next_run, owner, state)
+    out = [blank(), heading("", "checked from now on", "cadence", "next, UTC", "owner", "", widths=widths)]
     for index, entry in enumerate(entries):
         whole = bool(entry.get("owner_ok", True)) and bool(entry.get("installed"))
-        owner: Span = (str(entry.get("owner") or "nobody"), "" if entry.get("owner_ok", True) else "bad")
+        whose: Span = (str(entry.get("owner") or "nobody"), "" if entry.get("owner_ok", True) else "bad")
         cells: list[Span | str] = [("✓", "good") if whole else ("✗", "bad"), str(entry.get("asset", "")),
                  str(entry.get("cadence", "")),
-                 (str(entry.get("next_run", ""))[:16].replace("T", " "), "dim"), owner,
+                 (str(entry.get("next_run", ""))[5:16].replace("T", " "), "dim"), whose,
                  ("installed", "good") if entry.get("installed") else ("written", "warn")]  # fmt: skip
         out.append(Row(columns(cells, widths), f"data:3.1/entries/{index}"))
     return out
@@ -53,7 +55,7 @@ def _schedule(entries: list[dict[str, Any]], width: int) -> list[Row]:
 def _tuning(data: Mapping[str, Any], width: int) -> list[Row]:
     found = mappings(data.get("rules"))
     out: list[Row] = []
-    name = max(14, min(30, width - 44))
+    name = max(14, min(36, width - (62 if width >= 66 else 50)))
     if found:
         widths = (name, -4, -4, -9, 11 if width >= 66 else 0, -4, -4, 13)
         out += [

@@ -14,6 +14,8 @@ COMPACT = 8
 """Services that are listed in the overview; the unseen ones are always among them."""
 FINDINGS = {"ok": ("ok", "good"), "degraded": ("degraded", "bad"), "insufficient": ("too few", "warn"),
             "none-prior": ("no past", "dim")}  # fmt: skip
+SHORT_KPIS = {"request_rate": "rate", "throughput": "rate", "error_ratio": "errors", "latency_p50": "p50",
+              "latency_p99": "p99", "queue_lag": "lag"}  # fmt: skip
 
 
 def rows(view: View, width: int) -> list[Row]:
@@ -76,20 +78,21 @@ def _mark(cell: Mapping[str, Any] | None) -> Span:
 
 def _baseline(data: Mapping[str, Any], gauges: Gauges, width: int) -> list[Row]:
     kpis = mappings(data.get("kpis"))
-    spark = max(0, min(24, width - 51)) if width >= 58 else 0
-    name = max(8, min(18, width - 42 - spark))
-    widths = (name, 7, -8, -8, -5, spark, 8)
+    spark = max(0, min(30, width - 54)) if width >= 58 else 0
+    name = max(8, min(18, width - 43 - spark))
+    widths = (name, 6, -8, -8, -5, spark, 8)
+    shown = [(index, kpi, _short(kpi)) for index, kpi in enumerate(kpis)]
     out: list[Row] = []
-    for index, kpi in enumerate(kpis):
-        series = f"{kpi.get('service', '')}/{kpi.get('kpi', '')}"
+    for index, kpi, short in sorted(shown, key=lambda item: _worst_first(item[1])):
+        series = f"{kpi.get('service', '')}/{short}"
         word, style = FINDINGS.get(str(kpi.get("finding", "")), (str(kpi.get("finding") or "·"), "dim"))
         unit = str(kpi.get("unit") or "")
-        cells: list[Span | str] = [str(kpi.get("service", "")), str(kpi.get("kpi", "")),
+        cells: list[Span | str] = [str(kpi.get("service", "")), short,
                  (number(kpi.get("now"), unit), "strong"),
                  (number(kpi.get("prior"), unit), "dim"), (_shift(kpi.get("relative")), style),
-                 (_spark(gauges, series, spark), "say"), (word, style)]  # fmt: skip
+                 (_spark(gauges, series, spark) or sparkline(_samples(kpi), spark), "say"), (word, style)]  # fmt: skip
         out.append(Row(columns(cells, widths), f"data:1.3/kpis/{index}"))
-    known = {f"{kpi.get('service', '')}/{kpi.get('kpi', '')}" for kpi in kpis}
+    known = {f"{kpi.get('service', '')}/{short}" for _, kpi, short in shown}
     for series, gauge in sorted(gauges.series.items())[:64]:
         if series in known or not gauge.points:
             continue
@@ -100,6 +103,25 @@ def _baseline(data: Mapping[str, Any], gauges: Gauges, width: int) -> list[Row]:
     if out:
         out[:0] = [blank(), heading("baseline", "kpi", "now", "prior", "Δ", "", "finding", widths=widths)]
     return out
+
+
+def _short(kpi: Mapping[str, Any]) -> str:
+    """As the live series calls it."""
+    name = str(kpi.get("kpi", ""))
+    return SHORT_KPIS.get(name, name)
+
+
+def _worst_first(kpi: Mapping[str, Any]) -> int:
+    return (
+        ("degraded", "insufficient", "ok", "none-prior").index(str(kpi.get("finding")))
+        if kpi.get("finding") in FINDINGS
+        else 4
+    )
+
+
+def _samples(kpi: Mapping[str, Any]) -> list[float]:
+    found = kpi.get("samples")
+    return [float(v) for v in found if isinstance(v, int | float)] if isinstance(found, list) else []
 
 
 def _spark(gauges: Gauges, series: str, width: int) -> str:

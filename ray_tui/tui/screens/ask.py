@@ -4,6 +4,7 @@ import asyncio
 import os
 import shlex
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,28 +15,19 @@ from textual.widgets import OptionList, TextArea
 
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
-from ray_tui.tui.about import describe, paragraph
 from ray_tui.tui.lines import Line
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Dialog, Field, FormDialog, choice_list
+from ray_tui.tui.screens.read import ReadDialog
+from ray_tui.tui.subject import prompt_lines
 
-WIDTH = 98
-HIDDEN = ("sign", "text", "draft")
-"""Keys of a prompt's data that are not for reading: what is signed, what is edited."""
-
-
-def prompt_lines(raised: PromptRaised, width: int) -> list[Line]:
-    """The question word for word, then what is decided: subject, hash, diff, who is paged."""
-    out = paragraph(raised.text, width)
-    shown = describe(raised.data, width, skip=HIDDEN)
-    if raised.roles:
-        out.append((("asks ", "dim"), (" or ".join(raised.roles), "strong")))
-    return [*out, (), *shown] if shown else out
+MEANINGS = {"reject": "nothing changes", "file": "a backlog entry with an owner", "later": "the run halts here",
+            "accept": "apply the proposal"}  # fmt: skip
 
 
-def dialog_for(raised: PromptRaised, width: int) -> Dialog[Any]:
+def dialog_for(raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None) -> Dialog[Any]:
     """The dialog that asks this question; ``command_for`` makes the command of what it answers."""
     key = f"prompt:{raised.id}"
-    lines = prompt_lines(raised, width)
+    lines = prompt_lines(raised, width, thresholds)
     match raised.prompt:
         case "confirm":
             return ConfirmDialog(raised.title, lines, "go on", key=key)
@@ -44,9 +36,22 @@ def dialog_for(raised: PromptRaised, width: int) -> Dialog[Any]:
         case "approve":
             return ApproveDialog(raised, lines, key=key)
         case "choose":
-            return ChoiceDialog(raised.title, lines, [Choice(option, option) for option in raised.options], key=key)
+            options = [Choice(option, option, MEANINGS.get(option, "")) for option in raised.options]
+            return ChoiceDialog(raised.title, lines, options, key=key)
         case "edit":
             return EditDialog(raised, lines, key=key)
+
+
+def waiting_dialog(raised: PromptRaised, person: str, width: int) -> ReadDialog:
+    """The same question where it cannot be answered: who it waits for, and what it is about."""
+    whom = " or ".join(raised.roles) or "the driver"
+    head: list[Line] = [
+        (("waits for ", "warn"), (whom, "strong"), (f"; {person or 'you'} cannot answer it", "dim")),
+        (),
+    ]
+    return ReadDialog(
+        f"{raised.title} (waits for {whom})", [*head, *prompt_lines(raised, width)], key=f"prompt:{raised.id}"
+    )
 
 
 def command_for(raised: PromptRaised, answered: str | dict[str, str]) -> AnswerPrompt:
@@ -62,7 +67,7 @@ class TypedDialog(FormDialog):
     """To the letter, or ``no``."""
 
     def __init__(self, title: str, lines: list[Line], expects: str, *, key: str) -> None:
-        super().__init__(title, lines, [Field("answer", f"type   {expects}   to go on; no declines")], key=key)
+        super().__init__(title, lines, [Field("answer", f"type   {expects}   to go on; typing  no  declines")], key=key)
         self.expects = expects
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]

@@ -127,21 +127,23 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
                 self.show_pane(view, number)
         self.event_log.follow(view.state)
         if view.transport is not None:
-            self.query_one("#transport", Painted).show_lines([frame.transport_bar(view.transport, width)])
+            self.query_one("#transport", Painted).show_lines(
+                [frame.transport_bar(view.transport, width, view.state.started_at)]
+            )
         self.query_one("#keys", Painted).show_lines([frame.keys_row(self._hints(view), width)])
 
-    def show_pane(self, view: View, number: int) -> None:
+    def show_pane(self, view: View, number: int) -> int:
         pane = self.pane(number)
         view.roomy = self.zoomed or self.size.width < WIDE
-        pane.show_rows(PHASES[number - 1](view, pane.inner_width))
+        changed = pane.show_rows(PHASES[number - 1](view, pane.inner_width))
         state = frame.pane_state(view, number)
         if pane.border_subtitle != state:
             pane.border_subtitle = literal(state, ascii_only=self.ascii_only).plain
+        return changed
 
-    def show_readings(self, view: View) -> None:
-        """Only what live values change."""
-        if self._visible(1):
-            self.show_pane(view, 1)
+    def show_readings(self, view: View) -> int:
+        """Only what live values change; answers how many lines that were."""
+        return self.show_pane(view, 1) if self._visible(1) else 0
 
     def _visible(self, number: int) -> bool:
         pane = self.pane(number)
@@ -262,6 +264,10 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def action_copy(self) -> None:
         if self.listing.chosen_text:
             self.ray.copy(self.listing.chosen_text)
+
+    def action_copy_as(self) -> None:
+        if self.listing.chosen:
+            self.ray.copy_as(self.listing.chosen, self.listing.chosen_text)
 
     def chosen_step(self) -> str:
         """The halted step, else the step of the chosen row, else empty."""

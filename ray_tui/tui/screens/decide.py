@@ -8,9 +8,10 @@ from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, Record
 from ray_tui.core.facts import WaiverProposed
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui.about import criterion_lines, paragraph, probe_lines
-from ray_tui.tui.lines import Line, short_seconds
+from ray_tui.tui.lines import Line, crop
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Field, FormDialog
-from ray_tui.tui.view import View, day, name_of
+from ray_tui.tui.screens.read import ReadDialog
+from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, wall
 
 REASON = 15
 """The shortest reason; policy may ask for more, and then the host refuses."""
@@ -31,8 +32,17 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
     """The seed's line, the failing criteria with their evidence, and four ways on: the safe one first."""
     halt = view.state.halt
     assert halt is not None
-    lines = paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
-    for criterion in failing(view, halt.step):
+    blocks = failing(view, halt.step)
+    lines: list[Line] = []
+    if len(blocks) > 1:  # the seed's line then names them all in one breath: say first how many there are
+        total = len(view.step(halt.step).criteria)
+        lines += [((f"{len(blocks)} of {total} criteria block", "bad"),)]
+        lines += [
+            crop(((f"{c.verdict.glyph} ", VERDICT_STYLES[c.verdict]), (c.title, "strong")), width) for c in blocks
+        ]
+        lines.append(())
+    lines += paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
+    for criterion in blocks:
         lines += [(), *criterion_lines(view, halt.step, criterion, width)]
     if halt.step == "2.2":
         for probe_id, probe in view.state.probes.items():
@@ -133,20 +143,34 @@ class ManualDialog(FormDialog):
         )
 
 
-def confirm_waiver_dialog(view: View, waiver: WaiverProposed, width: int) -> ConfirmDialog:
-    """The second person decides; No first."""
+def waiver_lines(view: View, waiver: WaiverProposed, width: int) -> list[Line]:
+    """Who asks for what, why, until when, and the criterion as it stands."""
     lines = paragraph(f"{waiver.operator} asks to waive {waiver.criterion} at {plan.title(waiver.step)}.", width)
     lines += paragraph(waiver.reason, width, "strong", "reason   ")
-    lines += paragraph(
-        f"{day(waiver.expires_at)}, in {short_seconds(waiver.expires_at - view.now)}", width, "", "expires  "
-    )
+    left = (waiver.expires_at - view.now) / 86_400
+    lines += paragraph(f"{day(waiver.expires_at)}, in {left:.1f} days", width, "", "expires  ")
     lines += paragraph(waiver.ticket or "–", width, "", "ticket   ")
+    lines += paragraph(waiver.evidence_sha256[:16], width, "dim", "evidence ")
     for criterion in view.step(waiver.step).criteria:
         if criterion.id == waiver.criterion:
             lines += [(), *criterion_lines(view, waiver.step, criterion, width)]
+    return lines
+
+
+def confirm_waiver_dialog(view: View, waiver: WaiverProposed, width: int) -> ConfirmDialog:
+    """The second person decides; No first."""
+    lines = waiver_lines(view, waiver, width)
     return ConfirmDialog(
         f"Confirm waiver {waiver.id}?", lines, "waive it, as the second person", key=f"waiver:{waiver.id}"
     )
+
+
+def waiting_waiver_dialog(view: View, waiver: WaiverProposed, width: int) -> ReadDialog:
+    """The same where this person cannot be the second."""
+    why = "you proposed it" if waiver.operator == view.person else "this needs someone with a role in [people]"
+    head: list[Line] = [(("waits for a second person", "warn"), (f"; {why}", "dim")), ()]
+    return ReadDialog(f"Waiver {waiver.id} waits for a second person", [*head, *waiver_lines(view, waiver, width)],
+                      key=f"waiver:{waiver.id}")  # fmt: skip
 
 
 def decline_dialog(step: str, width: int) -> FormDialog:
@@ -163,8 +187,13 @@ def abort_dialog(width: int) -> FormDialog:
     return FormDialog("Abort this run?", paragraph(text, width, "bad"), fields)
 
 
-def note_dialog(width: int) -> FormDialog:
-    return FormDialog("Add a note", paragraph("It goes into the journal with your name.", width, "dim"),
+def note_dialog(view: View, width: int) -> FormDialog:
+    """The last notes, as in a chat, and a line for the next."""
+    said: list[Line] = []
+    for at, person, text in view.state.notes[-6:]:
+        said += paragraph(f"{person}: {text}", width, "say", f"{wall(at)}  ")
+    whose = f" as {view.person}" if view.person else ""
+    return FormDialog("Add a note", [*said, *paragraph(f"It goes into the journal{whose}.", width, "dim")],
                       [Field("text", "note", least=1)])  # fmt: skip
 
 

@@ -10,24 +10,26 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from ray_tui.tui.lines import Line
-from ray_tui.tui.panes.frame import header, next_row
+from ray_tui.tui.panes.frame import header, last_events, next_row, rail
 from ray_tui.tui.view import View
 from ray_tui.tui.widgets.painted import Painted, content, literal
 
 Answer = TypeVar("Answer")
 STYLESHEET = """
 Dialog { align: center middle; background: $background; }
-Dialog > #sky { dock: top; height: 2; width: 1fr; }
+Dialog > #sky { dock: top; height: 3; width: 1fr; }
 Dialog > #sky > Painted { height: 1; width: 1fr; overflow: hidden; }
+Dialog > #ground { dock: bottom; height: 4; width: 1fr; overflow: hidden; }
+Dialog.-short > #ground { display: none; }
 Dialog > #box { width: 94%; max-width: 104; height: auto; max-height: 100%; border: round $primary;
                 border-title-color: $ray-strong; border-title-style: bold; border-subtitle-color: $ray-dim;
                 padding: 0 1; background: $background; overflow-y: auto;
                 scrollbar-size-vertical: 1; }
-Dialog #text { height: auto; max-height: 55vh; scrollbar-size-vertical: 1; }
+Dialog #text { height: auto; scrollbar-size-vertical: 1; }
 Dialog #text > Static { height: auto; width: 1fr; }
 Dialog OptionList { height: auto; max-height: 12; border: none; padding: 0; margin-top: 1;
                     background: $background; scrollbar-size-vertical: 1; }
@@ -37,18 +39,21 @@ Dialog OptionList:focus > .option-list--option-highlighted { background: $ray-cu
                                                              text-style: bold; }
 Dialog Input { height: 1; border: none; padding: 0; background: $ray-cursor; }
 Dialog Input:focus { border: none; }
-Dialog .label { height: 1; color: $ray-dim; margin-top: 1; }
+Dialog .label { height: auto; max-height: 4; color: $ray-dim; margin-top: 1; }
 Dialog #problem { height: auto; max-height: 3; color: $ray-bad; }
 Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
-Dialog.-form #text { max-height: 30vh; }
 Dialog.-form.-short .label { margin-top: 0; }
 Dialog.-form.-short OptionList { margin-top: 0; max-height: 4; }
 Dialog.-tall > #box { height: 88%; }
-Dialog.-tall #text { height: 1fr; max-height: 100%; }
+Dialog.-tall #text { height: auto; max-height: 40%; }
 Dialog.-plain > #box { border: ascii $primary; scrollbar-size-vertical: 0; }
 Dialog.-plain #text, Dialog.-plain OptionList { scrollbar-size-vertical: 0; }
 """
 """Part of the app's stylesheet: a screen's own CSS would be scoped to the class that states it."""
+
+
+GROUNDED = 34
+"""Rows from which the last events stay in sight below a dialog."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,11 @@ class Field:
 class Dialog(ModalScreen[Answer]):
     """A question over the whole screen, with the run's badge and its next deadline kept in sight."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "later", "later", id="dialog.later")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "later", "later", id="dialog.later"),
+        Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
+        Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
+    ]
     subtitle = "Esc: later"
 
     def __init__(self, title: str, lines: Sequence[Line] = (), *, key: str = "") -> None:
@@ -93,7 +102,9 @@ class Dialog(ModalScreen[Answer]):
         self.set_class(self.ascii_only, "-plain")
         with Vertical(id="sky"):
             yield Painted(id="dialog-header", ascii_only=self.ascii_only)
+            yield Painted(id="dialog-rail", ascii_only=self.ascii_only)
             yield Painted(id="dialog-next", ascii_only=self.ascii_only)
+        yield Painted(id="ground", ascii_only=self.ascii_only)
         with Vertical(id="box") as box:
             box.border_title = literal(self.dialog_title, ascii_only=self.ascii_only)
             box.border_subtitle = literal(self.subtitle, ascii_only=self.ascii_only)
@@ -116,8 +127,35 @@ class Dialog(ModalScreen[Answer]):
         """The run has moved on: keep the badge and the deadline true."""
         if not self.query("#dialog-next"):
             return  # not composed yet
-        self.query_one("#dialog-header", Painted).show_lines([header(view, self.size.width)])
-        self.query_one("#dialog-next", Painted).show_lines([next_row(view, self.size.width)])
+        width = self.size.width
+        self.query_one("#dialog-header", Painted).show_lines([header(view, width)])
+        self.query_one("#dialog-rail", Painted).show_lines([rail(view, width, 0)])
+        self.query_one("#dialog-next", Painted).show_lines([next_row(view, width)])
+        self.query_one("#ground", Painted).show_lines(last_events(view, width))
+
+    def on_resize(self) -> None:
+        """The text takes what the choices and fields leave; the rest of it is a page key away."""
+        self.set_class(self.size.height < GROUNDED, "-short")
+        self.call_after_refresh(self._fit_text)
+
+    def _fit_text(self) -> None:
+        if not self.query("#text") or self.has_class("-tall"):
+            return
+        text, box = self.query_one("#text"), self.query_one("#box")
+        asked = sum(child.outer_size.height + child.styles.margin.height for child in box.children if child is not text)
+        sky = 3 + (4 if self.size.height >= GROUNDED else 0)
+        text.styles.max_height = max(3, self.size.height - sky - 2 - asked)
+        if len(self.lines) > self.size.height - sky - 2 - asked:
+            box.border_subtitle = literal(f"PgDn: read on   {self.subtitle}", ascii_only=self.ascii_only)
+
+    def action_read_on(self, by: int) -> None:
+        if self.query("#text"):
+            text = self.query_one("#text")
+            text.scroll_to(y=text.scroll_offset.y + by * max(1, text.size.height - 1), animate=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In an editor the page keys belong to the text that is edited."""
+        return action != "read_on" or not isinstance(self.focused, TextArea)
 
     def action_later(self) -> None:
         self.dismiss(None)
@@ -196,7 +234,6 @@ class FormDialog(Dialog[dict[str, str]]):
         yield Static("", id="problem", markup=False)
 
     def on_mount(self) -> None:
-        self.set_class(self.size.height < 32, "-short")
         (self.query_one(OptionList) if self.choices else self.query(Input).first()).focus()
 
     @on(OptionList.OptionSelected)

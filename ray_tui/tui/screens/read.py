@@ -22,6 +22,15 @@ class CopyAsked(Message):
         self.text = text
 
 
+class CopyAsAsked(Message):
+    """Please let a person choose what of this is copied."""
+
+    def __init__(self, target: str, text: str) -> None:
+        super().__init__()
+        self.target = target
+        self.text = text
+
+
 class ReadDialog(Dialog[None]):
     """Lines to scroll through; y copies them all."""
 
@@ -30,10 +39,12 @@ class ReadDialog(Dialog[None]):
         Binding("enter,q", "later", "close", id="read.close"),
         Binding("down,j", "scroll(1)", "down", id="read.down"),
         Binding("up,k", "scroll(-1)", "up", id="read.up"),
-        Binding("pagedown,space", "scroll(10)", "page down", id="read.page_down"),
-        Binding("pageup", "scroll(-10)", "page up", id="read.page_up"),
+        Binding("space", "read_on(1)", "page down", id="read.page_down"),
         Binding("y", "copy", "copy", id="read.copy"),
+        Binding("Y,c", "copy_as", "copy as", id="read.copy_as"),
     ]
+    target = ""
+    """What the lines are about, where they are about a row."""
 
     def action_scroll(self, by: int) -> None:
         text = self.query_one("#text")
@@ -42,9 +53,15 @@ class ReadDialog(Dialog[None]):
     def action_copy(self) -> None:
         self.app.post_message(CopyAsked(self.text_shown()))
 
+    def action_copy_as(self) -> None:
+        self.app.post_message(CopyAsAsked(self.target, self.text_shown()))
 
-def detail_dialog(title: str, lines: Sequence[Line]) -> ReadDialog:
-    return ReadDialog(title, lines)
+
+def detail_dialog(title: str, lines: Sequence[Line], target: str) -> ReadDialog:
+    dialog = ReadDialog(title, lines)
+    dialog.target = target
+    dialog.subtitle = "↑↓ scroll   y copy   Y copy as a command   Esc close"
+    return dialog
 
 
 def mission_lines(width: int) -> list[Line]:

@@ -1,9 +1,14 @@
 """The event log: the journal as people read it, followed at its end until someone scrolls back."""
 
 from ray_tui.core.state import LogLine, RunState
-from ray_tui.tui.lines import TONES, Row, wrap
+from ray_tui.tui.lines import TONES, Row, fit, wrap
 from ray_tui.tui.view import wall
 from ray_tui.tui.widgets.listing import Listing
+
+MOST_ROWS = 2
+"""Of one entry; Enter shows the rest."""
+WHOLE = ("Announced", "NoteAdded")
+"""Kinds that are read to the letter."""
 
 
 class EventLog(Listing):
@@ -64,7 +69,10 @@ class EventLog(Listing):
         style = TONES[line.tone]
         target = f"entry:{line.seq}"
         rows = []
-        for index, part in enumerate(wrap(line.text + who, self.inner_width - 10)):
+        parts = wrap(line.text + who, self.inner_width - 10)
+        if line.kind not in WHOLE and len(parts) > MOST_ROWS:
+            parts = [*parts[: MOST_ROWS - 1], fit(" ".join(parts[MOST_ROWS - 1 :]), self.inner_width - 10)]
+        for index, part in enumerate(parts):
             lead = wall(line.at) if index == 0 else " " * 8
             rows.append(Row(((lead, "dim"), ("  ", ""), (part, style)), target))
         return rows

@@ -44,9 +44,10 @@ class Listing(Painted):
         row = next((row for row in self._rows if row.target and row.target == self.chosen), None)
         return "".join(text for text, _ in row.line).strip() if row else ""
 
-    def show_rows(self, rows: Sequence[Row]) -> None:
+    def show_rows(self, rows: Sequence[Row]) -> int:
+        """Show these; answers how many lines changed."""
         self._rows = rows
-        self._paint()
+        return self._paint()
 
     def set_active(self, active: bool) -> None:
         self.active = active
@@ -90,7 +91,7 @@ class Listing(Painted):
     def _targets(self) -> list[str]:
         return list(dict.fromkeys(row.target for row in self._rows if row.target))
 
-    def _paint(self) -> None:
+    def _paint(self) -> int:
         chosen = self.chosen if self.active else ""
         lines: list[Line] = []
         self.cursor_lines = set()
@@ -99,7 +100,7 @@ class Listing(Painted):
             if here:
                 self.cursor_lines.add(y)
             lines.append((("▸" if here else " ", "strong"), *row.line))
-        self.show_lines(lines)
+        return self.show_lines(lines)
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y - (1 if self.styles.border_top[0] else 0)

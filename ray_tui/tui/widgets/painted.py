@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from ray_tui.core.untrusted import clean
-from ray_tui.tui.lines import ASCII, Line
+from ray_tui.tui.lines import ASCII, Line, width_of
 
 STYLES = {
     "good": "$ray-good",
@@ -39,6 +39,24 @@ def content(line: Line, *, ascii_only: bool = False) -> Content:
         shown = clean(text, 8_000)
         spans.append((shown.translate(ASCII) if ascii_only else shown, STYLES.get(style, "")))
     return Content.assemble(*spans)
+
+
+def _changed_cells(old: Line, new: Line, y: int, width: int) -> Region:
+    """The part of a row between the spans that both lines begin and end with: what has to reach the terminal."""
+    same = 0
+    for one, other in zip(old, new, strict=False):
+        if one != other:
+            break
+        same += 1
+    tail = 0
+    if width_of(old) == width_of(new):
+        for one, other in zip(reversed(old[same:]), reversed(new[same:]), strict=False):
+            if one != other:
+                break
+            tail += 1
+    start = min(width - 1, width_of(new[:same]))
+    end = width if not tail else min(width, width_of(new[: len(new) - tail]))
+    return Region(start, y, max(1, end - start), 1)
 
 
 class Painted(ScrollView, can_focus=False, inherit_bindings=False):
@@ -74,7 +92,13 @@ class Painted(ScrollView, can_focus=False, inherit_bindings=False):
             self.repaints += 1
             top = self.scroll_offset.y
             width = self.scrollable_content_region.width
-            self.refresh(*(Region(0, y - top, width, 1) for y in changed if 0 <= y - top < self.size.height))
+            self.refresh(
+                *(
+                    _changed_cells(before[y], lines[y], y - top, width)
+                    for y in changed
+                    if 0 <= y - top < self.size.height
+                )
+            )
         return len(changed)
 
     def render_line(self, y: int) -> Strip:

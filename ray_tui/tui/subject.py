@@ -1,0 +1,117 @@
+"""What a question decides, as tables that can be read at night: who is paged, what is approved, what changes. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray_tui.core.facts import PromptRaised
+from ray_tui.tui.about import describe, diff_lines, paragraph
+from ray_tui.tui.lines import Line, Span, columns, number
+from ray_tui.tui.view import mappings
+
+SHOWN_ELSEWHERE = ("sign", "text", "draft", "diff", "pages", "receivers", "entries", "role", "subject", "sha256",
+                   "release", "config_digest", "desired_sha256", "runbooks", "next", "over_budget")  # fmt: skip
+"""Keys of a prompt's data that a table shows already, or that are not for reading."""
+
+
+def prompt_lines(raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None) -> list[Line]:
+    """The question, who may answer it, and what it decides."""
+    pages = mappings(raised.data.get("pages"))
+    entries = mappings(raised.data.get("entries"))
+    draft = str(raised.data.get("text") or raised.data.get("draft") or "") if raised.prompt == "edit" else ""
+    out: list[Line] = []
+    for text in [] if draft and raised.text.strip() in draft else raised.text.split("\n"):
+        if not ((pages and " (level " in text) or (entries and _names_an_entry(text, entries))):
+            out += paragraph(text, width, _SIGNS.get(text[:2], ""))
+    if raised.roles:
+        out.append((("answered by ", "dim"), (" or ".join(raised.roles), "strong")))
+    for table in (
+        page_table(pages, width),
+        _over_budget(raised.data.get("over_budget"), width),
+        approval_table(raised, width, thresholds or {}) if raised.prompt == "approve" else [],
+        schedule_table(entries, width),
+        _runbooks(raised.data.get("runbooks"), width),
+        describe(raised.data, width, skip=(*SHOWN_ELSEWHERE, *(("plan",) if raised.data.get("diff") else ()))),
+        diff_lines(str(raised.data.get("diff") or ""), width),
+    ):
+        if table:
+            out += [(), *table]
+    return out
+
+
+def _names_an_entry(text: str, entries: Sequence[Mapping[str, Any]]) -> bool:
+    return any(str(entry.get("asset", "")) and f"  {entry['asset']}  " in text for entry in entries)
+
+
+_SIGNS = {"+ ": "good", "- ": "bad", "~ ": "warn"}
+"""What a line of a plan does stands in its first character; the colour repeats it."""
+
+
+def page_table(pages: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
+    """Who will be paged: person, level, receiver, how often at most, and until when they are on call."""
+    if not pages:
+        return []
+    until = 17 if width >= 72 and any(page.get("until") for page in pages) else 0
+    person = max([10, *(len(str(page.get("person", ""))) for page in pages)])
+    receiver = max([10, *(len(str(page.get("receiver", ""))) for page in pages)])
+    widths = (min(person, 28), 5, min(receiver, 24), -9, until)
+    out: list[Line] = [columns([(name, "dim") for name in ("will be paged", "level", "by", "at most", "on call until")],
+                               (max(widths[0], 13), *widths[1:]))]  # fmt: skip
+    widths = (max(widths[0], 13), *widths[1:])
+    for page in pages:
+        count = page.get("count")
+        cells: list[Span | str] = [(str(page.get("person", "?")), "strong"), number(page.get("level")),
+                 str(page.get("receiver", "")), (f"{number(count)} page{'' if count == 1 else 's'}", "warn"),
+                 (str(page.get("until") or "–")[:16].replace("T", " "), "dim")]  # fmt: skip
+        out.append(columns(cells, widths))
+    total = sum(page["count"] for page in pages if isinstance(page.get("count"), int))
+    people = len({str(page.get("person")) for page in pages})
+    out.append(((f"at most {total} pages to {people} people", "warn"),))
+    return out
+
+
+def _over_budget(found: object, width: int) -> list[Line]:
+    if not isinstance(found, list) or not found:
+        return []
+    return paragraph("over the hourly budget: " + ", ".join(str(one) for one in found), width, "bad", "! ")
+
+
+def approval_table(raised: PromptRaised, width: int, thresholds: Mapping[str, Any]) -> list[Line]:
+    """What exactly is approved: subject, its hash, the release, the configuration, the thresholds."""
+    data = raised.data
+    digest = str(data.get("sha256") or "")
+    shown = (digest[:16] + "…") if digest and digest in raised.text else digest
+    rows = [("subject", str(data.get("subject") or raised.title), "strong"), ("sha256", shown, ""),
+            ("release", str(data.get("release") or ""), ""), ("as", str(data.get("role") or ""), ""),
+            ("config", str(data.get("config_digest") or "")[:16], "dim"),
+            ("limits", limits(thresholds), "dim")]  # fmt: skip
+    return [line for name, text, style in rows if text for line in paragraph(text, width, style, f"{name:<9}")]
+
+
+def limits(thresholds: Mapping[str, Any]) -> str:
+    """The thresholds that a reader asks for first, with their units."""
+    said = (("coverage", "coverage ≥ {:.0%}"), ("ack_sla_seconds", "ack ≤ {:g} s"),
+            ("delivery_seconds", "delivery ≤ {:g} s"), ("dashboard_score", "dashboards ≥ {:g}"),
+            ("manifest_completeness", "manifest ≥ {:.0%}"))  # fmt: skip
+    known = ((text, thresholds.get(key)) for key, text in said)
+    return ", ".join(text.format(value) for text, value in known if isinstance(value, int | float))
+
+
+def schedule_table(entries: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
+    """What will be checked from now on, when, and whose it is."""
+    if not entries:
+        return []
+    asset = max(16, min(52, width - 36))
+    widths = (asset, 14, max(8, width - asset - 18))
+    out = [columns([(name, "dim") for name in ("will be checked", "cadence", "owner")], widths)]
+    for entry in entries:
+        owner = str(entry.get("owner") or "")
+        out.append(columns([str(entry.get("asset", "")), (str(entry.get("cadence", "")), "dim"),
+                            (owner or "nobody", "" if owner else "bad")], widths))  # fmt: skip
+    return out
+
+
+def _runbooks(found: object, width: int) -> list[Line]:
+    if not isinstance(found, list) or not found:
+        return []
+    return [((f"{len(found)} files will be written", "dim"),),
+            *(line for one in found for line in paragraph(str(one), width, "", "+ "))]  # fmt: skip
