@@ -1,7 +1,9 @@
 """The console as a program: follows a run's handle, repaints at most ten times a second, and always leaves cleanly."""
 
 import asyncio
+import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -16,6 +18,7 @@ from textual.filter import LineFilter
 from textual.screen import ModalScreen
 from textual.timer import Timer
 
+from ray_tui.core import views
 from ray_tui.core.errors import RayError
 from ray_tui.core.handle import Link, Rewound, RunHandle
 from ray_tui.core.readings import Gauges
@@ -38,7 +41,7 @@ from ray_tui.tui.widgets.painted import literal
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
 BUSY_SECONDS = 0.8
-"""Between two paints of live values where more than ``MANY_LINES`` move at once: it keeps a slow link under 20 KiB/s."""
+"""Between two paints of live values where more than ``MANY_LINES`` move at once: keeps a slow link under 20 KiB/s."""
 MANY_LINES = 8
 TICK_SECONDS = 1.0
 BATCH = 200
@@ -160,26 +163,33 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            try:
-                loop.add_signal_handler(number, self._signalled, number)
-            except (NotImplementedError, RuntimeError, ValueError):
-                return  # not the main thread (tests): the embedding program has the signals
-        loop.add_signal_handler(signal.SIGINT, self.action_interrupt)
+
+        def hung_up(number: int, frame: object) -> None:
+            # Not a loop handler: a dead terminal can block the very loop that would run it. Leave politely if that
+            # works; if it has not within a moment, the process ends, and with it the hold on the driver's seat.
+            _end_anyway(128 + number)
+            loop.call_soon_threadsafe(self._signalled, number)
+
+        try:
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                signal.signal(number, hung_up)
+            loop.add_signal_handler(signal.SIGINT, self.action_interrupt)
+        except (NotImplementedError, RuntimeError, ValueError):
+            return  # not the main thread (tests): the embedding program has the signals
 
     def on_unmount(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            try:
-                loop.remove_signal_handler(number)
-            except (NotImplementedError, RuntimeError, ValueError):
-                return
+        try:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        except (NotImplementedError, RuntimeError, ValueError):
+            return
 
     def _signalled(self, number: int) -> None:
         self.leave(128 + number)
 
     def detach(self) -> None:
-        self.leave(0)
+        """Off the screen by the person's wish; of a run that is over, the exit code is the run's."""
+        over = self.state.ended and self.handle.transport is None
+        self.leave(views.exit_code(self.state) if over else 0)
 
     def leave(self, code: int) -> None:
         """Off the screen; the run goes on."""
@@ -488,6 +498,16 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self.say(f"Too long for the clipboard: written to {path}.")
         else:
             self.say("Too long for the clipboard, and there is no folder to write it to.", bad=True)
+
+
+HUNG_UP_SECONDS = 2.0
+
+
+def _end_anyway(code: int) -> None:
+    """End the process soon, whatever it hangs on; the run lives elsewhere, and its host sees the link close."""
+    timer = threading.Timer(HUNG_UP_SECONDS, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 async def run_console(handle: RunHandle, options: ConsoleOptions, *, headless: bool = False) -> ConsoleExit:

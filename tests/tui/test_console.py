@@ -512,7 +512,8 @@ async def test_a_signal_detaches_cleanly_in_a_real_terminal(number, tmp_path):
         "from ray_tui.tui.options import ConsoleOptions\n"
         "handle = FakeHandle(*mid_run())\n"
         "left = asyncio.run(run_console(handle, ConsoleOptions(show_mission=False)))\n"
-        f"pathlib.Path({str(report)!r}).write_text(f'{{left.how}} {{left.code}} {{handle.closed}} {{handle.submitted}}')\n"
+        "said = f'{left.how} {left.code} {handle.closed} {handle.submitted}'\n"
+        f"pathlib.Path({str(report)!r}).write_text(said)\n"
     )
     screen = await _in_a_pty(script, lambda text: "ack pd-payments" in text or "RUNNING" in text, number)
     await until(report.exists, "the report")

@@ -112,7 +112,9 @@ class EditDialog(Dialog[str]):
             self.choices.append(Choice("editor", "Open in $EDITOR", editor))
 
     def inside(self) -> ComposeResult:
-        yield TextArea(self.draft, id="edited", soft_wrap=True, tab_behavior="focus")
+        area = TextArea(self.draft, id="edited", soft_wrap=True, tab_behavior="focus")
+        area.cursor_blink = False  # nothing blinks
+        yield area
         yield choice_list(self.choices, ascii_only=self.ascii_only)
 
     def on_mount(self) -> None:

@@ -230,7 +230,9 @@ class FormDialog(Dialog[dict[str, str]]):
             yield choice_list(self.choices, ascii_only=self.ascii_only)
         for field in self.fields:
             yield Static(literal(field.label), classes="label", markup=False)
-            yield Input(field.value, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
+            line = Input(field.value, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
+            line.cursor_blink = False  # nothing blinks
+            yield line
         yield Static("", id="problem", markup=False)
 
     def on_mount(self) -> None:
