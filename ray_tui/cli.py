@@ -674,7 +674,7 @@ def _console_on_socket(chosen: "Config", path: Path, observe: bool, plain: bool,
             if plain:
                 from ray_tui import plain as plainly
 
-                return await plainly.follow(handle)
+                return await plainly.follow(handle, come_back=_come_back(chosen, handle.run_id))
             return await _show(handle, chosen)
         finally:
             await handle.close()
@@ -695,14 +695,22 @@ async def _show(handle: Any, chosen: "Config | None") -> int:
         animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
         theme_folders=(_user_themes(),),
         roles=_roles(chosen, handle.person),
-        attach_hint=f"ray-tui attach {handle.run_id} --config {chosen.file.resolve()}" if chosen else "",
+        attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=_cache(),
     )
     ended = await run_console(handle, options)
     if ended.message:
         typer.echo(ended.message, err=ended.code != PASSED)
+    if chosen is not None and ended.how == "ended" and handle.transport is None:
+        where = f"--config {chosen.file.resolve()}"
+        typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
+        typer.echo(f"ray-tui verify {where}\nray-tui replay {handle.run_id} {where}")
     return int(ended.code)
+
+
+def _come_back(chosen: "Config", run_id: str) -> str:
+    return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
 
 
 def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def _run(folder: Path) -> list[dict[str, Any]]:
     if state is not None:
         for name, written in sorted(state.evidence.items()):
             checks.append(_hashed(folder / "evidence" / name, written.sha256))
-        if (folder / "evidence" / PACKAGE).is_file():
+        if (folder / "evidence" / PACKAGE).is_file() and (folder / "evidence" / MANIFEST).is_file():
             checks.append(_package(folder / "evidence" / PACKAGE, folder / "evidence" / MANIFEST))
     return checks
 
@@ -143,8 +143,14 @@ def _hashed(path: Path, expected: str) -> dict[str, Any]:
 def _package(path: Path, manifest: Path) -> dict[str, Any]:
     try:
         outer: Mapping[str, Any] = text.loads(manifest.read_bytes(), manifest.name)
+    except FileNotFoundError as exc:
+        # Not a sign of tampering: without the manifest nothing can be said at all.
+        raise InputError(
+            f"{path}: cannot be verified without {manifest.name} beside it. Bring the manifest along, "
+            "and compare its hash with the approval record."
+        ) from exc
     except OSError as exc:
-        return _check(path, "manifest.missing", f"{manifest.name} cannot be read: {exc.strerror}")
+        raise InputError(f"{manifest}: cannot be read: {exc.strerror}. Check its permissions.") from exc
     except RayError as exc:
         return _check(path, "manifest.json", str(exc))
     report = packages.verify_zip(path, outer)

@@ -54,15 +54,23 @@ class Left(Exception):
 
 
 async def follow(
-    handle: RunHandle, source: TextIO | None = None, output: TextIO | None = None, edit: Editor | None = None
+    handle: RunHandle,
+    source: TextIO | None = None,
+    output: TextIO | None = None,
+    edit: Editor | None = None,
+    come_back: str = "",
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
     Where the input ends while a question is open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back)
     with _signals(console):
         return await console.follow()
+
+
+def _attach(console: "Console") -> str:
+    return console.come_back or f"ray-tui attach {console.handle.run_id}"
 
 
 @dataclass
@@ -82,6 +90,8 @@ class Console:
     source: TextIO
     output: TextIO
     edit: Editor | None = None
+    come_back: str = ""
+    """How to attach again; from the run id alone where empty."""
     state: RunState = field(default_factory=RunState)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _lines: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
@@ -159,7 +169,7 @@ class Console:
                 else:
                     await self._put(question)
         except Left:
-            self.say(f"Left. The run goes on; come back with: ray-tui attach {self.handle.run_id} --plain")
+            self.say(f"Left. The run goes on; come back with: {_attach(self)} --plain")
             return 0
         except EOFError:
             self.say("The input has ended and a question is open. The run waits for somebody who answers.")

@@ -97,6 +97,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._link = handle.link
         self._lost = False
         self._busy_charts = False
+        self._painted_seq = -1
         self._opening = False
         self._net = ControlFilter()
         if options.animations is False or (options.animations is None and over_ssh(options.environment)):
@@ -323,7 +324,10 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if isinstance(top, Dialog):
             top.show_view(view)
         else:
-            self.console_screen.show_view(view)
+            # A mere tick leaves the live values to their own timer: else they would be sent twice as often.
+            ticking = self._reading_timer is not None and self._painted_seq == self.state.seq
+            self.console_screen.show_view(view, live=not ticking)
+            self._painted_seq = self.state.seq
         self.desk.look(view)
 
     def _paint_readings(self) -> None:

@@ -19,7 +19,8 @@ NOTE = "looked at it"
 TYPED = re.compile(r"\btype\s{2,}(.+?)\s{2,}to\b", re.DOTALL)
 OFFERED = re.compile(r"^(Retry|Manual|Waive…|Decline…|Abort…)\s", re.MULTILINE)
 ANSWER_SECONDS = 15.0
-EDGES = "│ ▁▂▃▄▅▆▇█▎▊▉▔┃"
+EDGES = "│ ▁▂▃▄▅▆▇█▎▊▉▔┃▸"
+"""What frames a line of a dialog: its border, its scrollbar, and the sign of the chosen line."""
 
 
 @dataclass(frozen=True)

@@ -280,7 +280,7 @@ async def test_an_abort_is_typed():
     handle = FakeHandle(*halted())
     async with console(handle) as (app, pilot):
         await dialog(app, ChoiceDialog)
-        await pilot.press("up", "enter")
+        await pilot.press("end", "enter")
         await dialog(app, FormDialog)
         await pilot.press(*"rolled back", "enter", *"yes", "enter")
         await shows(app, "Type exactly: abort")

@@ -61,6 +61,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         """A person has chosen the pane; until then the active pane follows the run."""
         self.zoomed = False
         self._begun: tuple[bool, ...] = ()
+        self._arranged = True
+        """Panes have moved since they were last painted."""
         self._at = ""
         """The step that the chosen row has followed to."""
 
@@ -112,10 +114,11 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def phase(self) -> int:
         return min(self.active, 4)
 
-    def show_view(self, view: View) -> None:
+    def show_view(self, view: View, *, live: bool = True) -> None:
         """Paint everything that is visible; only lines that changed reach the terminal."""
         self._follow_run(view)
         self._settle_rows(view)
+        live, self._arranged = live or self._arranged, False
         width = self.size.width
         self.query_one("#header", Painted).show_lines([frame.header(view, width)])
         self.query_one("#rail", Painted).show_lines(
@@ -123,7 +126,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         )
         self.query_one("#next", Painted).show_lines([frame.next_row(view, width)])
         for number in range(1, 5):
-            if self._visible(number):
+            if self._visible(number) and (live or number != 1):
                 self.show_pane(view, number)
         self.event_log.follow(view.state)
         if view.transport is not None:
@@ -196,6 +199,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     # --- arrangement -------------------------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
+        self._arranged = True
         wide = self.size.width >= WIDE
         alone = self.zoomed or not wide
         self.set_class(not wide, "-narrow")

@@ -179,19 +179,42 @@ class ChoiceDialog(Dialog[str]):
         self.dismiss(self.choices[event.option_index].id)
 
 
-def choice_list(choices: Sequence[Choice], *, ascii_only: bool, id: str = "choices") -> OptionList:  # noqa: A002
-    wide = max((len(choice.label) for choice in choices), default=0) + 2
-    options = [
-        Option(
+class Choices(OptionList):
+    """A short list whose ends are ends, and whose chosen line is marked by a sign as well as by colour."""
+
+    def __init__(self, choices: Sequence[Choice], *, ascii_only: bool, id: str) -> None:  # noqa: A002
+        wide = max((len(choice.label) for choice in choices), default=0) + 2
+        self._worded = [
             Content.assemble(
                 literal(choice.label.ljust(wide), "strong", ascii_only=ascii_only),
                 literal(choice.says, "dim", ascii_only=ascii_only),
             )
-        )
-        for choice in choices
-    ]
-    found = OptionList(*options, id=id, markup=False)
-    found.highlighted = 0 if options else None
+            for choice in choices
+        ]
+        self._chosen_sign = "> " if ascii_only else "▸ "
+        self._marked_index: int | None = None
+        super().__init__(*(Option(Content.assemble("  ", line)) for line in self._worded), id=id, markup=False)
+
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        super().watch_highlighted(highlighted)
+        for index, sign in ((self._marked_index, "  "), (highlighted, self._chosen_sign)):
+            if index is not None and index < self.option_count:
+                self.replace_option_prompt_at_index(index, Content.assemble(sign, self._worded[index]))
+        self._marked_index = highlighted
+
+    def action_cursor_down(self) -> None:
+        if self.highlighted is None or self.highlighted < self.option_count - 1:
+            super().action_cursor_down()
+
+    def action_cursor_up(self) -> None:
+        if self.highlighted is None or self.highlighted > 0:
+            super().action_cursor_up()
+
+
+def choice_list(choices: Sequence[Choice], *, ascii_only: bool, id: str = "choices") -> OptionList:  # noqa: A002
+    """The first one is chosen already."""
+    found = Choices(choices, ascii_only=ascii_only, id=id)
+    found.highlighted = 0 if choices else None
     return found
 
 
