@@ -161,9 +161,10 @@ def demo(
         typer.echo(f"demo stack '{scenario}' in {stack.folder}", err=True)
         if headless:
             return _run_headless(stack.config, stack.answers, None, timeout, as_json)
-        code = _run_console(stack.config, resume=None, observe=False, plain=plain)
-        stack.leave_running_if_unfinished()
-        return code
+        try:
+            return _run_console(stack.config, resume=None, observe=False, plain=plain)
+        finally:  # however the console ended: a hang-up must not take the run's world away
+            stack.leave_running_if_unfinished()
 
 
 @app.command()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.hostile.world import no_secret_in, program
+from tests.hostile.world import as_user, no_secret_in, program
 
 LITERAL = "xoxb-1234567890-literal-secret"
 
@@ -130,7 +130,7 @@ def test_a_configuration_that_may_not_be_read_is_named(repo):
     if os.getuid() != 0:
         pytest.skip("needs root, to become somebody else")
     repo.config.chmod(0o600)
-    somebody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    somebody = as_user(65534)
     done = program("config", "path", "--config", repo.config, wrap=somebody, cwd="/")
     assert done.code == 2, done.said
     assert "ray-tui.toml" in done.err

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.world import ENV, Repo, program
+from tests.hostile.world import ENV, Repo, as_user, program
 
 UID = 60_000 + os.getpid() % 5_000
 """Nobody's, and another one for each worker: the socket folder is named after it."""
-NOBODY = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")
 
 # Inside a mount namespace of its own: the runs lie on a small disk, filled but for a little; then it is freed.
 DRIVER = """
@@ -92,7 +91,7 @@ def test_a_store_that_may_not_be_written_is_said_before_anything_starts(elsewher
     store = elsewhere.folder / ".artifacts" / "monitoring"
     shutil.rmtree(store, ignore_errors=True)
     os.chown(store.parent, 0, 0)
-    done = elsewhere.run(wrap=NOBODY, cwd="/")
+    done = elsewhere.run(wrap=as_user(UID), cwd="/")
     assert done.code in (2, 3), done.said
     assert str(store) in done.err
     assert "ermission denied" in done.err or "cannot be" in done.err
@@ -103,7 +102,7 @@ def test_a_context_folder_that_may_not_be_written_fails_the_prerequisites(elsewh
     kit = elsewhere.folder / ".cursor" / "context-kit"
     kit.mkdir(parents=True, exist_ok=True)
     os.chown(kit, 0, 0)
-    done = elsewhere.run(wrap=NOBODY, cwd="/")
+    done = elsewhere.run(wrap=as_user(UID), cwd="/")
     assert done.code == 1, done.said
     found = elsewhere.criteria()["prerequisites.writable:.cursor/context-kit/"]
     assert found.verdict.value == "failed"
@@ -117,7 +116,7 @@ def test_a_paper_that_may_not_be_read_is_named(elsewhere):
     path = elsewhere.deployment / "post-deployment-validation.json"
     os.chown(path, 0, 0)
     path.chmod(0o600)
-    done = elsewhere.run(wrap=NOBODY, cwd="/")
+    done = elsewhere.run(wrap=as_user(UID), cwd="/")
     assert done.code == 1, done.said
     found = elsewhere.criteria()["prerequisites.artifact:post-deployment-validation.json"]
     assert "ermission" in found.actual
@@ -127,7 +126,7 @@ def test_a_folder_of_papers_that_may_not_be_entered_is_named(elsewhere):
     """Not "missing": the papers may be there, we cannot look. (P1)"""
     os.chown(elsewhere.deployment, 0, 0)
     elsewhere.deployment.chmod(0o700)
-    done = elsewhere.run(wrap=NOBODY, cwd="/")
+    done = elsewhere.run(wrap=as_user(UID), cwd="/")
     assert done.code == 1, done.said
     for name in ("post-deployment-validation.json", "DEPLOYMENT-REPORT.md"):
         assert "ermission" in elsewhere.criteria()[f"prerequisites.artifact:{name}"].actual
@@ -140,7 +139,7 @@ def test_a_socket_folder_with_a_loose_mode_is_refused(elsewhere):
     folder.mkdir()
     os.chown(folder, UID, UID)
     folder.chmod(0o777)
-    done = elsewhere.run(wrap=NOBODY, cwd="/")
+    done = elsewhere.run(wrap=as_user(UID), cwd="/")
     assert done.code == 2, done.said
     assert str(folder) in done.err
     assert "0700" in done.err

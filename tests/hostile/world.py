@@ -1,6 +1,7 @@
 """A demo stack whose every wire can be bent, and the program that is pointed at it as a user starts it."""
 
 import asyncio
+import functools
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import time
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from ray_tui.clock import Clock
 from ray_tui.core.state import RunState, apply
@@ -333,3 +336,22 @@ def repo_is_sound(repo):
     """The journal verifies to its end, and the command line says so."""
     repo.state()
     assert program("verify", repo.run_folder()).code == 0
+
+
+@functools.cache
+def _may_run(uid: int) -> str:
+    """Why this OS user cannot run the program as it is installed here; empty when it can."""
+    command = [*_become(uid), sys.executable, "-c", "import typer, ray_tui"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=ENV, check=False, timeout=60)
+    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+
+
+def _become(uid: int) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
+
+
+def as_user(uid: int) -> tuple[str, ...]:
+    """The words that run a command as another user; skips where that user cannot read this installation."""
+    if why := _may_run(uid):
+        pytest.skip(f"another user cannot run this installation: {why}")
+    return _become(uid)
