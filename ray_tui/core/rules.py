@@ -307,6 +307,8 @@ def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, boo
 
 
 def _grant_waiver(proposed: f.WaiverProposed, approver: str, book: Rulebook, *, claimed: bool) -> f.Waived | Refused:
+    if book.policy.approvers > 1:  # counting several is not built: one confirmation must not pass for more
+        return Refused(f"[policy] approvers = {book.policy.approvers}, and only one confirmation can be taken yet.")
     if approver == proposed.operator and not book.policy.demo:
         return Refused("A waiver needs a second person: its initiator cannot approve it.")
     if not (book.verified_key or book.policy.unsigned_approvals or book.policy.demo):

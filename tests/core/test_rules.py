@@ -130,6 +130,16 @@ def test_an_observing_console_never_drives():
     assert isinstance(refused, Refused)
 
 
+def test_one_confirmation_never_passes_for_two():
+    """Where policy asks for two other people, one cannot grant a waiver alone."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    refused = run.ask(SAM, ConfirmWaiver(waiver_id="W1"), book(unsigned_approvals=True, approvers=2))
+    assert isinstance(refused, Refused)
+    assert run.state.waivers == {}
+    assert run.state.halt is not None
+
+
 def waive(run, **more):
     fields = {"criterion": "1.2.bad", "step": "1.2", "reason": "search has no traces by design", "days": 7} | more
     return ProposeWaiver(**fields)
