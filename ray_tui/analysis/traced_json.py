@@ -10,7 +10,8 @@ from ray_tui.core.errors import InputError
 from ray_tui.core.untrusted import deep_clean, line
 
 DEEPEST = 64
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_CUT = "ends in the middle: the file is cut off"
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ def read(data: bytes, source: str) -> Traced:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
+        if exc.reason == "unexpected end of data":
+            last = data.count(b"\n") + 1
+            raise InputError(f"{source}:{last}: {_CUT}") from exc
         raise InputError(f"{source}: is not text (byte {exc.start} is not UTF-8); expected JSON") from exc
     if not text.strip():
         raise InputError(f"{source}: is empty; expected JSON")
@@ -41,12 +45,18 @@ def read(data: bytes, source: str) -> Traced:
     try:
         value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
     except json.JSONDecodeError as exc:
-        cut = exc.pos >= len(text.rstrip()) or exc.msg.startswith("Unterminated string")
-        what = "ends in the middle: the file is cut off" if cut else f"is not JSON: {exc.msg}"
+        what = _CUT if _is_cut(text, exc) else f"is not JSON: {exc.msg}"
         raise InputError(f"{source}:{exc.lineno}: {what}") from exc
     except (ValueError, RecursionError) as exc:
         raise InputError(f"{source}: {line(str(exc), 200)}") from exc
     return Traced(source, deep_clean(value), dict(_lines(text)))
+
+
+def _is_cut(text: str, exc: json.JSONDecodeError) -> bool:
+    """Whether more text could mend it: something is open, and the complaint is about the last token or its end."""
+    tokens = list(_TOKEN.finditer(text))
+    still_open = sum({"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0) for token in tokens) > 0
+    return still_open and exc.pos >= tokens[-1].start()
 
 
 def _refuse(constant: str) -> Any:
