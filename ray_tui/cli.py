@@ -165,6 +165,8 @@ def demo(
             return _run_console(stack.config, resume=None, observe=False, plain=plain)
         finally:  # however the console ended: a hang-up must not take the run's world away
             stack.leave_running_if_unfinished()
+            if parting := stack.parting():
+                typer.echo(parting, err=True)
 
 
 @app.command()
@@ -174,17 +176,20 @@ def attach(
     observe: Annotated[bool, typer.Option("--observe", help="Read-only for certain.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
     sign_with: SignOption = None,
+    plays: Annotated[str, typer.Option("--as", help="Whom of [people] to act as; in a demo only.")] = "",
 ) -> int:
     """Join a run that is being carried out."""
-    from ray_tui import host, wiring
+    from ray_tui import rendezvous, runs_on_disk
 
-    chosen = _config(config)
-    found = wiring.find_run(chosen.store, run_id)
+    if not plain:
+        _want_terminal(TO_FOLLOW)
+    chosen = _config(config, with_backends=False)
+    found = runs_on_disk.find_run(chosen.store, run_id)
     if not found.alive:
         raise InputError(
             f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
         )
-    return _console_on_socket(chosen, host.socket_path(found.run_id, chosen), observe, plain, sign_with)
+    return _console_on_socket(chosen, rendezvous.socket_path(found.run_id, chosen), observe, plain, sign_with, plays)
 
 
 @app.command()
@@ -195,10 +200,10 @@ def sign(
     config: ConfigOption = None,
 ) -> int:
     """Sign the approvals that a run waits for: prints [[approvals]] blocks for its answers file."""
-    from ray_tui import wiring
+    from ray_tui import runs_on_disk, wiring
 
     chosen = _config(config)
-    found = wiring.find_run(chosen.store, run_id, resumable=True)
+    found = runs_on_disk.find_run(chosen.store, run_id, resumable=True)
     given = wiring.sign_open_approvals(found, chosen.people, person, key)
     if not given:
         raise InputError(f"{found.run_id}: waits for no approval that {person} may give")
@@ -211,22 +216,46 @@ def sign(
 
 
 @app.command()
+def acknowledge(
+    code: Annotated[str, typer.Argument(help="The code in the test alert's message.")],
+    run_id: Annotated[str | None, typer.Option("--run", help="The run; the newest live one by default.")] = None,
+    config: ConfigOption = None,
+    plays: Annotated[str, typer.Option("--as", help="Whom of [people] to act as; in a demo only.")] = "",
+    as_json: JsonOption = False,
+) -> int:
+    """Say that a test alert has reached you: by mail, by webhook, in Slack."""
+    import asyncio
+
+    from ray_tui import rendezvous, runs_on_disk
+    from ray_tui.handles import socket
+
+    chosen = _config(config)
+    found = runs_on_disk.find_live(chosen.store, run_id)
+    said = asyncio.run(socket.acknowledge(rendezvous.socket_path(found.run_id, chosen), code, plays))
+    late = " It is later than the SLA allows." if said["after_seconds"] > said["sla_seconds"] else ""
+    what = f"what came to {said['receiver']} by {said['integration']}"
+    text = f"{said['person']} acknowledged {what}, {said['after_seconds']:.1f} s after it was sent.{late}"
+    _say({**said, "run_id": found.run_id}, as_json, text)
+    return PASSED
+
+
+@app.command()
 def replay(
     target: Annotated[str, typer.Argument(help="A run, a journal.jsonl, a run folder, or a MONITORING-PACKAGE.zip.")],
     config: ConfigOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print the log, from start to end.")] = False,
 ) -> int:
     """Show a past run on the same console: play, pause, seek."""
-    from ray_tui import wiring
+    from ray_tui import runs_on_disk, wiring
 
     path = Path(target)
     chosen = _config_or_none(config)
     if not path.exists():
         store = chosen.store if chosen else STORE
-        path = wiring.find_run(store, target).folder
+        path = runs_on_disk.find_run(store, target).folder
     if plain:
         return _replay_plain(path)
-    _want_terminal()
+    _want_terminal(TO_READ)
     import asyncio
 
     async def watch() -> int:
@@ -246,13 +275,13 @@ def diff(
     """Two runs side by side: gates, coverage, delivery times, findings that came or went."""
     import shutil
 
-    from ray_tui import wiring
+    from ray_tui import runs_on_disk, wiring
     from ray_tui.core import run_diff
     from ray_tui.core.state import fold
 
     chosen = _config_or_none(config)
     store = chosen.store if chosen else STORE
-    paths = [Path(one) if Path(one).exists() else wiring.find_run(store, one).folder for one in (a, b)]
+    paths = [Path(one) if Path(one).exists() else runs_on_disk.find_run(store, one).folder for one in (a, b)]
     left, right = (fold(wiring.replay_entries(path)) for path in paths)
     width = shutil.get_terminal_size((120, 40)).columns
     said = run_diff.to_text(left, right, width=width, everything=everything)
@@ -263,12 +292,12 @@ def diff(
 @app.command()
 def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """List the runs of this repository, newest first."""
-    from ray_tui import wiring
+    from ray_tui import runs_on_disk
     from ray_tui.core import views
 
     chosen = _config_or_none(config)
     rows = []
-    for found in wiring.runs(chosen.store if chosen else STORE):
+    for found in runs_on_disk.runs(chosen.store if chosen else STORE):
         state = found.state
         if state.ended:
             status = "complete" if state.completed else "aborted"
@@ -283,6 +312,11 @@ def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
         )  # fmt: skip
     lines = [f"{row['run_id']:56} {row['status']:10} {row['halted_at'] or '–'}" for row in rows]
     _say(rows, as_json, "\n".join(lines) or "no runs yet; `ray-tui run` or `ray-tui demo` starts one")
+    if not as_json:
+        from ray_tui import demo_stack
+
+        for left in demo_stack.left_running():
+            typer.echo(left.to_text(), err=True)
     return PASSED
 
 
@@ -346,9 +380,16 @@ def gates(evidence: EvidenceOption = STORE, config: ConfigOption = None, as_json
     from ray_tui import judging
 
     chosen = _config_or_none(config)
+    _want_evidence(evidence)
     judged = judging.judge_all(evidence, chosen.thresholds if chosen else None)
     _say([one.to_json() for one in judged], as_json, "\n".join(one.to_text() for one in judged))
     return judging.exit_code(judged)
+
+
+def _want_evidence(folder: Path) -> None:
+    """A folder without a single file of evidence is not a gate that failed: there is nothing to judge."""
+    if not (folder.is_dir() and any(path.suffix == ".json" for path in folder.iterdir())):
+        raise InputError(f"{folder}: no run here yet. `ray-tui run` makes one; `ray-tui demo` shows how that looks.")
 
 
 def _gate(key: str, evidence: Path, as_json: bool, **thresholds: float) -> int:
@@ -361,6 +402,7 @@ def _gate(key: str, evidence: Path, as_json: bool, **thresholds: float) -> int:
     except ValidationError as exc:
         wrong = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in exc.errors(include_input=False))
         raise InputError(f"the threshold is out of range: {wrong}") from exc
+    _want_evidence(evidence)
     _say(judged.to_json(), as_json, judged.to_text())
     return judging.exit_code([judged])
 
@@ -443,9 +485,11 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     import asyncio
 
     from ray_tui import doctor as checks
-    from ray_tui import host, wiring
+    from ray_tui import rendezvous, runs_on_disk, wiring
 
-    outside = checks.Outside(open_ports=wiring.open_ports, socket_folder=host.socket_folder, runs=wiring.runs)
+    outside = checks.Outside(
+        open_ports=wiring.open_ports, socket_folder=rendezvous.socket_folder, runs=runs_on_disk.runs
+    )
     found = asyncio.run(checks.examine(config, outside))
     _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))
     return PASSED if all(item.ok for item in found) else FAILED
@@ -461,9 +505,10 @@ def config_show(config: ConfigOption = None) -> int:
 @config_app.command("schema")
 def config_schema() -> int:
     """The JSON Schema of ray-tui.toml."""
+    from ray_tui import described
     from ray_tui.config import Config
 
-    typer.echo(json.dumps(Config.model_json_schema(), indent=2))
+    typer.echo(json.dumps(described.schema(Config), indent=2))
     return PASSED
 
 
@@ -492,7 +537,7 @@ def config_set(
 @app.command()
 def locations(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """Where everything is read and written."""
-    from ray_tui import host
+    from ray_tui import rendezvous
 
     chosen = _config_or_none(config)
     store = chosen.store if chosen else STORE.resolve()
@@ -502,7 +547,7 @@ def locations(config: ConfigOption = None, as_json: JsonOption = False) -> int:
         "runs": str(store / "runs"),
         "manual": str(store.parent / "protocol-19"),
         "context": str(store.parent.parent / ".cursor" / "context-kit"),
-        "sockets": str(host.socket_folder(chosen)),
+        "sockets": str(rendezvous.socket_folder(chosen)),
         "themes": str(_user_themes()),
     }
     _say(found, as_json, "\n".join(f"{name:10} {path}" for name, path in found.items()))
@@ -558,10 +603,12 @@ def _config_file(path: Path | None) -> Path:
     return found
 
 
-def _config(path: Path | None, release: str | None = None, environment: str | None = None) -> "Config":
+def _config(
+    path: Path | None, release: str | None = None, environment: str | None = None, *, with_backends: bool = True
+) -> "Config":
     from ray_tui import config
 
-    chosen = config.load(_config_file(path))
+    chosen = config.load(_config_file(path), with_backends=with_backends)
     changes = {key: value for key, value in (("release", release), ("environment", environment)) if value}
     return config.with_run(chosen, changes) if changes else chosen
 
@@ -589,9 +636,9 @@ def _answers(path: Path | None) -> "Answers":
 
 
 def _resumed(chosen: "Config", run_id: str | None) -> str:
-    from ray_tui import wiring
+    from ray_tui import runs_on_disk
 
-    found = wiring.find_run(chosen.store, run_id, resumable=True)
+    found = runs_on_disk.find_run(chosen.store, run_id, resumable=True)
     if found.state.ended:
         raise InputError(f"{found.run_id}: is over. `ray-tui replay {found.run_id}` shows it.")
     return found.run_id
@@ -600,11 +647,11 @@ def _resumed(chosen: "Config", run_id: str | None) -> str:
 def _run_headless(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
     import asyncio
 
-    from ray_tui import wiring
+    from ray_tui import runs_on_disk, wiring
     from ray_tui.clock import Clock
     from ray_tui.core import views
 
-    run_id = resumed or wiring.new_run_id(chosen.run.release, Clock().wall())
+    run_id = resumed or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     outcome = asyncio.run(
         wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
     )
@@ -637,45 +684,58 @@ def _tell(as_json: bool) -> Any:
     return tell
 
 
-def _want_terminal() -> None:
+WITHOUT_TERMINAL = "Add --headless (answers come from a file), or --plain."
+TO_FOLLOW = "Add --plain to follow it line by line; `ray-tui runs --json` and `ray-tui gates --json` answer scripts."
+TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --json` and `ray-tui diff` answer scripts."
+"""What works instead of a full screen, by what was asked for."""
+
+
+def _want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("there is no terminal here. Add --headless (answers come from a file), or --plain.")
+        raise InputError(f"there is no terminal here. {instead}")
     if os.environ.get("TERM", "") in ("", "dumb"):
         raise InputError(f"TERM={os.environ.get('TERM', '')!r} cannot show a full screen. Add --plain.")
 
 
 def _run_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
-    from ray_tui import host, wiring
+    from ray_tui import rendezvous, runs_on_disk
     from ray_tui.clock import Clock
 
     if not plain:
         _want_terminal()
-    run_id = resume or wiring.new_run_id(chosen.run.release, Clock().wall())
+    run_id = resume or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     folder = chosen.store / "runs" / run_id
-    if resume and host.is_locked(folder):
+    if resume and rendezvous.is_locked(folder):
         typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
-        return _console_on_socket(chosen, host.socket_path(run_id, chosen), observe, plain, key)
-    path = wiring.start_host(chosen, run_id, resume=resume is not None)
+        return _console_on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
+    path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
     return _console_on_socket(chosen, path, observe, plain, key)
 
 
-def _console_on_socket(chosen: "Config", path: Path, observe: bool, plain: bool, key: Path | None = None) -> int:
+def _console_on_socket(
+    chosen: "Config", path: Path, observe: bool, plain: bool, key: Path | None = None, plays: str = ""
+) -> int:
     import asyncio
-
-    from ray_tui import wiring
 
     if not plain:
         _want_terminal()
 
     async def hold() -> int:
-        from ray_tui.handles import SocketHandle
+        from ray_tui.handles.socket import SocketHandle
 
-        handle = await SocketHandle.attach(path, read_only=observe, signer=wiring.SshSigner(key) if key else None)
+        signer = None
+        if key:
+            from ray_tui.wiring import SshSigner
+
+            signer = SshSigner(key)
+        handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
         try:
             if plain:
                 from ray_tui import plain as plainly
 
-                return await plainly.follow(handle, come_back=_come_back(chosen, handle.run_id))
+                code = await plainly.follow(handle, come_back=_come_back(chosen, handle.run_id))
+                await handle.close("hung up" if code > 128 else "left")
+                return code
             return await _show(handle, chosen)
         finally:
             await handle.close()

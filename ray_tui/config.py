@@ -1,5 +1,6 @@
 """The user's TOML: every field, what it means, and errors that name file, key and line."""
 
+import difflib
 import errno
 import hashlib
 import json
@@ -7,20 +8,34 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ray_tui import backends
 from ray_tui.core.errors import ConfigError, InputError
 from ray_tui.core.policy import Person, Policy, Thresholds
+from ray_tui.secrets import SecretRef
 
 Signal = Literal["metrics", "logs", "traces", "synthetics"]
 SIGNALS: tuple[Signal, ...] = ("metrics", "logs", "traces", "synthetics")
 FILE_NAME = "ray-tui.toml"
 NO_FILE = "no such file"
+_BACKENDS = "backends"
+"""In the validation's context: whether the backends' tables are checked too."""
 LONGEST_BYTES = 4_000_000
 """Of a configuration; a larger one is another file."""
 
@@ -28,7 +43,7 @@ LONGEST_BYTES = 4_000_000
 class Section(BaseModel):
     """A table of the configuration: an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Run(Section):
@@ -191,8 +206,13 @@ class AlertPaths(Section):
     """Receiver name -> channel id, for receivers that post to Slack."""
     mailboxes: tuple[str, ...] = ()
     """Receivers whose mail arrives in the [mail] mailbox; all that send mail where empty."""
+    webhook_receivers: dict[str, str] = Field(default_factory=dict)
+    """Receiver, or ``receiver/kind`` such as ``ops/discord`` -> where what it posts can be seen: ``webhook``, or a name
+    under [webhooks]. Nothing is assumed of a receiver that is not named here."""
     receivers: tuple[str, ...] = ()
     """Receivers to probe; every receiver that a critical route names where empty."""
+    grafana_contact_points: tuple[str, ...] = ()
+    """Grafana contact points to test as well, each for real; that goes round notification policies. Empty: none."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels added to every probe."""
     poll_seconds: float = Field(default=1.0, gt=0)
@@ -200,11 +220,55 @@ class AlertPaths(Section):
     real_pages: bool = True
     """False: a dry run that does everything but fire."""
     rule_probe_receiver: str = ""
-    """A probed receiver that a temporary rule is to reach as well, one more page; empty: no rule is written."""
+    """A probed receiver that a temporary rule is to reach as well, one more page; empty: no rule is written.
+
+    With [pusher], a pushed series under a permanent rule of yours fires it, and no rule is written."""
+    push_metric: str = Field(default="ray_tui_probe_until", pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
+    """The pushed series' name; its value is when the probe ends, so that the permanent rule stops by itself."""
+    push_seconds: float = Field(default=150.0, gt=0, le=900)
+    """How long a push may take until the rule fires: one scrape and one evaluation, with something to spare."""
+    heartbeat_receiver: str = ""
+    """The receiver whose pings [heartbeat] counts; any that the always-firing alert reaches where empty."""
+
+
+class Acknowledge(Section):
+    """2.2: ways to acknowledge a test alert beside pager, reaction, reply and `ray-tui acknowledge`."""
+
+    listen: str = ""
+    """``host:port`` on which the run's host answers links and Slack; empty: it listens to nobody."""
+    url: str = ""
+    """The address under which people reach it, for links in messages; empty: messages name the command only."""
+    slack_signing_secret: SecretRef | None = None
+    """Your Slack app's signing secret; its interactivity URL is ``<url>/slack/interactions``."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of ``listen``."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Acknowledge":
+        host, _, port = self.listen.rpartition(":")
+        if self.listen and not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ValueError(f"listen: {self.listen!r} is not host:port, as in 127.0.0.1:8912")
+        if not self.listen and (self.url or self.slack_signing_secret):
+            raise ValueError("listen: without it nobody answers at url or to Slack")
+        if self.url and not _PUBLIC.fullmatch(self.url):
+            raise ValueError("url: is https://host[:port][/path] (http:// for this machine alone): a link holds a code")
+        return self
+
+
+_PUBLIC = re.compile(
+    r"(https://[A-Za-z0-9._\[\]:-]+|http://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?)(/[A-Za-z0-9._~/-]*)?"
+)
 
 
 class Host(Section):
     """The run's host process."""
+
+    live_seconds: float = Field(default=5.0, ge=0)
+    """How often the baseline's figures are read again while a console is attached; 0: never."""
 
     socket_dir: str = ""
     """Where its socket lies; /tmp/ray-tui-<uid> where empty. For pairing across OS users: a folder of mode 2750."""
@@ -250,6 +314,8 @@ class Config(Section):
     """Ongoing checks."""
     alert_paths: AlertPaths = AlertPaths()
     """How alert paths are probed."""
+    acknowledge: Acknowledge = Acknowledge()
+    """How test alerts are acknowledged by link and by Slack's button."""
     metrics: dict[str, Any] | None = None
     """The metrics store; ``kind = "prometheus"``."""
     rules: dict[str, Any] | None = None
@@ -271,7 +337,13 @@ class Config(Section):
     mail: dict[str, Any] | None = None
     """``kind = "smtp-imap"``."""
     webhook: dict[str, Any] | None = None
-    """A webhook receiver that can be asked; ``kind = "sink"``."""
+    """A webhook receiver that can be asked; ``kind = "sink"`` or ``"template"`` (Discord, Teams, other chats)."""
+    webhooks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Further ones, each by a name: ``[webhooks.discord]``, as [webhook]; ``alert_paths.webhook_receivers`` uses it."""
+    heartbeat: dict[str, Any] | None = None
+    """What misses the dead man's switch when it stops; ``kind = "healthchecks"``."""
+    pusher: dict[str, Any] | None = None
+    """Where a probe's series is pushed; ``kind = "pushgateway"``."""
     incidents: tuple[dict[str, Any], ...] = ()
     """Ticket systems and files: ``[[incidents]]``, ``kind = "pagerduty"`` or ``"file"``."""
     notify: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -283,7 +355,7 @@ class Config(Section):
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
     @model_validator(mode="after")
-    def _references(self) -> "Config":
+    def _references(self, info: ValidationInfo) -> "Config":
         for name, service in self.services.items():
             if service.owner and service.owner not in self.owners:
                 raise ValueError(f"services.{name}.owner: {service.owner!r} is not in [owners]")
@@ -291,6 +363,8 @@ class Config(Section):
             for person in owner.people:
                 if person not in self.people:
                     raise ValueError(f"owners.{name}.people: {person!r} is not in [people]")
+        if (info.context or {}).get(_BACKENDS) is False:
+            return self
         for port in PORTS:
             settings = getattr(self, port)
             if settings is not None:
@@ -299,6 +373,13 @@ class Config(Section):
             check_backend("incidents", f"incidents.{number}", settings)
         for protocol, settings in self.notify.items():
             check_backend("notifiers", f"notify.{protocol}", settings)
+        for name, settings in self.webhooks.items():
+            if name == "webhook":
+                raise ValueError("webhooks.webhook: that name is [webhook]'s own; take another")
+            check_backend("webhook", f"webhooks.{name}", settings)
+        for receiver, name in self.alert_paths.webhook_receivers.items():
+            if name != "webhook" and name not in self.webhooks:
+                raise ValueError(f"alert_paths.webhook_receivers.{receiver}: there is no [webhooks.{name}]")
         return self
 
     @property
@@ -343,6 +424,7 @@ class Config(Section):
 
 PORTS = (
     "metrics", "rules", "alerting", "logs", "traces", "visits", "dashboards", "paging", "chat", "mail", "webhook",
+    "heartbeat", "pusher",
 )  # fmt: skip
 
 
@@ -352,14 +434,19 @@ def check_backend(port: str, key: str, settings: dict[str, Any]) -> BaseModel:
     known = backends.KINDS[port]
     if kind not in known:
         raise ValueError(f"{key}.kind: {kind!r} is not known; there are: {', '.join(sorted(known))}")
+    model = backends.settings_model(port, str(kind))
     try:
-        return backends.settings_model(port, str(kind)).model_validate(settings)
+        return model.model_validate(settings)
     except ValidationError as exc:
-        raise ValueError("; ".join(_explain(error, (key,)) for error in exc.errors(include_input=False))) from exc
+        found = exc.errors(include_input=False)
+        raise ValueError("; ".join(_explain(error, (key,), model) for error in found)) from exc
 
 
-def load(path: Path) -> Config:
-    """Raises ConfigError: missing, unreadable, not TOML, unknown key, wrong type, literal secret."""
+def load(path: Path, *, with_backends: bool = True) -> Config:
+    """Raises ConfigError: missing, unreadable, not TOML, unknown key, wrong type, literal secret.
+
+    Without backends their tables are not looked into: enough for a console, whose host has checked them.
+    """
     try:
         text = read_file(path, LONGEST_BYTES).decode("utf-8")
     except InputError as exc:
@@ -368,7 +455,7 @@ def load(path: Path) -> Config:
     except UnicodeDecodeError as exc:
         what = f"is not text (byte {exc.start} is not UTF-8); a configuration is TOML"
         raise ConfigError(f"{path}: {what}. Name the right file with --config.") from exc
-    return parse(text, path)
+    return parse(text, path, with_backends=with_backends)
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -406,7 +493,7 @@ def _kind(mode: int) -> str:
     return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
-def parse(text: str, path: Path) -> Config:
+def parse(text: str, path: Path, *, with_backends: bool = True) -> Config:
     """As ``load``, from text; ``path`` is what errors name and relative paths start from."""
     try:
         raw = tomllib.loads(text)
@@ -415,7 +502,7 @@ def parse(text: str, path: Path) -> Config:
     except RecursionError as exc:
         raise ConfigError(f"{path}: is nested too deeply to be a configuration. Name the right file.") from exc
     try:
-        config = Config.model_validate(raw)
+        config = Config.model_validate(raw, context={_BACKENDS: with_backends})
     except ValidationError as exc:
         raise ConfigError("\n".join(_located(error, text, path) for error in exc.errors(include_input=False))) from exc
     config._file = path
@@ -441,12 +528,38 @@ def find(start: Path) -> Path | None:
     return None
 
 
-def _explain(error: Any, before: tuple[str, ...] = ()) -> str:
+def _explain(error: Any, before: tuple[str, ...] = (), model: type[BaseModel] | None = None) -> str:
     where = ".".join(str(part) for part in (*before, *error["loc"]) if part not in ("function-after[_references()]",))
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        message = "is not a known key; see `ray-tui config schema`"
+        written = str(error["loc"][-1])
+        known = known_keys((*before, *error["loc"])[:-1] if model is None else error["loc"][:-1], model or Config)
+        meant = difflib.get_close_matches(written, known, n=1)
+        advice = f"did you mean {meant[0]!r}?" if meant else "see `ray-tui config schema`"
+        message = f"is not a known key; {advice}"
     return f"{where}: {message}" if where else message
+
+
+def known_keys(place: Sequence[str | int], model: type[BaseModel]) -> list[str]:
+    """The keys that may stand in the table at this place; empty where any may."""
+    found: Any = model
+    for part in place:
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            field = found.model_fields.get(str(part))
+            found = field.annotation if field else None
+            if get_origin(found) in (Union, UnionType):
+                found = _table_in(found)
+        else:  # a table of tables, or a list of them: the last of dict[str, X], of tuple[X, ...]
+            found = _table_in(found)
+    found = _table_in(found)
+    return list(found.model_fields) if found is not None else []
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation is about: itself, or inside an optional, a dict or a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((table for inner in get_args(annotation) if (table := _table_in(inner)) is not None), None)
 
 
 def _located(error: Any, text: str, path: Path) -> str:

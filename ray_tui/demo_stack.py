@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray_tui import config, wiring
+from ray_tui import config, runs_on_disk
 from ray_tui.config import Config
 from ray_tui.core.answers import Answers
 from ray_tui.core.errors import InputError, RayError
@@ -41,8 +41,45 @@ class DemoStack:
 
     def leave_running_if_unfinished(self) -> None:
         """The console was left while the run goes on: its servers must outlive this command."""
-        if any(not run.state.ended for run in wiring.runs(self.config.store)):
+        if any(not run.state.ended for run in runs_on_disk.runs(self.config.store)):
             self.keep = True
+
+    def parting(self) -> str:
+        """What is left running, until when, and how to end it now; empty where nothing is."""
+        if not self.keep:
+            return ""
+        return (
+            f"The demo's servers run on (process {self.process.pid}, files in {self.folder}) and end by themselves "
+            f"15 minutes after the run has. To end them now: kill {self.process.pid}. `ray-tui runs` lists them."
+        )
+
+
+@dataclass(frozen=True)
+class Left:
+    """A demo that still runs, without the command that started it or beside it."""
+
+    folder: Path
+    pid: int
+    scenario: str
+
+    def to_text(self) -> str:
+        config_file = self.folder / "ray-tui.toml"
+        return (
+            f"a demo ('{self.scenario}') runs in {self.folder}: ray-tui attach --config {config_file}; "
+            f"it ends 15 minutes after its run, or now: kill {self.pid}"
+        )
+
+
+def left_running(where: Path | None = None) -> list[Left]:
+    """The demos in this machine's temporary folder whose servers are alive; one with --dir is not found."""
+    found = []
+    for path in sorted((where or Path(tempfile.gettempdir())).glob("ray-tui-demo-*/stack.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(path.read_text(encoding="utf-8"))
+            command = Path(f"/proc/{int(told['pid'])}/cmdline").read_bytes()
+            if b"ray_tui.demo" in command and str(path.parent).encode() in command:
+                found.append(Left(path.parent, int(told["pid"]), str(told["scenario"])))
+    return found
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What of this machine, this configuration and these systems would get in a run's way, and what to do about it."""
 
 import asyncio
+import errno
 import locale
 import os
 import shutil
@@ -28,7 +29,7 @@ SKEW_SECONDS = 5.0
 FREE_BYTES = 200 * 1024 * 1024
 NEEDED = ("metrics", "logs", "traces", "alerting", "dashboards", "paging", "chat", "mail")
 """Systems without which the prerequisites or gate 2 cannot pass."""
-OPTIONAL = ("rules", "visits", "webhook")
+OPTIONAL = ("rules", "visits", "webhook", "heartbeat", "pusher")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ async def examine(config_path: Path | None, outside: Outside) -> list[Finding]:
     chosen, of_config = _config(config_path, outside)
     findings = [_python(), *_terminal(outside.environment), of_config]
     if chosen is not None:
-        findings += [_approvals(chosen), *await _systems(chosen, outside)]
+        findings += [_approvals(chosen), *await _systems(chosen, outside), *_acknowledging(chosen, outside)]
     store = chosen.store if chosen else outside.folder / ".artifacts" / "monitoring"
     findings += [*_folders(store), _disk(store), *_sockets(chosen, outside), *_runs(store, outside)]
     return [*findings, *_signing(outside), _logind(outside.system_root), *_tools(outside.which)]
@@ -167,6 +168,8 @@ def _named(ports: Ports) -> Iterable[tuple[str, Any]]:
         yield f"incidents.{number}", port
     for protocol, port in ports.notifiers.items():
         yield f"notify.{protocol}", port
+    for name, port in ports.webhooks.items():
+        yield f"webhooks.{name}", port
 
 
 async def _system(name: str, port: Any) -> list[Finding]:
@@ -193,6 +196,29 @@ def skew(name: str, least: float, most: float) -> Finding:
     far = least > SKEW_SECONDS or most < -SKEW_SECONDS
     detail = f"its clock is {least:+.1f} to {most:+.1f} s from ours"
     return Finding(f"clock.{name}", not far, detail, "set both clocks by NTP: hop times are compared" if far else "")
+
+
+def _acknowledging(chosen: Config, outside: Outside) -> list[Finding]:
+    """Whether links and Slack's buttons could be answered by a run that starts now."""
+    settings = chosen.acknowledge
+    if not settings.listen:
+        return []
+    secret = settings.slack_signing_secret
+    try:
+        if secret is not None:
+            secret.resolve(chosen.folder)
+    except RayError as exc:
+        return [Finding("acknowledge", False, line(str(exc)), "put the signing secret of your Slack app there")]
+    host, port = settings.address
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as exc:
+        ours = exc.errno == errno.EADDRINUSE and any(run.alive for run in outside.runs(chosen.store))
+        said = f"{settings.listen}: {exc.strerror or exc}"
+        return [Finding("acknowledge", ours, said, "a live run listens there" if ours else "choose another address")]
+    heard = "links and Slack's buttons" if secret else "links"
+    return [Finding("acknowledge", True, f"{heard} can be answered at {settings.listen}")]
 
 
 def _folders(store: Path) -> list[Finding]:

@@ -6,25 +6,27 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from ray_tui import actions, completion, gates, prerequisites
 from ray_tui.clock import Clock, iso
+from ray_tui.codes import Addressee, Codes
 from ray_tui.config import Config
 from ray_tui.core import announcements, plan, untrusted
 from ray_tui.core import facts as f
-from ray_tui.core.commands import Accepted, Command, Refused, Reply
+from ray_tui.core.commands import Accepted, AcknowledgeProbe, Command, Refused, Reply
 from ray_tui.core.errors import BackendError, JournalError, RayError
-from ray_tui.core.ports import Ports
+from ray_tui.core.ports import Ports, SideEffect
 from ray_tui.core.readings import Reading
-from ray_tui.core.rules import Do, Over, Rulebook, Wait, blocking, decide, next_step
+from ray_tui.core.rules import TOO_MANY_CODES, UNKNOWN_CODE, Do, Over, Rulebook, Wait, blocking, decide, next_step
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict, worst
 from ray_tui.evidence import gate_inputs, records, writer
 from ray_tui.journal import Journal, Line
-from ray_tui.step import RENDERER, ActionModule, Ask, Header, InputFolder, JournalSoFar, Result
+from ray_tui.step import RENDERER, ActionModule, Ask, Header, InputFolder, JournalSoFar, Live, Result
 
 log = logging.getLogger("ray_tui.engine")
 
@@ -32,6 +34,11 @@ FLUSH_SECONDS = 0.1
 CLEANUP_SECONDS = 30.0
 """How long a cancelled action may take to clear its probes."""
 READINGS_KEPT = 4096
+LIVE_STEP = "1.3"
+"""The step whose figures go on moving on the screen after it."""
+LIVE_LONGEST_SECONDS = 60.0
+WRONG_CODES = 20
+"""So many wrong acknowledgement codes a minute are put on record; further ones are only refused."""
 
 
 @dataclass
@@ -83,6 +90,12 @@ class Engine:
     _read: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: str = ""
     _resumed_steps: set[str] = field(default_factory=set)
+    _wrong_codes: deque[float] = field(default_factory=lambda: deque(maxlen=WRONG_CODES + 1))
+
+    @cached_property
+    def codes(self) -> Codes:
+        """This run's acknowledgement codes; their key is made when the first is asked for."""
+        return Codes(self.places.run)
 
     # --- facts in -----------------------------------------------------------------------------------------------------
 
@@ -106,8 +119,16 @@ class Engine:
 
     def submit(self, command: Command, actor: f.Actor, verified_key: str = "") -> Reply:
         """Carry out or refuse a person's command."""
-        decision = decide(self.state, actor, command, self.rulebook(verified_key))
+        book = self.rulebook(verified_key)
+        if isinstance(command, AcknowledgeProbe):
+            try:
+                book = replace(book, acknowledges=self._addressee(command))
+            except RayError as exc:
+                return Refused(str(exc))
+        decision = decide(self.state, actor, command, book)
         if isinstance(decision, Refused):
+            if decision.why == UNKNOWN_CODE and self._too_many_codes():
+                return Refused(TOO_MANY_CODES)
             with contextlib.suppress(JournalError):
                 self.record(f.CommandRefused(command=command.command, why=decision.why), actor=actor)
             return decision
@@ -127,6 +148,26 @@ class Engine:
             config_digest=self.config.digest(),
             verified_key=verified_key,
         )
+
+    def _addressee(self, command: AcknowledgeProbe) -> Addressee | None:
+        """Whose message a person acknowledges: by its code, or as Slack has signed."""
+        sent = [
+            (probe.intended.id, kind)
+            for probe in self.state.probes.values()
+            if probe.intended.purpose == "acknowledge"
+            for kind in dict.fromkeys(probe.intended.integrations)
+            if command.via != "slack" or kind == "slack"
+        ]
+        if command.via == "slack" and command.probe:
+            return next((one for one in sent if one[0] == command.probe), None)
+        return self.codes.find(command.code, sent)
+
+    def _too_many_codes(self) -> bool:
+        now = self.clock.monotonic()
+        self._wrong_codes.append(now)
+        while now - self._wrong_codes[0] > 60:
+            self._wrong_codes.popleft()
+        return len(self._wrong_codes) > WRONG_CODES
 
     def observe(self, reading: Reading) -> None:
         """Show a live value to whoever looks; the oldest are dropped."""
@@ -180,6 +221,7 @@ class Engine:
             self._resumed_steps.add(running)
         flusher = asyncio.create_task(self._flush())
         reader = asyncio.create_task(self._fan_out_readings())
+        looker = asyncio.create_task(self._look())
         try:
             await self._repair_evidence()
             while not self._stopping:
@@ -199,10 +241,30 @@ class Engine:
             if self.state.ended:
                 await self._close_books()
         finally:
-            for task in (flusher, reader):
+            for task in (flusher, reader, looker):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+
+    async def _look(self) -> None:
+        """While somebody watches, read what was measured once on and on; a store that does not answer is spared."""
+        seconds = self.config.host.live_seconds
+        module = self.module_for(LIVE_STEP) if seconds else None
+        if not isinstance(module, Live):
+            return
+        pause = seconds
+        while not self.state.ended:
+            await asyncio.sleep(pause)
+            if self.state.consoles and self.state.steps[LIVE_STEP].finished_at is not None:
+                try:
+                    context = EngineContext(self, LIVE_STEP, self.state.steps[LIVE_STEP].attempt, resumed=False)
+                    came = await module.look(context)
+                except RayError:
+                    came = False
+                except Exception:
+                    log.exception("live figures")
+                    return
+                pause = seconds if came else min(2 * pause, LIVE_LONGEST_SECONDS)
 
     async def _supervise(self, step: str) -> None:
         """Run a step; cancel it, and wait for its cleanup, when the run is aborted or the host stops."""
@@ -408,7 +470,7 @@ class Engine:
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            self.journal.flush()
+            await asyncio.to_thread(self.journal.flush)  # a busy disk must not stop the host's heart
 
     async def _fan_out_readings(self) -> None:
         """Wake readers of readings at most ten times a second, however fast the readings come."""
@@ -472,6 +534,9 @@ class EngineContext:
     async def sleep(self, seconds: float) -> None:
         await self.engine.sleep(seconds)
 
+    def acknowledge_code(self, probe: str, integration: str) -> str:
+        return self.engine.codes.of((probe, integration))
+
     async def record(self, *facts: f.Fact) -> None:
         self.engine.record(*facts)
 
@@ -510,7 +575,7 @@ class EngineContext:
     async def intend(
         self,
         what: str,
-        side_effect: Literal["query", "dedup", "none"],
+        side_effect: SideEffect,
         target: str,
         *,
         name: str,

@@ -2,118 +2,38 @@
 
 import asyncio
 import contextlib
-import fcntl
 import grp
 import os
-import pwd
 import socket
-import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from ray_tui import wire
-from ray_tui.config import Config
+from ray_tui import rendezvous, wire
 from ray_tui.core import facts as f
-from ray_tui.core import signing, untrusted
-from ray_tui.core.commands import ADAPTER, AnswerPrompt, Command, ConfirmWaiver, ProposeWaiver, Refused, TakeSeat
-from ray_tui.core.errors import InputError, JournalError, RayError
-from ray_tui.core.policy import Person
+from ray_tui.core import presence, signing, untrusted
+from ray_tui.core.commands import (
+    AcknowledgeProbe,
+    AnswerPrompt,
+    Command,
+    ConfirmWaiver,
+    ProposeWaiver,
+    Refused,
+    TakeSeat,
+)
+from ray_tui.core.errors import JournalError
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.state import RunState
 from ray_tui.engine import Engine
 from ray_tui.evidence import signatures
 
-LONGEST_PATH = 107
-"""Bytes of an AF_UNIX path on Linux."""
-
-
-class RunLocked(RayError):
-    """Another host carries this run out already."""
-
-
-@dataclass
-class Lock:
-    """flock on the run folder: it ends with the process, however that dies."""
-
-    fd: int
-
-    @classmethod
-    def take(cls, run_folder: Path) -> "Lock":
-        try:
-            run_folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(run_folder / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise InputError(
-                f"{run_folder}: cannot be used: {exc.strerror}. A run needs a folder it can write, with free space."
-            ) from exc
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(fd)
-            raise RunLocked(
-                f"{run_folder.name}: a host carries this run out already. Join it: `ray-tui attach {run_folder.name}`"
-            ) from exc
-        return cls(fd)
-
-    def release(self) -> None:
-        os.close(self.fd)
-
-
-def is_locked(run_folder: Path) -> bool:
-    """Whether a host is alive for this run."""
-    if not (run_folder / "host.lock").exists():
-        return False
-    try:
-        Lock.take(run_folder).release()
-    except RunLocked:
-        return True
-    return False
-
-
-def socket_folder(config: Config | None) -> Path:
-    """Where sockets lie; created 0700 where it is ours alone. Raises InputError when it is not safe to use."""
-    chosen = config.host.socket_dir if config is not None else ""
-    if chosen:
-        folder = Path(chosen)
-        if not folder.is_dir():
-            raise InputError(f"{folder}: [host] socket_dir is not a folder; create it (mode 2750, group [host] group)")
-        return folder
-    folder = Path("/tmp") / f"ray-tui-{os.getuid()}"  # noqa: S108 (owner and mode are checked at every open, as tmux does)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise InputError(f"{folder}: must be a folder of yours with mode 0700, and is not; remove it, then try again")
-    return folder
-
-
-def short_id(run_id: str) -> str:
-    """The last part of a run id: 7f3a of 2026-11-22T1915Z-checkout-v2.4.1-7f3a."""
-    return run_id.rsplit("-", 1)[-1]
-
-
-def socket_path(run_id: str, config: Config | None) -> Path:
-    path = socket_folder(config) / f"{short_id(run_id)}.sock"
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise InputError(f"{path}: is longer than {LONGEST_PATH} bytes; set a shorter [host] socket_dir")
-    return path
-
-
-def person_of(uid: int, people: Mapping[str, Person]) -> str:
-    """The person of [people] whose consoles run as this OS user; ``uid:<n>`` when nobody's do."""
-    try:
-        login = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        login = ""
-    for key, person in people.items():
-        if person.uid == uid or (person.login and person.login == login):
-            return key
-    return f"uid:{uid}"
+COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
+PARTINGS = ("left", "hung up", "crashed")
+LOST = "lost the link"
 
 
 @dataclass
@@ -124,6 +44,15 @@ class Attached:
     actor: f.Actor
     read_only: bool
     writer: asyncio.StreamWriter
+    place: str = ""
+    """Where it looks, as it said last; never journalled."""
+    telling: asyncio.TimerHandle | None = None
+    ours: bool = False
+    """It is held by the host's own process: no person's."""
+
+    @property
+    def look(self) -> presence.Look:
+        return presence.Look(self.id, self.actor.person, self.place)
 
 
 @dataclass
@@ -139,15 +68,17 @@ class Host:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def listen(self, path: Path, group: str = "") -> None:
-        """Accept consoles at this path; an abandoned socket of ours is replaced."""
+        """Accept consoles at this path: it is there when somebody answers; an abandoned socket of ours is replaced."""
+        ready = path.with_suffix(".s")  # no longer than the path itself, whose length is limited
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+            ready.unlink()
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        bound.bind(str(path))
-        path.chmod(0o660 if group else 0o600)
+        bound.bind(str(ready))
+        ready.chmod(0o660 if group else 0o600)
         if group:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+            os.chown(ready, -1, grp.getgrnam(group).gr_gid)
         self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=wire.LONGEST)
+        ready.replace(path)
         self._path = path
 
     async def close(self, why: str) -> None:
@@ -181,19 +112,35 @@ class Host:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        since, hints, read_only = _hello(wire.decode(await asyncio.wait_for(reader.readline(), 5)))
+        first = wire.decode(await asyncio.wait_for(reader.readline(), 5))
+        if "acknowledge" in first:
+            writer.write(wire.encode(self._acknowledge(first, *peer(writer))))
+            await writer.drain()
+            return
+        since, hints, read_only, plays = _hello(first)
+        pid, uid = peer(writer)
+        person = rendezvous.person_of(uid, self.engine.config.people)
+        if plays:
+            refusal = self._may_play(plays)
+            if refusal:
+                writer.write(wire.encode({"refused": refusal}))
+                await writer.drain()
+                return
+            person = plays
         self._count += 1
-        uid = peer_uid(writer)
         console_id = f"c{len(self.engine.lines)}.{self._count}"
-        actor = f.Actor(person=person_of(uid, self.engine.config.people), uid=uid, console=console_id, hints=hints)
-        console = Attached(console_id, actor, read_only, writer)
+        actor = f.Actor(person=person, uid=uid, console=console_id, hints=hints)
+        read_only = read_only or self._only_observes(person)
+        console = Attached(console_id, actor, read_only, writer, ours=pid == os.getpid())
+        others = [one.look for one in self.consoles.values() if one.place]
         self.consoles[console_id] = console
         opened = self.engine.state.opened
-        writer.write(
-            wire.encode(
-                {"welcome": {"run_id": opened.run_id if opened else "", "person": actor.person, "console": console_id}}
-            )
-        )
+        welcome = {
+            "run_id": opened.run_id if opened else "", "person": person, "console": console_id, "read_only": read_only,
+        }  # fmt: skip
+        writer.write(wire.encode({"welcome": welcome}))
+        for look in others:
+            writer.write(wire.encode({"looking": look.as_message()}))
         self._say(f.ConsoleAttached(console=console_id, person=actor.person, read_only=console.read_only), actor)
         if not console.read_only and not self.engine.state.driver_console:
             self.engine.submit(TakeSeat(), actor)  # the first console that may drive, drives
@@ -201,13 +148,49 @@ class Host:
             asyncio.create_task(self._send_entries(writer, since)),
             asyncio.create_task(self._send_readings(writer)),
         ]
+        how = LOST
         try:
-            await self._listen_to(console, reader)
+            how = await self._listen_to(console, reader)
         finally:
             for pump in pumps:
                 pump.cancel()
             self.consoles.pop(console_id, None)
-            self._say(f.ConsoleDetached(console=console_id), actor)
+            if console.telling is not None:
+                console.telling.cancel()
+            console.place = ""
+            self._tell_place(console)
+            self._say(f.ConsoleDetached(console=console_id, why=how, person=actor.person), actor)
+
+    def _acknowledge(self, first: Mapping[str, Any], pid: int, uid: int) -> dict[str, Any]:
+        """The one thing that a person may say without a console: a test alert has reached them. No seat is taken."""
+        plays = untrusted.line(str(first.get("plays") or ""), 64)
+        refusal = self._may_play(plays) if plays else ""
+        if refusal:
+            return {"refused": refusal}
+        actor = f.Actor(person=plays or rendezvous.person_of(uid, self.engine.config.people), uid=uid)
+        code = str(first["acknowledge"])[:64]
+        reply = self.engine.submit(AcknowledgeProbe(code=code, ours=pid == os.getpid()), actor)
+        if isinstance(reply, Refused):
+            return {"refused": reply.why}
+        said = self.engine.lines[-1].entry.fact
+        assert isinstance(said, f.ProbeAcknowledged)
+        probe = self.engine.state.probes[said.id].intended
+        after = said.at - probe.starts_at
+        told = {"receiver": probe.receiver, "after_seconds": after, "sla_seconds": probe.sla_seconds}
+        return {"acknowledged": {**said.model_dump(mode="json"), **told}}
+
+    def _only_observes(self, person: str) -> bool:
+        """Whether [people] gives this person no role but observer: then every console of theirs only watches."""
+        known = self.engine.config.people.get(person)
+        return known is not None and set(known.roles) == {"observer"}
+
+    def _may_play(self, person: str) -> str:
+        """Why a console may not act as this person; "" in a demo, where one sits in several chairs."""
+        config = self.engine.config
+        if not config.policy.demo:
+            return "This is no demo: who you are is your OS user, as the kernel says; --as cannot change it."
+        known = ", ".join(config.people)
+        return "" if person in config.people else f"{person} is nobody in [people]; there are {known}."
 
     def _say(self, fact: f.Fact, actor: f.Actor) -> None:
         with contextlib.suppress(JournalError):
@@ -227,22 +210,42 @@ class Host:
                 continue  # lossy by design: a slow console gets fewer points, never a stalled host
             writer.write(wire.encode({"reading": reading.model_dump(mode="json")}))
 
-    async def _listen_to(self, console: Attached, reader: asyncio.StreamReader) -> None:
+    async def _listen_to(self, console: Attached, reader: asyncio.StreamReader) -> str:
+        """Obey until it goes; how it went: as it says in its goodbye, or lost where it says none."""
         while line := await reader.readline():
             message = wire.decode(line)
             if "bye" in message:
-                return
+                return str(message["bye"]) if message["bye"] in PARTINGS else "left"
+            if "looking" in message:
+                self._looks(console, presence.place_of(message["looking"]))
             if "command" in message:
                 console.writer.write(wire.encode({"reply": {"id": message.get("id"), **self._obey(console, message)}}))
                 await console.writer.drain()
+        return LOST
+
+    def _looks(self, console: Attached, place: str) -> None:
+        """Note where a console looks; the others hear of it soon, and of the newest place only."""
+        console.place = place
+        if console.telling is None:
+            loop = asyncio.get_running_loop()
+            console.telling = loop.call_later(presence.TELL_SECONDS, self._tell_place, console)
+
+    def _tell_place(self, console: Attached) -> None:
+        console.telling = None
+        told = wire.encode({"looking": console.look.as_message()})
+        for other in self.consoles.values():
+            if other is not console and other.writer.transport.get_write_buffer_size() <= 65536:
+                other.writer.write(told)  # lossy: a console that reads slowly is not told
 
     def _obey(self, console: Attached, message: Mapping[str, Any]) -> dict[str, Any]:
         if console.read_only:
-            return {"refused": "This console only watches (--observe)."}
+            return {"refused": "This console only watches (--observe, or a role that only observes)."}
         try:
-            command = ADAPTER.validate_python(message["command"])
+            command = COMMANDS.validate_python(message["command"])
         except ValidationError as exc:
             return {"refused": f"Not a command of this version: {exc.error_count()} errors"}
+        if isinstance(command, AcknowledgeProbe):
+            command = command.model_copy(update={"ours": console.ours})
         if getattr(command, "claimed_person", "") or getattr(command, "claimed_approver", ""):
             return {"refused": "Only a headless run may act for someone else, from its answers file."}
         verified = self.verify(command, console.actor.person)
@@ -294,8 +297,8 @@ def signed_text(state: RunState, command: Command) -> bytes | None:
 HINTS = ("SSH_CONNECTION", "SSH_USER_AUTH", "TERM", "TMUX")
 
 
-def _hello(message: Mapping[str, Any]) -> tuple[int, dict[str, str], bool]:
-    """(entries seen already, hints, read-only) of a console's first message. Raises WireError when it is none."""
+def _hello(message: Mapping[str, Any]) -> tuple[int, dict[str, str], bool, str]:
+    """(entries seen already, hints, read-only, whom it plays) of a console's first message; WireError if it is none."""
     hello = message.get("hello")
     if not isinstance(hello, dict):
         raise wire.WireError("no hello")
@@ -303,12 +306,12 @@ def _hello(message: Mapping[str, Any]) -> tuple[int, dict[str, str], bool]:
     if not isinstance(since, int) or not isinstance(hints, dict):
         raise wire.WireError("a hello of another shape")
     told = {name: untrusted.line(str(hints[name]), 200) for name in HINTS if name in hints}
-    return max(since, 0), told, bool(hello.get("read_only"))
+    return max(since, 0), told, bool(hello.get("read_only")), untrusted.line(str(hello.get("plays") or ""), 64)
 
 
-def peer_uid(writer: asyncio.StreamWriter) -> int:
-    """The OS user at the other end, as the kernel says (SO_PEERCRED)."""
+def peer(writer: asyncio.StreamWriter) -> tuple[int, int]:
+    """The process and the OS user at the other end, as the kernel says (SO_PEERCRED)."""
     connection = writer.get_extra_info("socket")
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", raw)
-    return int(uid)
+    pid, uid, _ = struct.unpack("3i", raw)
+    return int(pid), int(uid)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,7 @@ class Journal:
         """Why nothing can be written any more; empty while all is well."""
         self._fd = fd
         self._unsynced = False
+        self._syncing = threading.Lock()
 
     @classmethod
     def open(cls, path: Path) -> "tuple[Journal, list[Line]]":
@@ -125,21 +127,24 @@ class Journal:
         return lines
 
     def flush(self) -> None:
-        """Put batched observations on disk."""
-        if self._unsynced and not self.broken:
+        """Put batched observations on disk. May be called in another thread: a busy disk takes its time."""
+        with self._syncing:
+            if not self._unsynced or self.broken or self._fd < 0:
+                return
+            self._unsynced = False  # what is appended from here on is for the next time
             try:
                 os.fdatasync(self._fd)
             except OSError as exc:
                 self.broken = str(exc)
                 raise JournalError(f"{self.path}: cannot be written: {exc}") from exc
-            self._unsynced = False
 
     def close(self) -> None:
         if self._fd >= 0:
             if not self.broken:
                 self.flush()
-            os.close(self._fd)
-            self._fd = -1
+            with self._syncing:
+                os.close(self._fd)
+                self._fd = -1
 
 
 def _cut(path: Path, good: int) -> str:

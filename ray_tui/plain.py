@@ -32,6 +32,7 @@ from ray_tui.core.commands import (
 )
 from ray_tui.core.handle import Rewound, RunHandle
 from ray_tui.core.state import RunState, apply
+from ray_tui.core.together import asked_together
 from ray_tui.core.verdicts import Criterion, Verdict
 
 HELP = "q leaves, and the run goes on; n TEXT adds a note; Enter asks again what was put off."
@@ -73,13 +74,16 @@ def _attach(console: "Console") -> str:
     return console.come_back or f"ray-tui attach {console.handle.run_id}"
 
 
+Decided = Command | Sequence[Command] | None
+
+
 @dataclass
 class Question:
     """Something that waits for a person. ``key`` is stable for as long as it waits."""
 
     key: str
-    ask: Callable[[], Coroutine[Any, Any, Command | None]]
-    """The command to submit; None: put off."""
+    ask: Callable[[], Coroutine[Any, Any, "Decided"]]
+    """The command to submit, or several that were decided together; None: put off."""
 
 
 @dataclass
@@ -197,7 +201,7 @@ class Console:
         if self.handle.read_only or self.state.ended:
             return None
         waiting = [self._of_prompt(prompt.raised) for prompt in self.state.open_prompts]
-        waiting += [self._of_waiver(waiver) for waiver in self.state.proposed.values()]
+        waiting += [self._of_waivers(group) for group in asked_together(self.state)]
         if self.state.halt is not None:
             waiting.append(Question(f"halt:{self.state.halt_seq}", self._ask_halt))
         return next((question for question in waiting if question.key not in self._later), None)
@@ -221,21 +225,28 @@ class Console:
             if not asking.done():
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
-        if command is None:
+        if not command:
             self._later.add(question.key)
             self.say("Put off. Enter asks again.")
             return
-        await self._submit(command, question.key)
+        commands = command if isinstance(command, Sequence) else [command]
+        for count, one in enumerate(commands, 1):
+            if not await self._submit(one, question.key):
+                return
+            if len(commands) > 1:
+                self.say(f"{count} of {len(commands)} taken.")
 
-    async def _submit(self, command: Command, key: str) -> None:
+    async def _submit(self, command: Command, key: str) -> bool:
+        """Whether the run has taken it."""
         reply = await self.handle.submit(command)
         if isinstance(reply, Refused):
             self._later.add(key)
             self.say(f"Refused: {reply.why} Enter asks again.")
-            return
+            return False
         while self.state.seq < reply.seq:
             self._changed.clear()
             await self._changed.wait()
+        return True
 
     async def _idle(self) -> None:
         """Nothing is asked: a line is a wish, a change may bring a question."""
@@ -344,30 +355,35 @@ class Console:
             self.say(f"$EDITOR could not be used: {exc}. The text is as it was.")
             return None
 
-    def _of_waiver(self, waiver: f.WaiverProposed) -> Question:
-        async def ask() -> Command | None:
+    def _of_waivers(self, waivers: Sequence[f.WaiverProposed]) -> Question:
+        """Those that were asked for together are one question; each is confirmed by itself."""
+        waiver = waivers[0]
+
+        async def ask() -> Decided:
             until = datetime.fromtimestamp(waiver.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            self.say(f"\nWAIVER {waiver.id}: {waiver.operator} asks to waive {waiver.criterion}")
+            for one in waivers:
+                self.say(f"\nWAIVER {one.id}: {one.operator} asks to waive {one.criterion}")
+                for criterion in self._criteria_of(one):
+                    self._show(criterion)
             self.say(f"  at {plan.title(waiver.step)}, until {until}, because: {waiver.reason}")
-            for criterion in self._criteria(waiver.step, lambda c: c.id == waiver.criterion):
-                self._show(criterion)
-            typed = await self.line("Waive it, as the second person? yes, l: later (default) > ")
-            return ConfirmWaiver(waiver_id=waiver.id) if typed.lower() == "yes" else None
+            what = "it" if len(waivers) == 1 else f"all {len(waivers)}"
+            typed = await self.line(f"Waive {what}, as the second person? yes, l: later (default) > ")
+            return [ConfirmWaiver(waiver_id=one.id) for one in waivers] if typed.lower() == "yes" else None
 
         return Question(f"waiver:{waiver.id}", ask)
 
-    async def _ask_halt(self) -> Command | None:
+    async def _ask_halt(self) -> Decided:
         halt = self.state.halt
         assert halt is not None
         self.say("\n" + announcements.error(plan.title(halt.step), halt.reason))
         failing = rules.blocking(self.state, halt.step, self.state.at)
         for criterion in failing:
             self._show(criterion)
-        ways: dict[str, Callable[[], Awaitable[Command | None]]] = {"retry": lambda: self._retry(halt.step)}
+        ways: dict[str, Callable[[], Awaitable[Decided]]] = {"retry": lambda: self._retry(halt.step)}
         waivable = [c for c in failing if c.waivable]
         unjudged = [c for c in failing if c.verdict in UNJUDGED]
         if waivable:
-            ways["waive one criterion (needs a second person)"] = lambda: self._waive(halt.step, waivable)
+            ways["waive one criterion or several (needs a second person)"] = lambda: self._waive(halt.step, waivable)
         if unjudged:
             ways["record manual validation of what could not be judged"] = lambda: self._manual(halt.step, unjudged)
         if halt.step[:1].isdigit() and not plan.action(halt.step).must:
@@ -380,9 +396,9 @@ class Console:
         typed = await self.line(f"Run {plan.title(step)} again? y, N (default) > ")
         return RunStep(step=step) if typed.lower() in ("y", "yes") else None
 
-    async def _waive(self, step: str, waivable: Sequence[Criterion]) -> Command | None:
-        chosen = await self.number([f"{c.title}: {c.actual}" for c in waivable])
-        if chosen is None:
+    async def _waive(self, step: str, waivable: Sequence[Criterion]) -> Decided:
+        chosen = await self.numbers([f"{c.title}: {c.actual}" for c in waivable])
+        if not chosen:
             return None
         reason = await self.line("Reason, at least 15 characters > ")
         days = await self.line("Days, 1 to 30 (Enter: 7) > ")
@@ -392,11 +408,12 @@ class Console:
         except ValueError:
             self.say(f"{days!r} is no number of days.")
             return None
-        return ProposeWaiver(criterion=waivable[chosen].id, step=step, reason=reason, days=run_for, ticket=ticket)
+        return [ProposeWaiver(criterion=waivable[n].id, step=step, reason=reason, days=run_for, ticket=ticket)
+                for n in chosen]  # fmt: skip
 
-    async def _manual(self, step: str, unjudged: Sequence[Criterion]) -> Command | None:
-        chosen = await self.number([f"{c.title}: {c.actual}" for c in unjudged])
-        if chosen is None:
+    async def _manual(self, step: str, unjudged: Sequence[Criterion]) -> Decided:
+        chosen = await self.numbers([f"{c.title}: {c.actual}" for c in unjudged])
+        if not chosen:
             return None
         note = await self.line("What you saw, at least 15 characters > ")
         path = await self.line("Screenshot or sheet, a path (Enter: none) > ")
@@ -407,7 +424,7 @@ class Console:
             except OSError as exc:
                 self.say(f"{path} cannot be read: {exc.strerror or exc}")
                 return None
-        return RecordManual(criterion=unjudged[chosen].id, step=step, note=note, attachments=attachments)
+        return [RecordManual(criterion=unjudged[n].id, step=step, note=note, attachments=attachments) for n in chosen]
 
     async def _decline(self, step: str) -> Command | None:
         reason = await self.line("Reason, at least 15 characters (Enter: do not decline) > ")
@@ -419,9 +436,9 @@ class Console:
         reason = await self.line("Reason > ")
         return Abort(reason=reason) if reason else None
 
-    def _criteria(self, step: str, wanted: Callable[[Criterion], bool]) -> list[Criterion]:
-        found = self.state.steps.get(step)
-        return [c for c in found.criteria if wanted(c)] if found else []
+    def _criteria_of(self, waiver: f.WaiverProposed) -> list[Criterion]:
+        found = self.state.steps.get(waiver.step)
+        return [c for c in found.criteria if c.id == waiver.criterion] if found else []
 
     def _show(self, criterion: Criterion) -> None:
         self.say(f"  {criterion.verdict.value}: {criterion.title}: {criterion.actual}")
@@ -443,6 +460,22 @@ class Console:
             if typed.isdecimal() and 1 <= int(typed) <= len(options):
                 return int(typed) - 1
             self.say("There is no such number.")
+
+    async def numbers(self, options: Sequence[str]) -> list[int]:
+        """Which of these, counted from 0, each once; empty: later. With one option it is asked as ``number`` does."""
+        if len(options) == 1:
+            chosen = await self.number(options)
+            return [] if chosen is None else [chosen]
+        for count, option in enumerate(options, 1):
+            self.say(f"  {count}  {option}")
+        while True:
+            typed = (await self.line(f"Which: 1 to {len(options)}, several as 1,3, or all; Enter for later > ")).lower()
+            if typed in ("", "l", "later"):
+                return []
+            wanted = which(typed, len(options))
+            if wanted:
+                return wanted
+            self.say("Name numbers of the list, with commas between them, or all.")
 
     async def line(self, ask: str = "") -> str:
         """What is typed next. Raises Left for q, EOFError at the end of the input."""
@@ -487,6 +520,17 @@ KINDS: Mapping[str, Callable[[Console, f.PromptRaised], Awaitable[tuple[str, str
     "choose": Console._choose,
     "edit": Console._edit,
 }
+
+
+def which(typed: str, most: int) -> list[int]:
+    """``1,3`` or ``all`` as indices; empty where a part of it is no number of the list."""
+    if typed == "all":
+        return list(range(most))
+    parts = typed.replace(" ", ",").split(",")
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if len(numbers) != len([part for part in parts if part]) or not all(1 <= number <= most for number in numbers):
+        return []
+    return [number - 1 for number in dict.fromkeys(numbers)]
 
 
 def described(data: Mapping[str, Any], depth: int = 0) -> list[str]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ray_tui.config import Config
 from ray_tui.core import facts as f
-from ray_tui.core.ports import Ports
+from ray_tui.core.ports import Ports, SideEffect
 from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState
 from ray_tui.core.verdicts import Criterion, Verdict, worst
@@ -100,6 +100,10 @@ class Context(Protocol):
 
     async def sleep(self, seconds: float) -> None: ...
 
+    def acknowledge_code(self, probe: str, integration: str) -> str:
+        """What who read this probe's message proves it with. For the message alone: never on record."""
+        ...
+
     async def record(self, *facts: f.Fact) -> None:
         """On disk when it returns (display-only kinds may lag by 100 ms)."""
         ...
@@ -129,7 +133,7 @@ class Context(Protocol):
     async def intend(
         self,
         what: str,
-        side_effect: Literal["query", "dedup", "none"],
+        side_effect: SideEffect,
         target: str,
         *,
         name: str,
@@ -137,7 +141,10 @@ class Context(Protocol):
         deadline: float | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> str:
-        """Record an intent before a side effect; answers its id (``<step>#<attempt>:<name>``)."""
+        """Record an intent before a side effect; answers its id (``<step>#<attempt>:<name>``).
+
+        ``side_effect`` is what the adapter declares: a resumed attempt follows it.
+        """
         ...
 
     async def outcome(
@@ -196,6 +203,15 @@ class ActionModule(Protocol):
 
     def documents(self, data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
         """File name -> text of the Markdown artifacts; JSON twins are written by the engine from ``data``. Pure."""
+        ...
+
+
+@runtime_checkable
+class Live(Protocol):
+    """What an action offers whose figures can be read again at any time."""
+
+    async def look(self, context: Context) -> bool:
+        """Observe them as they are now. False where nothing came; raises nothing of the systems it asks."""
         ...
 
 

@@ -37,6 +37,7 @@ NOTHING_FOUND: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "paging": lambda backend: backend.pages(NOBODY, LONG_AGO),
     "mail": lambda backend: backend.find(NOBODY, LONG_AGO),
     "webhook": lambda backend: backend.receipts(NOBODY, LONG_AGO),
+    "pusher": lambda backend: backend.pushed({"job": NOBODY}),
     "incidents": lambda backend: backend.between(LONG_AGO, JUST_AFTER),
     "rules": lambda backend: backend.read(f"{NOBODY}.yml"),
 }
@@ -53,6 +54,8 @@ PROTOCOLS: dict[str, type[Any]] = {
     "chat": ports.Chat,
     "mail": ports.Mailbox,
     "webhook": ports.WebhookSink,
+    "heartbeat": ports.Heartbeat,
+    "pusher": ports.Pusher,
     "notifiers": ports.Notifier,
     "incidents": ports.Incidents,
     "rules": ports.RuleStore,
@@ -79,7 +82,7 @@ def checks(port: str) -> tuple[Check, ...]:
 
 
 def verbs_are_all_there(port: str, backend: Any) -> None:
-    """Each method of the port exists and is async."""
+    """Each method of the port exists and is async; what acts declares its side-effect class."""
     promised = {
         name for name, member in inspect.getmembers(PROTOCOLS[port])
         if inspect.iscoroutinefunction(member) and not name.startswith("_")
@@ -87,6 +90,9 @@ def verbs_are_all_there(port: str, backend: Any) -> None:
     lost = sorted(name for name in promised if not inspect.iscoroutinefunction(getattr(backend, name, None)))
     assert not lost, f"{port}: no async {', '.join(lost)}"
     assert isinstance(getattr(backend, "name", None), str), f"{port}: has no name to be shown by"
+    for declared in (name for name in vars(PROTOCOLS[port]).get("__annotations__", ()) if name.endswith("side_effect")):
+        effect = getattr(backend, declared, None)
+        assert isinstance(effect, ports.SideEffect), f"{port}: {declared} is {effect!r}, not a core.ports.SideEffect"
 
 
 async def health_answers(backend: Any) -> None:

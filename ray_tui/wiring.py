@@ -6,20 +6,15 @@ import json
 import logging
 import os
 import random
-import secrets as entropy
 import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ray_tui import __version__, backends, config, handles, headless, host, journal
+from ray_tui import __version__, backends, config, headless, host, journal, rendezvous, runs_on_disk
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.core import facts as f
@@ -29,13 +24,18 @@ from ray_tui.core.commands import AnswerPrompt, Command, ConfirmWaiver, ProposeW
 from ray_tui.core.errors import InputError, JournalError, RayError
 from ray_tui.core.policy import Person
 from ray_tui.core.ports import Ports
+from ray_tui.core.rules import LISTENER
 from ray_tui.core.state import LogLine, RunState, Step, apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.engine import Engine, EngineContext, Places
 from ray_tui.evidence import signatures, writer
+from ray_tui.handles.local import LocalHandle
+from ray_tui.handles.replay import Replay, read_tape
 from ray_tui.inputs import Inputs
 
-HOST_START_SECONDS = 15.0
+if TYPE_CHECKING:
+    from ray_tui.listener import Settings as ListenerSettings
+
 TAPE_SECONDS = 1.0
 """At most one reading of each series this often goes to the tape."""
 
@@ -57,67 +57,13 @@ async def open_ports(chosen: Config, clock: Clock) -> AsyncIterator[Ports]:
     named = {port: one(port, port, table) for port in config.PORTS if (table := getattr(chosen, port)) is not None}
     incidents = tuple(one("incidents", f"incidents.{n}", table) for n, table in enumerate(chosen.incidents))
     notifiers = {number: one("notifiers", f"notify.{number}", table) for number, table in chosen.notify.items()}
+    webhooks = {name: one("webhook", f"webhooks.{name}", table) for name, table in chosen.webhooks.items()}
     try:
-        yield replace(Ports(**named), incidents=incidents, notifiers=notifiers)
+        yield replace(Ports(**named), incidents=incidents, notifiers=notifiers, webhooks=webhooks)
     finally:
         for backend in opened:
             with contextlib.suppress(Exception):
                 await backend.close()
-
-
-# --- runs on disk ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RunOnDisk:
-    """A run folder and what its journal says."""
-
-    folder: Path
-    state: RunState
-    alive: bool
-
-    @property
-    def run_id(self) -> str:
-        return self.folder.name
-
-
-def new_run_id(release: str, at: float) -> str:
-    """``2026-11-22T1915Z-checkout-v2.4.1-7f3a``: sortable, readable, unique enough to name a socket."""
-    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H%MZ")
-    return f"{stamp}-{release}-{entropy.token_hex(3)}"
-
-
-def runs(store: Path) -> list[RunOnDisk]:
-    """Every run under a store, newest first; a journal that cannot be read has an empty state."""
-    journals = [path for path in (store / "runs").glob("*/journal.jsonl") if path.is_file()]
-    minute = len("2026-11-22T1915Z")  # within one, the name says nothing about the order
-    journals.sort(key=lambda path: (path.parent.name[:minute], path.stat().st_mtime_ns), reverse=True)
-    return [RunOnDisk(path.parent, _state_of(path.parent), host.is_locked(path.parent)) for path in journals]
-
-
-def _state_of(folder: Path) -> RunState:
-    state = RunState()
-    with contextlib.suppress(JournalError):
-        for line in journal.read(folder / "journal.jsonl", tail=True):
-            apply(state, line.entry)
-    return state
-
-
-def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> RunOnDisk:
-    """A run by its id, or the end of it; the newest where none is named. Raises InputError naming what there is."""
-    known = runs(store)
-    matching = [run for run in known if wanted is None or run.run_id == wanted or run.run_id.endswith(wanted)]
-    if resumable and wanted is None:
-        matching = [run for run in matching if not run.state.ended]
-    if not matching:
-        there = ", ".join(run.run_id for run in known[:5]) or "none"
-        raise InputError(f"{store}/runs: no run {wanted or 'that could go on'}; there are: {there}")
-    if wanted is not None and len(matching) > 1 and matching[0].run_id != wanted:
-        raise InputError(f"{wanted!r} could be {', '.join(run.run_id for run in matching)}; say more of it")
-    return matching[0]
-
-
-# --- an engine -------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -125,7 +71,7 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
     """An engine that holds the run's lock and its journal, ready to ``run()``."""
     clock = clock or Clock()
     places = Places.of(chosen, run_id)
-    lock = host.Lock.take(places.run)
+    lock = rendezvous.Lock.take(places.run)
     try:
         written, lines = journal.Journal.open(places.run / "journal.jsonl")
         state = RunState()
@@ -164,7 +110,7 @@ def _opened(chosen: Config, run_id: str, clock: Clock) -> f.RunOpened:
         run_id=run_id, release=chosen.run.release, environment=chosen.run.environment,
         deployed_at=chosen.deployed_at() or 0.0, config_digest=chosen.digest(),
         thresholds=chosen.thresholds.model_dump(mode="json"),
-        operator=chosen.run.operator or host.person_of(os.getuid(), chosen.people), demo=chosen.policy.demo,
+        operator=chosen.run.operator or rendezvous.person_of(os.getuid(), chosen.people), demo=chosen.policy.demo,
         version=__version__,
     )  # fmt: skip
 
@@ -202,9 +148,10 @@ def _signers(chosen: Config) -> Path | None:
 
 async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
     """The body of a host process: carry the run out and serve consoles until it is over or a signal comes."""
-    async with engine_for(chosen, run_id, resume=resume) as engine:
+    heard = await _heard(chosen)
+    async with engine_for(chosen, run_id, resume=resume) as engine, _listening(engine, chosen, heard):
         serving = host.Host(engine, _signers(chosen))
-        await serving.listen(host.socket_path(run_id, chosen), chosen.host.group)
+        await serving.listen(rendezvous.socket_path(run_id, chosen), chosen.host.group)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, engine.stop, signal.Signals(number).name)
@@ -226,41 +173,42 @@ async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
     return 0
 
 
+async def _heard(chosen: Config) -> "ListenerSettings | None":
+    """Whom a listener of this configuration would hear; None where none is wanted.
+
+    InputError before a run begins, so that none is left behind: no secret, or an address that is not to be had.
+    """
+    if not chosen.acknowledge.listen:
+        return None
+    from ray_tui import listener
+
+    secret = chosen.acknowledge.slack_signing_secret
+    listener.bound(*chosen.acknowledge.address).close()
+    return listener.Settings(
+        people=chosen.people, slack_channels=chosen.alert_paths.slack_channels,
+        slack_secret=await asyncio.to_thread(secret.resolve, chosen.folder) if secret else "",
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _listening(engine: Engine, chosen: Config, heard: "ListenerSettings | None") -> AsyncIterator[None]:
+    """Answer acknowledge links and Slack's buttons, where [acknowledge] says so."""
+    if heard is None:
+        yield
+        return
+    from ray_tui import listener
+
+    handle = LocalHandle(engine, f.Actor(console=LISTENER))
+    async with listener.serving(handle, heard, engine.clock, *chosen.acknowledge.address):
+        yield
+
+
 async def _linger(serving: host.Host) -> None:
     """A finished run stays up while consoles look at it, and for a moment for one that is about to."""
     quiet = 0.0
     while quiet < 2.0:
         await asyncio.sleep(0.25)
         quiet = 0.0 if serving.consoles else quiet + 0.25
-
-
-def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
-    """Start a host in a session of its own and wait for its socket. Raises RayError with the end of its log."""
-    places = Places.of(chosen, run_id)
-    try:
-        places.run.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise InputError(
-            f"{places.run}: cannot be created: {exc.strerror}. A run needs a folder it can write."
-        ) from exc
-    path = host.socket_path(run_id, chosen)
-    command = [sys.executable, "-m", "ray_tui", "_host", "--config", str(chosen.file.resolve()), "--run", run_id]
-    if resume:
-        command.append("--resume")
-    log = places.run / "host.log"
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=chosen.folder
-        )
-    deadline = time.monotonic() + HOST_START_SECONDS
-    while time.monotonic() < deadline:
-        if host.is_locked(places.run) and path.exists():
-            return path
-        if child.poll() is not None:
-            break
-        time.sleep(0.05)
-    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-    raise RayError(f"the host did not start: {' / '.join(tail) or 'it said nothing'} (see {log})")
 
 
 # --- signing ---------------------------------------------------------------------------------------------------------
@@ -276,7 +224,9 @@ class SshSigner:
         return await asyncio.to_thread(signatures.sign, message, self._key, namespace)
 
 
-def sign_open_approvals(found: RunOnDisk, people: Mapping[str, Person], person: str, key: Path) -> list[Approval]:
+def sign_open_approvals(
+    found: runs_on_disk.RunOnDisk, people: Mapping[str, Person], person: str, key: Path
+) -> list[Approval]:
     """A signed approval for every open question of this run that ``person`` may answer; for an answers file."""
     roles = people[person].roles if person in people else ()
     given = []
@@ -298,7 +248,7 @@ def sign_open_approvals(found: RunOnDisk, people: Mapping[str, Person], person: 
 # --- headless --------------------------------------------------------------------------------------------------------
 
 
-class AnsweringHandle(handles.LocalHandle):
+class AnsweringHandle(LocalHandle):
     """The headless run's handle: it may act for the people whom its answers file names, with their signatures."""
 
     def __init__(self, engine: Engine, actor: f.Actor, signers: Path | None) -> None:
@@ -322,10 +272,11 @@ async def run_headless(
     chosen: Config, run_id: str, answers: Answers, tell: Callable[[LogLine], None], *, resume: bool, seconds: float = 0
 ) -> headless.Outcome:
     """A run in this process, answered from a file; consoles may watch it meanwhile."""
-    async with engine_for(chosen, run_id, resume=resume) as engine:
+    heard = await _heard(chosen)
+    async with engine_for(chosen, run_id, resume=resume) as engine, _listening(engine, chosen, heard):
         serving = host.Host(engine, _signers(chosen))
-        await serving.listen(host.socket_path(run_id, chosen), chosen.host.group)
-        actor = f.Actor(person=host.person_of(os.getuid(), chosen.people), uid=os.getuid(), console="headless")
+        await serving.listen(rendezvous.socket_path(run_id, chosen), chosen.host.group)
+        actor = f.Actor(person=rendezvous.person_of(os.getuid(), chosen.people), uid=os.getuid(), console="headless")
         handle = AnsweringHandle(engine, actor, _signers(chosen))
         loop = asyncio.get_running_loop()
         caught: list[int] = []
@@ -378,7 +329,8 @@ async def run_one_step(
                 clock=clock,
             )  # fmt: skip
             engine.record(_opened(chosen, "scratch", clock), f.StepStarted(step=step))
-            actor = f.Actor(person=host.person_of(os.getuid(), chosen.people), uid=os.getuid(), console="headless")
+            me = rendezvous.person_of(os.getuid(), chosen.people)
+            actor = f.Actor(person=me, uid=os.getuid(), console="headless")
             handle = AnsweringHandle(engine, actor, _signers(chosen))
             performing = asyncio.create_task(engine._perform(step))
             following = asyncio.create_task(headless.follow(handle, answers or Answers(), lambda line: None, 0))
@@ -403,16 +355,16 @@ async def run_one_step(
 # --- replay ----------------------------------------------------------------------------------------------------------
 
 
-def open_replay(target: Path, *, playing: bool = True) -> handles.Replay:
+def open_replay(target: Path, *, playing: bool = True) -> Replay:
     """A journal, a run folder or a package, to be watched. Raises RayError when it is not as it was written."""
     if target.is_dir():
         target = target / "journal.jsonl"
     if not target.is_file():
         raise InputError(f"{target}: no such journal or package")
     if target.suffix == ".zip":
-        return handles.Replay(_entries_of_package(target), playing=playing)
-    tape = handles.read_tape(target.with_name("tape.jsonl"))
-    return handles.Replay(replay_entries(target), tape, playing=playing)
+        return Replay(_entries_of_package(target), playing=playing)
+    tape = read_tape(target.with_name("tape.jsonl"))
+    return Replay(replay_entries(target), tape, playing=playing)
 
 
 def replay_entries(target: Path) -> list[f.Entry]:

@@ -41,9 +41,12 @@ from ray_tui.core.ports import (
     PagerService,
     PeerAnswer,
     PeerStatus,
+    Ping,
     Ports,
     Sample,
+    SentEvent,
     Series,
+    SideEffect,
     Silence,
     Target,
     Vector,
@@ -243,6 +246,9 @@ class FakeContext:
     async def sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
+    def acknowledge_code(self, probe: str, integration: str) -> str:
+        return f"CODE-OF-{probe}-{integration}"
+
     async def record(self, *facts: f.Fact) -> None:
         for fact in facts:
             self.apply(fact)
@@ -308,7 +314,7 @@ class FakeContext:
     async def intend(
         self,
         what: str,
-        side_effect: Literal["query", "dedup", "none"],
+        side_effect: SideEffect,
         target: str,
         *,
         name: str,
@@ -470,6 +476,7 @@ class InMemoryRules(Fake):
     """A rule folder; ``reload`` loads its files into ``metrics`` unless it ``refuses``."""
 
     name: str = "rules"
+    side_effect: SideEffect = SideEffect.DEDUP
     metrics: InMemoryMetrics | None = None
     files: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
@@ -596,6 +603,7 @@ class InMemoryDashboards(Fake):
     """Grafana: versions count up, a wrong ``expected_version`` is refused (412)."""
 
     name: str = "dashboards"
+    side_effect: SideEffect = SideEffect.QUERY
     stored: dict[str, Dashboard] = field(default_factory=dict)
     sources: tuple[Datasource, ...] = (Datasource("prom", "Prometheus", "prometheus", True),)
     notes: list[tuple[str, tuple[str, ...], float, str | None]] = field(default_factory=list)
@@ -722,6 +730,8 @@ class InMemoryPaging(Inbox):
     """
 
     name: str = "paging"
+    side_effect: SideEffect = SideEffect.QUERY
+    test_side_effect: SideEffect = SideEffect.DEDUP
     duty: tuple[OnCall, ...] = ON_CALL
     escalation: tuple[EscalationPolicy, ...] = (
         EscalationPolicy("PPOLCHK", "Checkout on-call", (3.0, 3.0)),
@@ -832,6 +842,7 @@ class InMemoryChat(Inbox):
     """Slack. A person acknowledges by a reaction; ``channel_of`` maps a receiver to its channel."""
 
     name: str = "chat"
+    side_effect: SideEffect = SideEffect.QUERY
     channel_of: dict[str, str] = field(default_factory=dict)
     person: str = "UMIRA"
     is_bot: bool = False
@@ -861,6 +872,7 @@ class InMemoryMail(Inbox):
     """A mailbox. Sent mail arrives after ``delay_seconds``; a person acknowledges by a reply."""
 
     name: str = "mail"
+    side_effect: SideEffect = SideEffect.QUERY
     sent: list[tuple[tuple[str, ...], str, str]] = field(default_factory=list)
     person: str = "audit@shop.example"
     _mails: list[Mail] = field(default_factory=list)
@@ -908,6 +920,48 @@ class InMemoryWebhook(Inbox):
 
 
 @dataclass
+class InMemoryHeartbeat(Fake):
+    """A monitor that expects pings."""
+
+    name: str = "heartbeat"
+    ping: Ping = field(default_factory=lambda: Ping("watchdog", "up", NOW - 30.0, 600.0))
+
+    async def last_ping(self) -> Ping:
+        self._checked()
+        return self.ping
+
+
+@dataclass
+class InMemoryPusher(Fake):
+    """A Pushgateway. ``scraped`` is called after each change, as the next scrape would be."""
+
+    name: str = "pusher"
+    side_effect: SideEffect = SideEffect.DEDUP
+    groups: dict[tuple[tuple[str, str], ...], tuple[str, dict[str, str], float]] = field(default_factory=dict)
+    keeps: bool = False
+    """A delete is answered well, and does nothing."""
+    done: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    scraped: Callable[[], None] = lambda: None
+
+    async def push(self, group: Labels, metric: str, labels: Labels, value: float) -> None:
+        self._checked()
+        self.done.append(("push", dict(group)))
+        self.groups[tuple(sorted(group.items()))] = (metric, {**labels, **group}, value)
+        self.scraped()
+
+    async def delete(self, group: Labels) -> None:
+        self._checked()
+        self.done.append(("delete", dict(group)))
+        if not self.keeps:
+            self.groups.pop(tuple(sorted(group.items())), None)
+        self.scraped()
+
+    async def pushed(self, group: Labels) -> bool:
+        self._checked()
+        return tuple(sorted(group.items())) in self.groups
+
+
+@dataclass
 class InMemoryAlerting(Fake):
     """An Alertmanager cluster. ``routes`` are (labels that an alert must have, receivers), the first that fits wins.
 
@@ -916,6 +970,7 @@ class InMemoryAlerting(Fake):
     """
 
     name: str = "alerting"
+    side_effect: SideEffect = SideEffect.QUERY
     clock: FakeClock = field(default_factory=FakeClock)
     urls: tuple[str, ...] = ("http://am-1:9093", "http://am-2:9093")
     routes: list[tuple[dict[str, str], tuple[str, ...]]] = field(default_factory=list)
@@ -928,6 +983,8 @@ class InMemoryAlerting(Fake):
     """Every alert is held back by a silence."""
     active_silences: tuple[Silence, ...] = ()
     counters: dict[tuple[str, str], float] = field(default_factory=dict)
+    events: list[tuple[str, SentEvent]] | None = None
+    """(probe token, what the event recorder says of it); None: there is no recorder."""
     fired: list[AlertToFire] = field(default_factory=list)
     held: dict[str, AlertToFire] = field(default_factory=dict)
 
@@ -1017,6 +1074,12 @@ class InMemoryAlerting(Fake):
         self._checked()
         return self.counters
 
+    async def sent(self, labels: Labels, since: float) -> tuple[SentEvent, ...] | None:
+        self._checked()
+        if self.events is None:
+            return None
+        return tuple(e for token, e in self.events if token == labels.get("ray_tui_probe") and since <= e.at)
+
 
 # --- tickets and downstream ------------------------------------------------------------------------------------------
 
@@ -1034,12 +1097,18 @@ class InMemoryIncidents(Fake):
 @dataclass
 class InMemoryNotifier(Fake):
     name: str = "notifier"
-    told: list[tuple[str, str, str]] = field(default_factory=list)
+    side_effect: SideEffect = SideEffect.QUERY
+    sent: list[tuple[str, str, str]] = field(default_factory=list)
 
     async def notify(self, subject: str, text: str, token: str) -> str:
         self._checked()
-        self.told.append((subject, text, token))
-        return f"{self.name}-{len(self.told)}"
+        self.sent.append((subject, text, token))
+        return f"{self.name}-{len(self.sent)}"
+
+    async def told(self, token: str, since: float) -> str | None:
+        self._checked()
+        numbers = [number for number, one in enumerate(self.sent, 1) if one[2] == token]
+        return f"{self.name}-{numbers[0]}" if numbers else None
 
 
 # --- a whole healthy world -------------------------------------------------------------------------------------------
@@ -1057,6 +1126,7 @@ def all_ports(clock: FakeClock | None = None, **instead: Any) -> Ports:
         metrics=metrics, rules=InMemoryRules(metrics=metrics), logs=InMemoryLogs(), traces=InMemoryTraces(),
         visits=InMemoryVisits(), dashboards=InMemoryDashboards(), paging=InMemoryPaging(clock=clock),
         chat=InMemoryChat(clock=clock), mail=InMemoryMail(clock=clock), webhook=InMemoryWebhook(clock=clock),
+        heartbeat=InMemoryHeartbeat(), pusher=InMemoryPusher(),
         incidents=(InMemoryIncidents(),), notifiers={n: InMemoryNotifier(f"protocol-{n}") for n in ("20", "21", "22")},
     )  # fmt: skip
     ports = replace(ports, **instead)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ray_tui.actions import probe_build as build
 from ray_tui.actions import probe_cleanup as cleanup
+from ray_tui.actions import probe_contact_points as contacts
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions import probe_report as report
 from ray_tui.actions import probe_routes as routes
@@ -20,6 +21,7 @@ from ray_tui.actions.services import owner_for_gap, with_resolved
 from ray_tui.analysis import routing
 from ray_tui.core import facts as f
 from ray_tui.core import untrusted
+from ray_tui.core.announcements import not_passed
 from ray_tui.core.errors import BackendError, InputError
 from ray_tui.core.ports import PeerStatus, Probed
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -27,6 +29,8 @@ from ray_tui.step import Ask, Context, Header, Result, criterion
 
 LONGEST_CONFIG = 4_000_000
 """Characters of Alertmanager's configuration; a longer one is cut, and then refused as broken YAML."""
+DRY_RUN = "dry run: nothing was fired", "Set alert_paths.real_pages, and test again"
+"""Why, and what to do."""
 
 
 async def run(context: Context) -> Result:
@@ -43,6 +47,7 @@ async def run(context: Context) -> Result:
         await watch.run()
         if attempt.rule_watch is not None:
             await attempt.rule_watch.run()
+    await contacts.carry_out(context, attempt.points, watch.limits, watch.skews)
     waits = not attempt.dry and not attempt.declined_by
     attempt.heartbeat = await watchdog.listen(context, attempt.config, watch.limits.patience if waits else 0.0)
     return _result(context, attempt)
@@ -74,6 +79,8 @@ class Attempt:
     rule_watch: by_rule.RuleWatch | None = None
     rule_left: Sequence[Alert] = ()
     """Rule probes that a host which died had begun."""
+    points: Sequence[contacts.Point] = ()
+    """Grafana contact points: what is spared is not sent."""
     dry: bool = False
     declined_by: str = ""
 
@@ -101,16 +108,19 @@ async def _prepare(context: Context) -> Attempt | Result:
     plan = planning.plan(config, chosen, settings.labels, started_at, unseen)
     limits = _limits(context)
     allowed, refused, no_escalation = _spare(context, plan.alerts, rota, limits)
-    ruled = _by_rule(context, config, allowed)
+    ruled = await by_rule.wanted(context, config, allowed)
     rows = planning.pages(
-        [*allowed, *([ruled] if isinstance(ruled, planning.PlannedAlert) else [])], rota, limits.sla + limits.margin
+        [*allowed, *([ruled.alert] if isinstance(ruled, by_rule.Planned) else [])], rota, limits.sla + limits.margin
     )
+    points = await contacts.plan(context, prefix, rota, limits)
+    rows += tuple(contacts.pages(points))
     budget = context.config.thresholds.pages_per_person_and_hour
     over = planning.over_budget(rows, _paged_before(context, prefix), budget)
     preview = planning.Preview(rows, over, no_escalation)
     names = {one.user_id: one.user for one in rota.on_call}
     watch = Watch(context, [], limits, skews, names, prefix, rota)
     attempt = Attempt(watch, (*plan.untestable, *refused), preview, tuple(extra), started_at, config, simulated)
+    attempt.points = points
     known = build.taken_up(context, prefix, rota)
     taken_up = [one for one in known if one.how == "injected"]
     attempt.rule_left = [one for one in known if one.how == "rule"]
@@ -121,32 +131,22 @@ async def _prepare(context: Context) -> Attempt | Result:
     if not settings.real_pages:
         attempt.dry = True
         attempt.untestable += tuple(_dry(leg) for alert in planned for leg in alert.legs)
+        for point in points:
+            point.spare(Verdict.INCONCLUSIVE, f"{DRY_RUN[0]}; a test {contacts.BYPASSES}", DRY_RUN[1])
         return attempt
-    if planned:
+    if planned or contacts.to_send(points):
         await _confirm(context, attempt, allowed, fresh)
     watch.alerts += [] if attempt.declined_by else fresh
-    if isinstance(ruled, str):
+    if isinstance(ruled, by_rule.Unplanned):
         attempt.extra += (by_rule.unproved(settings.rule_probe_receiver, ruled),)
     elif ruled is not None and not attempt.rule_left and not attempt.declined_by:
         alert = by_rule.probe(context, ruled, prefix, rota, limits)
-        attempt.rule_watch = by_rule.RuleWatch(context, [alert], limits, skews, names, prefix, rota)
+        attempt.rule_watch = by_rule.RuleWatch(context, [alert], limits, skews, names, prefix, rota, way=ruled.way)
     watch.escalation_of = lambda alert, legs: build.escalation_probe(watch, preview, alert, legs)
     for leg in (leg for alert in watch.alerts if alert.phase != "cleared" for leg in alert.legs):
         if too_skewed(leg.worst_skew(skews)):
             leg.problem("skew", "t6", f"clocks are {leg.worst_skew(skews)} s apart: nothing can be timed")
     return attempt
-
-
-def _by_rule(
-    context: Context, config: routing.RoutingConfig, allowed: Sequence[planning.PlannedAlert]
-) -> planning.PlannedAlert | str | None:
-    """The alert that a temporary rule is to fire; why none can; None where none is wanted."""
-    wanted = context.config.alert_paths.rule_probe_receiver
-    if not wanted:
-        return None
-    if context.ports.rules is None or context.ports.metrics is None:
-        return "it needs [rules] to write the rule and [metrics] to see it fire"
-    return by_rule.plan(config, wanted, allowed)
 
 
 def _limits(context: Context) -> Limits:
@@ -189,7 +189,8 @@ async def _skews(context: Context) -> dict[str, Skew]:
     """Each system's clock against ours; None where it does not say."""
     ports: dict[str, Probed | None] = {
         "paging": context.ports.paging, "chat": context.ports.chat, "mail": context.ports.mail,
-        "webhook": context.ports.webhook,
+        "webhook": context.ports.webhook, "alerting": context.ports.alerting,
+        **{f"webhooks.{name}": sink for name, sink in context.ports.webhooks.items()},
     }  # fmt: skip
 
     async def ask(port: Probed) -> Skew:
@@ -240,6 +241,7 @@ def _paged_before(context: Context, prefix: str) -> Counter[str]:
         recent = probe.intended.starts_at > context.now() - planning.HOUR
         if recent and not probe.intended.id.startswith(prefix):
             counts.update(page.rsplit(" (level", 1)[0] for page in probe.intended.pages)
+    counts.update(contacts.paged_before(context.state.intents.values(), prefix, context.now() - planning.HOUR))
     return counts
 
 
@@ -254,10 +256,13 @@ async def _confirm(
     lines = [f"{leg.receiver} ({', '.join(leg.integrations)})" for alert in alerts for leg in alert.legs]
     also = sorted({name for alert in alerts for name in alert.also})
     rule_of = context.config.alert_paths.rule_probe_receiver
+    ruled = "A temporary rule" if context.ports.pusher is None else "A pushed series"
     said = [
-        f"{len(alerts)} test alerts go to {', '.join(lines)}.",
+        *([f"{_of(len(alerts), 'test alert')} for {_of(len(lines), 'receiver')}: {', '.join(lines)}."] * bool(alerts)),
+        *(_shared(alert) for alert in alerts if len(alert.legs) > 1),
         *([f"They also reach {', '.join(also)}."] if also else []),
-        *([f"A temporary rule then reaches {rule_of} once more."] if rule_of else []),
+        *([f"{ruled} then reaches {rule_of} once more."] if rule_of else []),
+        *contacts.preview(attempt.points),
         *(f"{row.person} (level {row.level}): at most {row.count} × for {row.receiver}." for row in preview.rows),
         *(f"Over the page budget: {over}." for over in preview.over),
         *(f"Warning: {warning}." for alert in alerts for warning in alert.warnings),
@@ -266,7 +271,8 @@ async def _confirm(
         Ask(
             name="page", prompt="typed", title="Page these people for a test?", text="\n".join(said),
             expects=preview.expects,
-            data={"pages": report.pages(preview), "over_budget": list(preview.over), "receivers": lines},
+            data={"pages": report.pages(preview), "over_budget": list(preview.over), "receivers": lines,
+                  "contact_points": [one.label for one in contacts.to_send(attempt.points)]},
         )
     )  # fmt: skip
     if answered.answer == preview.expects:
@@ -282,9 +288,13 @@ async def _confirm(
             for alert in fresh
             for leg in alert.legs
         )
+        for point in attempt.points:
+            point.spare(Verdict.INCONCLUSIVE, why, remedy)
         fresh.clear()
         return
     attempt.declined_by = answered.person or "the operator"
+    for point in attempt.points:
+        point.spare(Verdict.FAILED, f"declined by {attempt.declined_by}", "Test again, and confirm")
     attempt.untestable += tuple(
         planning.Untestable(
             leg.receiver, "declined", Verdict.FAILED, f"declined by {attempt.declined_by}", "Test again, and confirm",
@@ -295,6 +305,15 @@ async def _confirm(
     )  # fmt: skip
 
 
+def _of(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _shared(alert: planning.PlannedAlert) -> str:
+    receivers = " and ".join(leg.receiver for leg in alert.legs)
+    return f"One of them reaches {receivers} at once: your routes send such an alert to each."
+
+
 def _covers(answer: str, preview: planning.Preview) -> bool:
     """Whether what was typed before a crash names exactly the people who would be paged now."""
     suffix = ", over budget"
@@ -303,7 +322,7 @@ def _covers(answer: str, preview: planning.Preview) -> bool:
 
 
 def _dry(leg: Leg) -> planning.Untestable:
-    why, remedy = "dry run: nothing was fired", "Set alert_paths.real_pages, and test again"
+    why, remedy = DRY_RUN
     kinds = tuple(one.kind for one in leg.channels)
     return planning.Untestable(leg.receiver, "dry_run", Verdict.INCONCLUSIVE, why, remedy, kinds)
 
@@ -333,9 +352,11 @@ def _result(context: Context, attempt: Attempt) -> Result:
         by_rule=[leg for alert in ruled if alert.phase != "unsent" for leg in alert.legs],
         paths=routes.data(attempt.config, attempt.simulated),
         watchdog={} if attempt.heartbeat is None else watchdog.data(attempt.heartbeat),
+        contact_points=contacts.data(attempt.points, watch.limits),
     )
     beat = () if attempt.heartbeat is None else (watchdog.judge(attempt.heartbeat),)
-    criteria = (*attempt.extra, *report.criteria(found), *beat)
+    grafana = contacts.criteria(attempt.points, watch.limits)
+    criteria = (*attempt.extra, *report.criteria(found), *beat, *grafana)
     gaps = _gaps(context, found, criteria)
     return Result(_summary(found, criteria), criteria, report.data(found), gaps)
 
@@ -381,11 +402,8 @@ def _owner(context: Context, policy_id: str) -> str:
 
 
 def _summary(found: report.Findings, criteria: Sequence[Criterion]) -> str:
-    bad = [one for one in criteria if not one.verdict.lets_go_on]
-    if bad:
-        return "; ".join(f"{one.title}: {one.actual}" for one in bad[:4]) + (
-            f"; {len(bad) - 4} more" if bad[4:] else ""
-        )
+    if any(not one.verdict.lets_go_on for one in criteria):
+        return not_passed(criteria)
     slowest = max(took.latest for leg in found.acknowledging if (took := leg.took("t6")) is not None)
     paths, policies = len(found.acknowledging), len(found.escalating)
     return (

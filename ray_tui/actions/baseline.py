@@ -211,6 +211,15 @@ def _observe(context: Context, measured: Measured) -> None:
                 context.observe(Reading(series=f"{service}/{kpi.reading}", at=at, value=value, unit=kpi.unit))
 
 
+async def look(context: Context) -> bool:
+    """The same figures as they are now, over one step: shown, never judged, on no record. False where none came."""
+    now, step = context.now(), context.config.thresholds.baseline_step_seconds
+    services = effective_services(context.config, context.state)
+    measured = await _measure(context, services, Span(now - step, now, step))
+    _observe(context, measured)
+    return bool(measured.points)
+
+
 # --- what to compare with --------------------------------------------------------------------------------------------
 
 

@@ -100,7 +100,8 @@ async def _write_rules(change: Change, files: Sequence[RuleFile]) -> None:
         await context.progress(f"writing {file.name}", number, len(files))
         previous = original(context, f"rules:{file.name}", change.current.rules.get(file.name))
         intent = await context.intend(
-            f"write rule file {file.name}", "dedup", rules.name, name=f"rules:{file.name}", digest=_sha(file.text),
+            f"write rule file {file.name}", rules.side_effect, rules.name, name=f"rules:{file.name}",
+            digest=_sha(file.text),
             data={"kind": "rules", "name": file.name, "previous": previous},
         )  # fmt: skip
         change.undo.append(_undo_rules(rules, intent, file.name, previous))
@@ -110,7 +111,9 @@ async def _write_rules(change: Change, files: Sequence[RuleFile]) -> None:
             raise NotTaken(f"{file.name}: what was read back is not what was written")
         await context.outcome(intent, "done", "read back")
     await context.progress("reloading the rules")
-    intent = await context.intend("reload the rules", "dedup", rules.name, name="reload", data={"kind": "reload"})
+    intent = await context.intend(
+        "reload the rules", rules.side_effect, rules.name, name="reload", data={"kind": "reload"}
+    )
     change.reloaded = True
     await _recorded(context, intent, rules.reload())
     differing = await until_loaded(context, change.desired.rules)
@@ -192,7 +195,7 @@ async def _save(change: Change, dashboards: Dashboards, board: BoardFile) -> Non
     now = _described(stands)
     kept = original(context, f"dashboard:{board.uid}", now)
     intent = await context.intend(
-        f"save dashboard {board.uid}", "query", dashboards.name, name=f"dashboard:{board.uid}",
+        f"save dashboard {board.uid}", dashboards.side_effect, dashboards.name, name=f"dashboard:{board.uid}",
         digest=monitoring_plan.model_digest(board.model),
         data={"kind": "dashboard", "name": board.uid, "previous": kept, "expected_version": version},
     )  # fmt: skip
@@ -273,8 +276,9 @@ async def _annotate(context: Context) -> None:
     dashboards: Dashboards = _the(context.ports.dashboards)
     run = context.config.run
     intent = await context.intend(
-        f"annotate release {run.release}", "query", dashboards.name, name="annotation", data={"kind": "annotation"}
-    )
+        f"annotate release {run.release}", dashboards.side_effect, dashboards.name, name="annotation",
+        data={"kind": "annotation"},
+    )  # fmt: skip
     text = annotation_text(context)
     at = services.deployed_at(context.config, context.state) or context.now()
     if await dashboards.annotations(tags(run.release)):  # an earlier try took effect

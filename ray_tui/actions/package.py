@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core import plan
-from ray_tui.core.errors import BackendBroken, BackendError, BackendTimeout, EvidenceError
+from ray_tui.core.errors import BackendError, EvidenceError
+from ray_tui.core.ports import Notifier, SideEffect
 from ray_tui.core.rules import effective
 from ray_tui.core.state import RunState
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -17,6 +19,8 @@ from ray_tui.step import Context, Header, Result
 ZIP = package.ZIP_NAME
 MANIFEST = "monitoring-package-manifest.json"
 NOTIFICATIONS = "handoff-notifications.json"
+EARLIER = 300.0
+"""How much before its intent a message is searched for: other clocks may be behind."""
 BOOKS = ("waivers.json", "communication-log.jsonl", "improvement-backlog.json", "improvement-backlog.md")
 
 
@@ -179,15 +183,24 @@ async def _notify(context: Context, protocol: str, names: tuple[str, ...], seale
     before = context.state.notified.get(protocol)
     if before is None or not before.ok or before.package_sha256 != sealed.sha256:
         before = await _tell(context, protocol, names, sealed)
+    known = context.state.intents.get(_intent_of(context, protocol, sealed))
+    unknown = known is not None and known.outcome is not None and known.outcome.outcome == "unknown"
+    remedy = f"Repair [notify.{protocol}], then retry."
+    if unknown:
+        remedy = f"Ask the owner of protocol {protocol} whether it came, and waive this; or retry: they are told anew."
     return Criterion(
         id=f"handoff.notified:{protocol}",
         title=f"Protocol {protocol} notified",
-        verdict=Verdict.PASSED if before.ok else Verdict.FAILED,
+        verdict=Verdict.PASSED if before.ok else Verdict.INCONCLUSIVE if unknown else Verdict.FAILED,
         actual=f"by {before.channel}, reference {before.reference}" if before.ok else before.detail,
         required="a reference from the channel",
         evidence=(NOTIFICATIONS,),
-        remedy=f"Repair [notify.{protocol}], then retry.",
+        remedy=remedy,
     )
+
+
+def _intent_of(context: Context, protocol: str, sealed: f.PackageSealed) -> str:
+    return f"{context.step}#{context.attempt}:notify-{protocol}-{sealed.sha256[:12]}"
 
 
 async def _tell(context: Context, protocol: str, names: tuple[str, ...], sealed: f.PackageSealed) -> f.HandoffNotified:
@@ -202,27 +215,73 @@ async def _tell(context: Context, protocol: str, names: tuple[str, ...], sealed:
     opened = context.state.opened
     assert opened is not None
     token = f"{opened.run_id}-p{protocol}-{sealed.sha256[:12]}"
-    known = context.state.intents.get(f"{context.step}#{context.attempt}:notify-{protocol}-{sealed.sha256[:12]}")
-    intent = known.intended.id if known else await context.intend(
-        f"tell protocol {protocol} of the package", "query", notifier.name,
-        name=f"notify-{protocol}-{sealed.sha256[:12]}", data={"token": token},
+    id_ = _intent_of(context, protocol, sealed)
+    if id_ in context.state.intents:
+        found = await _found_out(context, notifier, id_, token)
+    else:
+        found = None
+        await context.intend(
+            f"tell protocol {protocol} of the package", notifier.side_effect, notifier.name,
+            name=id_.partition(":")[2], data={"token": token},
+        )  # fmt: skip
+    if found is None:
+        subject = f"Monitoring package of {opened.release} in {opened.environment} is ready"
+        body = (
+            f"{subject}.\nFor protocol {protocol}: {', '.join(names)}.\nPackage sha256 {sealed.sha256}.\n"
+            f"Run {opened.run_id}, {iso(context.state.intents[id_].at)}. Reference {token}.\n"
+        )  # the time of the intent: what a resumed attempt repeats is identical
+        found = await _send(notifier, subject, body, token)
+    ok = found.outcome == "done"
+    told = f.HandoffNotified(
+        protocol=protocol, channel=notifier.name, ok=ok, reference=found.reference, detail=found.detail,
+        package_sha256=sealed.sha256,
     )  # fmt: skip
-    subject = f"Monitoring package of {opened.release} in {opened.environment} is ready"
-    body = (
-        f"{subject}.\nFor protocol {protocol}: {', '.join(names)}.\nPackage sha256 {sealed.sha256}.\n"
-        f"Run {opened.run_id}, {iso(context.now())}. Reference {token}.\n"
-    )
-    try:
-        reference = await notifier.notify(subject, body, token)
-        told = f.HandoffNotified(
-            protocol=protocol, channel=notifier.name, ok=True, reference=reference, package_sha256=sealed.sha256
-        )
-        await context.outcome(intent, "done", reference=reference, reconciled=known is not None)
-    except BackendError as exc:
-        told = f.HandoffNotified(
-            protocol=protocol, channel=notifier.name, ok=False, detail=str(exc), package_sha256=sealed.sha256
-        )
-        maybe = isinstance(exc, BackendTimeout | BackendBroken)  # it may have arrived all the same
-        await context.outcome(intent, "unknown" if maybe else "failed", str(exc))
+    detail = "" if ok else found.detail
+    await context.outcome(id_, found.outcome, detail, found.reference, reconciled=found.reconciled)
     await context.record(told)
     return told
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What became of a message to a downstream owner."""
+
+    outcome: Literal["done", "failed", "unknown"]
+    reference: str = ""
+    detail: str = ""
+    reconciled: bool = False
+
+
+async def _send(notifier: Notifier, subject: str, body: str, token: str) -> _Found:
+    try:
+        return _Found("done", await notifier.notify(subject, body, token))
+    except BackendError as exc:
+        if not exc.may_have_taken_effect:
+            return _Found("failed", detail=str(exc))
+        return _Found("unknown", detail=f"{exc}; {_only_a_person(notifier, token)}")
+
+
+async def _found_out(context: Context, notifier: Notifier, id_: str, token: str) -> _Found | None:
+    """What became of the message of a host that died; None where it is to be sent.
+
+    Sent again only when it is certainly not there, or where sending twice is sending once.
+    """
+    known = context.state.intents[id_]
+    outcome = None if known.outcome is None else known.outcome.outcome
+    if known.outcome is not None and outcome == "done":
+        return _Found("done", known.outcome.reference, reconciled=True)
+    if outcome == "failed" or notifier.side_effect is SideEffect.DEDUP:
+        return None
+    if notifier.side_effect is SideEffect.QUERY:
+        try:
+            reference = await notifier.told(token, known.at - EARLIER)
+        except BackendError as exc:
+            why = f"the host died around the send, and it cannot be looked up ({exc})"
+            return _Found("unknown", detail=f"{why}; {_only_a_person(notifier, token)}", reconciled=True)
+        return None if reference is None else _Found("done", reference, reconciled=True)
+    why = f"the host died around the send, which cannot be repeated; {_only_a_person(notifier, token)}"
+    return _Found("unknown", detail=why, reconciled=True)
+
+
+def _only_a_person(notifier: Notifier, token: str) -> str:
+    return f"unknown: only a person can tell whether {notifier.name} told its reader; look there for {token}"

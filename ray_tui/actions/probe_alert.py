@@ -1,6 +1,6 @@
 """One alert that is in the air: its identity, its legs, and how far it has come."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,6 +28,8 @@ class Alert:
     how: How = "injected"
     withdraw: Callable[[], Awaitable[None]] | None = None
     """What makes its source stop before it can be resolved; may be repeated."""
+    lingers: float = 0.0
+    """How long its source may go on after it was withdrawn, in seconds."""
     phase: Phase = "unsent"
     shown: bool = False
     """Some peer has shown it."""
@@ -47,8 +49,15 @@ class Alert:
     def kinds(self) -> set[str]:
         return {channel.kind for leg in self.legs for channel in leg.channels if not channel.blind}
 
-    def to_fire(self, ends_at: float | None = None) -> AlertToFire:
-        return AlertToFire(self.labels, self.annotations, self.starts_at, self.ends_at if ends_at is None else ends_at)
+    @property
+    def systems(self) -> set[str]:
+        """Whatever can see something of it, by the names of their tables."""
+        return {channel.system for leg in self.legs for channel in leg.channels if not channel.blind}
+
+    def to_fire(self, private: Mapping[str, str], ends_at: float | None = None) -> AlertToFire:
+        """``private``: annotations that are sent, and are not on record."""
+        told = {**self.annotations, **private}
+        return AlertToFire(self.labels, told, self.starts_at, self.ends_at if ends_at is None else ends_at)
 
 
 def everywhere(alert: Alert, problem: str, hop: str, detail: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions.probe_alert import Alert
+from ray_tui.actions.probe_hooks import sinks
 from ray_tui.actions.probe_judging import Leg, Skew
 from ray_tui.core.errors import BackendError
 from ray_tui.core.ports import AlertSeen, ChatMessage, Mail, Page, WebhookReceipt
@@ -27,7 +28,8 @@ class Answers:
     pages: dict[str, tuple[Page, ...]] = field(default_factory=dict)
     messages: dict[tuple[str, str], list[ChatMessage]] = field(default_factory=dict)
     mails: dict[str, tuple[Mail, ...]] = field(default_factory=dict)
-    receipts: dict[str, tuple[WebhookReceipt, ...]] = field(default_factory=dict)
+    receipts: dict[tuple[str, str], tuple[WebhookReceipt, ...]] = field(default_factory=dict)
+    """By token and name of the sink."""
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,8 +74,10 @@ async def ask_all(context: Context, alerts: Sequence[Alert], prefix: str, before
     for alert in followed:
         if ports.mail is not None and "email" in alert.kinds:
             ask("mail", ports.mail.find(alert.token, since), _into(answers.mails, alert.token))
-        if ports.webhook is not None and "webhook" in alert.kinds:
-            ask("webhook", ports.webhook.receipts(alert.token, since), _into(answers.receipts, alert.token))
+        for name in sinks(alert):
+            if (sink := ports.sink(name)) is not None:
+                system = name if name == "webhook" else f"webhooks.{name}"
+                ask(system, sink.receipts(alert.token, since), _into(answers.receipts, (alert.token, name)))
     outcomes = await asyncio.gather(*(call for _, call in calls), return_exceptions=True)
     for (system, _), outcome in zip(calls, outcomes, strict=True):
         if isinstance(outcome, BackendError):
@@ -85,7 +89,7 @@ async def ask_all(context: Context, alerts: Sequence[Alert], prefix: str, before
     return answers
 
 
-def _into(where: dict[str, Any], key: str) -> Callable[[Any], None]:
+def _into(where: dict[Any, Any], key: object) -> Callable[[Any], None]:
     def store(value: Any) -> None:
         where[key] = value
 

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from ray_tui.actions import probe_hooks as hooks
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions.probe_alert import Alert
-from ray_tui.actions.probe_judging import POLICY_MARK, SYSTEM_OF, Channel, Leg, Limits, duration
+from ray_tui.actions.probe_codes import public
+from ray_tui.actions.probe_judging import POLICY_MARK, SYSTEM_OF, WEBHOOKS, Channel, Leg, Limits, duration
 from ray_tui.actions.probe_watch import Watch
 from ray_tui.core import facts as f
 from ray_tui.core.state import Probe
@@ -22,10 +24,12 @@ def run_id(context: Context) -> str:
     return opened.run_id if opened else context.config.run.release
 
 
-def _blind(context: Context, receiver: str, kind: str) -> str:
+def blind(context: Context, receiver: str, kind: str) -> str:
     """Why nothing of this integration can be seen; "" where it can."""
     ports, settings = context.ports, context.config.alert_paths
-    there = {"pagerduty": ports.paging, "slack": ports.chat, "email": ports.mail, "webhook": ports.webhook}
+    there = {"pagerduty": ports.paging, "slack": ports.chat, "email": ports.mail}
+    if kind in WEBHOOKS:
+        return hooks.blind(context, receiver, kind)
     if kind not in SYSTEM_OF:
         return f"what {kind} delivers cannot be seen by ray-tui"
     if there[kind] is None:
@@ -38,7 +42,7 @@ def _blind(context: Context, receiver: str, kind: str) -> str:
 
 
 def unseen(context: Context, target: planning.Target) -> str:
-    reasons = [_blind(context, target.receiver, kind) for kind in target.integrations]
+    reasons = [blind(context, target.receiver, kind) for kind in target.integrations]
     return "; ".join(dict.fromkeys(reasons)) if reasons and all(reasons) else ""
 
 
@@ -46,7 +50,12 @@ def unseen(context: Context, target: planning.Target) -> str:
 
 
 def _channels(context: Context, receiver: str, kinds: Sequence[str]) -> list[Channel]:
-    return [Channel(kind, number, _blind(context, receiver, kind)) for kind, number in Counter(kinds).items()]
+    return [
+        Channel(kind, number, blind(context, receiver, kind), hooks.sink_of(context, receiver, kind))
+        if kind in WEBHOOKS
+        else Channel(kind, number, blind(context, receiver, kind))
+        for kind, number in Counter(kinds).items()
+    ]
 
 
 def _annotations(context: Context, token: str, summary: str) -> dict[str, str]:
@@ -76,10 +85,11 @@ def acknowledge_probe(
         for warning in planned.warnings:
             leg.problem("shared_group", "t3", warning, blocks=False)
         legs.append(leg)
+    annotations = _annotations(context, token, f"please acknowledge within {duration(limits.sla)}")
     lives = max(limits.sla, limits.delivery) + limits.margin + limits.patience + LIVES_LONGER
     return Alert(
         token, {**planned.labels, planning.PROBE_LABEL: token},
-        _annotations(context, token, f"please acknowledge within {duration(limits.sla)}"),
+        {**annotations, **public(context, legs)},
         now, now + lives, legs, planned.group_interval,
     )  # fmt: skip
 

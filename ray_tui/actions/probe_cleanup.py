@@ -1,19 +1,23 @@
 """Leaves nothing behind: resolves every probe, sees that it is gone, closes what stays open, and says what is left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions.probe_alert import Alert, record
 from ray_tui.actions.probe_asking import EARLIER, Answers
+from ray_tui.actions.probe_codes import private
+from ray_tui.actions.probe_judging import WEBHOOKS
 from ray_tui.analysis.hops import Interval
 from ray_tui.core import facts as f
-from ray_tui.core.errors import BackendError
+from ray_tui.core.errors import BackendError, InputError
 from ray_tui.core.ports import Page
 from ray_tui.step import Context
 
 CLEAR_SECONDS = 10.0
 """How long the pager may take to close an incident by itself before it is closed through its API."""
 LONGEST_CLEARING = 330.0
+STAYING = {"slack", "email"} | WEBHOOKS - {"webhook"}
+"""Messages that a person finds in a chat or a mailbox, and that nobody takes back."""
 
 
 async def begin_clearing(context: Context, alert: Alert) -> None:
@@ -29,10 +33,19 @@ async def resolve(context: Context, alert: Alert) -> None:
     try:
         if alert.withdraw is not None:
             await alert.withdraw()
-        answers = await context.ports.alerting.fire(alert.to_fire(max(alert.starts_at, now - 1.0)))
+        ended = alert.to_fire(_told(context, alert), max(alert.starts_at, now - 1.0))
+        answers = await context.ports.alerting.fire(ended)
     except BackendError:
         answers = ()
     alert.resolve_heard = bool(answers) and all(one.ok for one in answers)
+
+
+def _told(context: Context, alert: Alert) -> Mapping[str, str]:
+    """As it was sent, where its codes are still to be had: it is resolved in any case."""
+    try:
+        return private(context, alert)
+    except InputError:
+        return {}
 
 
 async def check_cleared(context: Context, alert: Alert, answers: Answers) -> None:
@@ -54,7 +67,7 @@ async def check_cleared(context: Context, alert: Alert, answers: Answers) -> Non
         alert.closing_failed = await close(context, open_)
         alert.closed_by_us = not alert.closing_failed
     by_itself = alert.group_interval + CLEAR_SECONDS if alert.closing_failed else 2 * CLEAR_SECONDS
-    if waited >= min(by_itself, LONGEST_CLEARING):
+    if waited >= min(by_itself, LONGEST_CLEARING) + alert.lingers:
         await cleared(context, alert, False, left_of(alert, firing, open_, gone, pager))
 
 
@@ -86,7 +99,7 @@ async def cleared(context: Context, alert: Alert, clean: bool, left: tuple[str, 
     alert.phase = "cleared"
     await record(context, alert)
     for leg in alert.legs:
-        stays = [one.kind for one in leg.channels if one.kind in ("slack", "email") and one.delivered]
+        stays = [one.kind for one in leg.channels if one.kind in STAYING and one.delivered]
         detail = f"messages stay on {', '.join(stays)}" if stays else ""
         await context.record(f.ProbeCleared(id=leg.id, clean=clean, detail=detail, left=left))
 
@@ -95,6 +108,7 @@ async def drop(context: Context, alerts: Sequence[Alert]) -> None:
     """The way out after an exception or a cancellation: resolve everything first, then look, then record."""
     for alert in alerts:
         await resolve(context, alert)
+        await _outlast(context, alert)
     for alert in alerts:
         for leg in (one for one in alert.legs if not one.done):
             leg.problem("interrupted", "t6", "the test was stopped before it was over: test again")
@@ -105,6 +119,14 @@ async def drop(context: Context, alerts: Sequence[Alert]) -> None:
         gone = looked and not firing and alert.resolve_heard
         left = left_of(alert, firing, open_ if wrong else (), gone, pager)
         await cleared(context, alert, not left, left)
+
+
+async def _outlast(context: Context, alert: Alert) -> None:
+    """A source that lingers is given a little time to stop; what is left after it is listed."""
+    until = context.now() + min(alert.lingers, CLEAR_SECONDS)
+    while not alert.resolve_heard and context.now() < until:
+        await context.sleep(context.config.alert_paths.poll_seconds)
+        await resolve(context, alert)
 
 
 async def look_back(context: Context, alert: Alert) -> tuple[list[Page], list[str], bool, bool]:

@@ -10,7 +10,14 @@ from ray_tui.analysis.hops import MOST_SKEW_SECONDS, Interval, Judgement, elapse
 from ray_tui.core import facts as f
 from ray_tui.core.verdicts import Verdict, combine
 
-SYSTEM_OF = {"pagerduty": "paging", "slack": "chat", "email": "mail", "webhook": "webhook"}
+WEBHOOKS = frozenset(
+    (
+        "webhook", "discord", "msteams", "msteamsv2", "teams", "mattermost", "rocketchat", "googlechat", "webex",
+        "telegram",
+    )
+)  # fmt: skip
+"""Integrations that post to a URL, Alertmanager's and Grafana's: seen where [alert_paths.webhook_receivers] says."""
+SYSTEM_OF = {"pagerduty": "paging", "slack": "chat", "email": "mail", **dict.fromkeys(sorted(WEBHOOKS), "webhook")}
 """Alertmanager's integration -> the port that can see what it delivered."""
 
 HOP_NAMES: Mapping[str, str] = {
@@ -20,6 +27,8 @@ HOP_NAMES: Mapping[str, str] = {
 """The hops of 2.2, in order, in words."""
 
 Skew = tuple[float, float] | None
+ONE_CLOCK = (0.0, 0.0)
+"""Two dates of the same system: no skew comes between them."""
 Whereabouts = Mapping[str, tuple[str, str]]
 """Integration -> (the hop at which what did not arrive has stopped, how that shows)."""
 POLICY_MARK = "policy "
@@ -35,6 +44,8 @@ VERDICT_OF: Mapping[str, Verdict] = {
     "skew": Verdict.INCONCLUSIVE,
     "acknowledged_early": Verdict.INCONCLUSIVE,
     "resolved_early": Verdict.INCONCLUSIVE,
+    "impossible_order": Verdict.INCONCLUSIVE,
+    "sources_disagree": Verdict.INCONCLUSIVE,
     "unreadable": Verdict.ERROR,
     "unsent": Verdict.ERROR,
 }
@@ -42,6 +53,9 @@ VERDICT_OF: Mapping[str, Verdict] = {
 ABOUT_ACKNOWLEDGING = frozenset(
     ("auto_ack", "not_notified", "not_acknowledged", "skew", "interrupted", "unknown", "unreadable")
 )
+
+ORDER = ("dated_early", "impossible_order")
+"""Problems of a date that lies before what it followed from: explained by the clocks, or not. Once for each hop."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +90,21 @@ class Channel:
     kind: str
     expected: int = 1
     blind: str = ""
+    sink: str = ""
+    """Where it can be seen, for an integration that posts to a URL: a name of ``Ports.sink``."""
     delivered: Interval | None = None
     acknowledged: Interval | None = None
     who: str = ""
     where: str = ""
     source: str = ""
     lost: bool = False
+    dated: float | None = None
+    """When it was delivered, by its system's own clock."""
+
+    @property
+    def system(self) -> str:
+        """What has to be asked about it, by the name of its table."""
+        return SYSTEM_OF.get(self.kind, "") if self.sink in ("", "webhook") else f"webhooks.{self.sink}"
 
     @property
     def settled(self) -> bool:
@@ -148,10 +171,33 @@ class Leg:
             self.news.append(seen)
 
     def problem(self, problem: str, hop: str, detail: str, *, blocks: bool = True) -> None:
-        if not self.has(problem):
+        known = [one for one in self.problems if one.problem == problem]
+        if not known or (problem in ORDER and hop not in {one.hop for one in known}):
             found = f.ProbeProblem(id=self.id, hop=hop, problem=problem, detail=detail, blocks=blocks)
             self.problems.append(found)
             self.news.append(found)
+
+    def in_order(self, hop: str, stamp: Stamp, after: str, cause: float, skew: Skew, whose: str) -> None:
+        """Flag a date before ``cause`` (on our clock): one that the skew explains is said, any other proves nothing."""
+        if stamp.at is None or skew is None:
+            return
+        ends = stamp.at + stamp.resolution
+        early, (least, most) = cause - ends, skew
+        if early <= 0:
+            return
+        explained = ends - least >= cause
+        said = f"{HOP_NAMES[hop]} is dated {early:.3f} s before {HOP_NAMES[after]} by {whose}"
+        if skew == ONE_CLOCK:
+            said += ", both by its own clock"
+        else:
+            why = "within that" if explained else "more than that explains"
+            said += f", whose clock is {least:+.1f} to {most:+.1f} s against ours: {why}"
+        self.problem("dated_early" if explained else "impossible_order", hop, said, blocks=not explained)
+
+    def flagged(self, *hops: str) -> str:
+        """What is to be said of the order of these hops, where nothing blocks; "" where there is nothing."""
+        found = [one.detail for one in self.problems if one.problem in ORDER and not one.blocks and one.hop in hops]
+        return "".join(f"; flagged: {detail}" for detail in found)
 
     # --- what a look makes of it
 
@@ -160,7 +206,7 @@ class Leg:
         for channel in self.channels:
             look = looks.get(channel.kind)
             if look is not None and not channel.blind:
-                self._take(channel, look, skews.get(SYSTEM_OF[channel.kind]), names)
+                self._take(channel, look, skews.get(channel.system), names)
         seen = [one for one in self.channels if not one.blind]
         arrived = [one.delivered for one in seen if one.delivered is not None]
         if seen and len(arrived) == len(seen):
@@ -182,15 +228,27 @@ class Leg:
 
         if seen.delivered is None:
             return
+        whose = channel.system
         if channel.delivered is None:
+            self.in_order("t4", seen.delivered, "t0", self.floor, skew, whose)
             channel.delivered, channel.source = when(seen.delivered)
+            channel.dated = seen.delivered.at
             channel.where, channel.lost = seen.delivered.who, False
         if channel.kind == "pagerduty":
             self.policy_id = self.policy_id or seen.policy_id
+            for hop, stamp in (("t5", seen.notified), ("t7", seen.escalated if self.purpose == "escalate" else None)):
+                if stamp is not None and hop not in self.hops and channel.dated is not None:
+                    self.in_order(hop, stamp, "t4", channel.dated, ONE_CLOCK, whose)
             self._of_pager(channel, seen, when, names)
-        elif seen.copies > channel.expected:
+        elif seen.machine:
+            self.problem("auto_ack", "t6", f"acknowledged by {seen.machine.who}, which is not a person")
+        if channel.kind != "pagerduty" and seen.copies > channel.expected:
             self.problem("repeated", "t4", f"{seen.copies} messages on {channel.kind}", blocks=False)
         if seen.acknowledged and channel.acknowledged is None and seen.machine is None:
+            if channel.dated is not None:
+                ours, turned = seen.acknowledged.ours, skew and (-skew[1], -skew[0])
+                clock, by = (turned, "us") if ours else (ONE_CLOCK, whose)
+                self.in_order("t6", seen.acknowledged, "t4", channel.dated, clock, by)
             channel.acknowledged, channel.source = when(seen.acknowledged)
             channel.who = names.get(seen.acknowledged.who, seen.acknowledged.who)
 
@@ -234,7 +292,7 @@ class Leg:
         """
         for channel in (one for one in self.channels if not one.settled):
             until = self.fired.latest + self._delivery(channel, limits) + limits.margin
-            channel.lost = looked.get(SYSTEM_OF[channel.kind], 0.0) >= until
+            channel.lost = looked.get(channel.system, 0.0) >= until
         if all(one.settled for one in self.channels):
             self._note_lost(whereabouts)
         took = self.took("t4")
@@ -244,15 +302,13 @@ class Leg:
         if self._over(limits):
             self.done = True
         elif now >= ends + limits.patience:
-            silent = sorted(
-                {SYSTEM_OF[one.kind] for one in self._awaited() if looked.get(SYSTEM_OF[one.kind], 0) < ends}
-            )
+            silent = sorted({one.system for one in self._awaited() if looked.get(one.system, 0) < ends})
             self._note_lost(whereabouts)
             said = "; ".join(trouble[system] for system in silent if system in trouble)
             detail = f"{', '.join(silent) or 'a system'} did not answer until the end" + (said and f" ({said})")
             self.problem("unreadable", "t6" if self._arrived else "t4", detail)
             self.done = True
-        elif all(looked.get(SYSTEM_OF[one.kind], 0.0) >= ends for one in self._awaited()):
+        elif all(looked.get(one.system, 0.0) >= ends for one in self._awaited()):
             self._ran_out(limits)
             self.done = True
 
@@ -315,6 +371,7 @@ class Leg:
     def delivered(self) -> tuple[Verdict, str]:
         """Whether everything arrived where it should, and how that shows."""
         bad = [one for one in self.problems if one.blocks and one.problem not in ABOUT_ACKNOWLEDGING]
+        bad = [one for one in bad if one.problem != "impossible_order" or one.hop != "t6"]
         bad += [
             one
             for one in self.problems
@@ -325,7 +382,9 @@ class Leg:
             return combine(VERDICT_OF.get(one.problem, Verdict.FAILED) for one in bad), _told(bad)
         if took is None:
             return Verdict.INCONCLUSIVE, "it is not known whether it arrived"
-        return Verdict.PASSED, f"after {span(took)} at {self.hops['t4'].who or self.receiver}"
+        return Verdict.PASSED, (
+            f"after {span(took)} at {self.hops['t4'].who or self.receiver}{self.flagged('t3', 't4', 't5')}"
+        )
 
     @property
     def _arrived(self) -> bool:
@@ -334,7 +393,8 @@ class Leg:
     def acknowledged(self, sla: float, skews: Mapping[str, Skew]) -> tuple[Verdict, str]:
         """Whether a person acknowledged in time."""
         took = self.took("t6")
-        bad = [one for one in self.problems if one.blocks and one.problem in ABOUT_ACKNOWLEDGING]
+        about = ABOUT_ACKNOWLEDGING | {"impossible_order", "sources_disagree"}
+        bad = [one for one in self.problems if one.blocks and one.problem in about]
         bad = [one for one in bad if took is None or one.problem != "unreadable"]
         if bad:
             return combine(VERDICT_OF.get(one.problem, Verdict.FAILED) for one in bad), _told(bad)
@@ -343,10 +403,10 @@ class Leg:
             verdict = combine(VERDICT_OF.get(one.problem, Verdict.FAILED) for one in stopped)
             return verdict, f"never acknowledged: {_told(stopped)}" if stopped else "not acknowledged"
         said = judge_sla(took, sla, skew=self.worst_skew(skews))
-        return said.verdict, _acknowledged(said, took, self.hops["t6"].who, sla)
+        return said.verdict, _acknowledged(said, took, self.hops["t6"].who, sla) + self.flagged("t6")
 
     def worst_skew(self, skews: Mapping[str, Skew]) -> Skew:
-        known = [skew for one in self.answering if (skew := skews.get(SYSTEM_OF[one.kind])) is not None]
+        known = [skew for one in self.answering if (skew := skews.get(one.system)) is not None]
         return max(known, key=lambda skew: max(abs(skew[0]), abs(skew[1])), default=None)
 
     def escalated(self) -> tuple[Verdict, str]:
@@ -358,7 +418,8 @@ class Leg:
         if took is None:
             return Verdict.INCONCLUSIVE, "no escalation was seen"
         who = self.hops["t7"].who or "level 2"
-        said = f"{who} was called {span(took)} after level 1 ({self.escalation_limit:g} s allowed)"
+        flagged = self.flagged("t4", "t5", "t7")
+        said = f"{who} was called {span(took)} after level 1 ({self.escalation_limit:g} s allowed){flagged}"
         if took.latest <= self.escalation_limit:
             return Verdict.PASSED, said
         return (Verdict.FAILED if took.earliest > self.escalation_limit else Verdict.INCONCLUSIVE), said
@@ -368,12 +429,17 @@ def _acknowledged(said: Judgement, took: Interval, who: str, sla: float) -> str:
     if said.verdict is Verdict.PASSED:
         return f"acknowledged after {span(took)} by {who}"
     if said.verdict is Verdict.FAILED:
-        return f"late at t6 (acknowledged): acknowledged after {span(took)} by {who} ({sla:g} s allowed)"
+        return f"acknowledged after {span(took)} by {who} ({sla:g} s allowed) {marked('late', 't6')}"
     return f"acknowledged by {who}, but {said.why}"
 
 
 def _told(problems: Sequence[f.ProbeProblem]) -> str:
-    return "; ".join(f"{one.problem} at {one.hop} ({HOP_NAMES[one.hop]}): {one.detail}" for one in problems)
+    return "; ".join(f"{one.detail} {marked(one.problem, one.hop)}" for one in problems)
+
+
+def marked(problem: str, hop: str) -> str:
+    """The problem's name and the hop at which it stopped, behind the words for it: ``[lost at t4 (delivered)]``."""
+    return f"[{problem} at {hop} ({HOP_NAMES[hop]})]"
 
 
 def too_skewed(skew: Skew) -> bool:

@@ -222,7 +222,9 @@ def _shape(
         why = "no label set was found that reaches it: its routes may be shadowed by earlier ones"
         return refuse("no_labels", Verdict.FAILED, why, "Repair the routes, or name the labels in [alert_paths] labels")
     if target.receiver in unseen:
-        why, remedy = unseen[target.receiver], "Configure what can see it, or validate it by hand"
+        why = unseen[target.receiver]
+        key = re.search(r"\((\[.*)\)", why)
+        remedy = f"{f'Set {key[1]}' if key else 'Configure what can see it'}, or validate it by hand"
         return refuse("unobservable", Verdict.INCONCLUSIVE, why, remedy, "t4")
     own = {name: value for name, value in target.example.items() if name != PROBE_LABEL}
     tried = ({**own, **extra, "alertname": ALERTNAME}, {**own, **extra}, {**extra, **own})

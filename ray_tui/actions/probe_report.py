@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from ray_tui.actions.probe_judging import HOP_NAMES, Leg, Skew, duration
+from ray_tui.actions.probe_judging import HOP_NAMES, ORDER, Leg, Skew, duration, marked
 from ray_tui.actions.probe_plan import Preview, Rota, Untestable
 from ray_tui.analysis.hops import Interval, percentile
 from ray_tui.clock import iso
@@ -40,6 +40,8 @@ class Findings:
     watchdog: Mapping[str, Any] = field(default_factory=dict)
     by_rule: Sequence[Leg] = ()
     """Legs whose alert a temporary rule fired."""
+    contact_points: Sequence[Mapping[str, Any]] = ()
+    """Grafana's own tests: they prove no route."""
 
     @property
     def acknowledging(self) -> list[Leg]:
@@ -113,7 +115,7 @@ def _of_rule(leg: Leg, found: Findings) -> Criterion:
 def _of_untestable(one: Untestable, found: Findings) -> tuple[Criterion, Criterion]:
     delivered = criterion(
         f"alert_paths.delivered:{one.receiver}", f"A critical alert reaches {one.receiver}", one.verdict,
-        f"{one.problem} at {one.hop} ({HOP_NAMES[one.hop]}): {one.why}", required="delivered on every integration",
+        f"{one.why} {marked(one.problem, one.hop)}", required="delivered on every integration",
         evidence=(ARTIFACT,), remedy=one.remedy,
     )  # fmt: skip
     acknowledged = criterion(
@@ -186,6 +188,7 @@ def data(found: Findings) -> dict[str, Any]:
         "rule_probes": [_row(leg, found) for leg in found.by_rule],
         "paths": dict(found.paths),
         "watchdog": dict(found.watchdog),
+        "contact_points": [dict(one) for one in found.contact_points],
         "pages": pages(found.preview),
         "over_budget": list(found.preview.over),
         "skew_seconds": {system: list(skew) if skew else None for system, skew in sorted(found.skews.items())},
@@ -230,6 +233,11 @@ def _row(leg: Leg, found: Findings) -> dict[str, Any]:
         **_common(leg, found),
         "elapsed": {name: _seconds(took) for name, took in known.items()},
         "perhaps_before_firing": [name for name, took in known.items() if took is not None and took.perhaps_negative],
+        "out_of_order": [
+            {"hop": one.hop, "name": HOP_NAMES[one.hop], "detail": one.detail, "within_skew": not one.blocks}
+            for one in leg.problems
+            if one.problem in ORDER
+        ],
         "acknowledged_by": leg.hops["t6"].who if "t6" in leg.hops else None,
         "verdict": verdict.value,
     }
@@ -252,7 +260,8 @@ def _escalation_row(leg: Leg, found: Findings) -> dict[str, Any]:
 def _untested(one: Untestable) -> dict[str, Any]:
     return {
         "receiver": one.receiver, "integrations": list(one.integrations), "probe": None, "labels": {},
-        "hops": dict.fromkeys(HOPS), "elapsed": {}, "perhaps_before_firing": [], "acknowledged_by": None,
+        "hops": dict.fromkeys(HOPS), "elapsed": {}, "perhaps_before_firing": [], "out_of_order": [],
+        "acknowledged_by": None,
         "verdict": one.verdict.value,
         "problems": [{"problem": one.problem, "hop": one.hop, "detail": one.why, "blocks": True}],
         "clean": True, "left": [],
@@ -307,6 +316,7 @@ def markdown(body: Mapping[str, Any], header: Header) -> str:
             ("Receiver", "By", "Verdict", "Accepted", "Delivered", "Notified", "Acknowledged", "By whom", "Problems"),
             [_receiver_cells(row) for row in body.get("receivers", ())],
         ),
+        *_timing(body),
         "## Escalation",
         _table(
             ("Policy", "Receiver", "Verdict", "Level 2 called after", "Allowed", "Who", "What was seen"),
@@ -317,6 +327,7 @@ def markdown(body: Mapping[str, Any], header: Header) -> str:
             ("Receiver", "By", "Verdict", "Accepted", "Delivered", "Notified", "Acknowledged", "By whom", "Problems"),
             [_receiver_cells(row) for row in body.get("rule_probes", ())],
         ),
+        *_contact_points(body.get("contact_points", ())),
         "## Who was to be paged",
         _table(
             ("Person", "Level", "Until", "Receiver", "At most"),
@@ -333,6 +344,50 @@ def markdown(body: Mapping[str, Any], header: Header) -> str:
         ),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _timing(body: Mapping[str, Any]) -> list[str]:
+    """Across receivers: percentiles, the slowest hop, clocks, and dates that lie before what they followed from."""
+    parts = ["## Across receivers"]
+    rows = [
+        (name, found["n"], _in_seconds(found["p50"]), _in_seconds(found["p95"]))
+        for name, found in (body.get("percentiles") or {}).items()
+    ]
+    parts.append(_table(("Fired until", "Receivers", "p50", "p95"), rows))
+    slowest = body.get("slowest_hop")
+    if slowest:
+        hop, after = (f"{slowest[key]} ({HOP_NAMES[slowest[key]]})" for key in ("hop", "after"))
+        told = f"{hop} at {slowest['receiver']}, {slowest['seconds']:.1f} s after {after}"
+        parts.append(f"Slowest hop: {text.cell(told)}.")
+    skews = [
+        f"{system} {skew[0]:+.1f} to {skew[1]:+.1f} s" if skew else f"{system} not known"
+        for system, skew in (body.get("skew_seconds") or {}).items()
+    ]
+    parts.append(f"Clocks against ours: {text.cell(', '.join(skews) or 'none was asked')}.")
+    probed = [*body.get("receivers", ()), *body.get("rule_probes", ())]
+    early = [f"{row['receiver']}: {one['detail']}" for row in probed for one in row.get("out_of_order", ())]
+    return [*parts, *([f"Out of order: {text.cell('; '.join(early))}."] if early else [])]
+
+
+def _in_seconds(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} s"
+
+
+def _contact_points(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Nothing where none was asked for."""
+    if not rows:
+        return []
+    cells = [
+        (
+            row["contact_point"], row["note"], one["kind"], one["grafana_says"] or "-", _span(one["delivered"]),
+            one["seen_by"] or "nobody", row["verdict"],
+        )
+        for row in rows
+        for one in row["integrations"] or [{"kind": "-", "grafana_says": "", "delivered": None, "seen_by": ""}]
+    ]  # fmt: skip
+    headers = ("Contact point", "Note", "Integration", "Grafana says", "Delivered", "Seen by", "Verdict")
+    told = "Grafana's own test of a contact point bypasses notification policies: it proves delivery, and no route."
+    return ["## Grafana contact points", told, _table(headers, cells)]
 
 
 def _coverage(paths: Mapping[str, Any]) -> list[str]:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parseaddr
 
 from ray_tui.analysis.hops import Interval, observed
+from ray_tui.core.facts import ProbeAcknowledged
 from ray_tui.core.ports import ChatMessage, Mail, Page, PageEvent, WebhookReceipt
 
 SECOND = 1.0
@@ -23,6 +24,8 @@ class Stamp:
     resolution: float = SECOND
     who: str = ""
     detail: str = ""
+    ours: str = ""
+    """Where we heard of it ourselves, at the very moment of our clock: ``acknowledge command``. Else empty."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def placed(
 
     Answers the interval and whether it comes from the poll alone or from the system's date as well.
     """
+    if stamp.ours and stamp.at is not None:
+        return Interval(stamp.at, stamp.at), stamp.ours
     polled = Interval(min(floor, seen_at), seen_at)
     if stamp.at is None or skew is None:
         return polled, "poll"
@@ -187,20 +192,59 @@ def _address(sender: str) -> str:
     return parseaddr(sender)[1].lower() or sender.lower()
 
 
-def by_webhook(receipts: Sequence[WebhookReceipt], receiver: str) -> Sighting:
-    """What a sink got for one receiver; its times are as exact as they look."""
-    mine = sorted((one for one in receipts if one.receiver == receiver and one.status == "firing"), key=lambda o: o.at)
+@dataclass(frozen=True)
+class Turn:
+    """Which of ``total`` messages, in order of arrival, are ours: ``expected``, after ``before`` of somebody else's."""
+
+    before: int = 0
+    expected: int = 1
+    total: int = 1
+
+
+def by_webhook(
+    receipts: Sequence[WebhookReceipt], receiver: str, named: Turn = Turn(), unnamed: Turn = Turn()
+) -> Sighting:
+    """What a sink got for one receiver; its times are as exact as they look. Delivered is the last one expected.
+
+    ``named`` is its turn among what is named for it, ``unnamed`` among what a sink got that names no receiver."""
+    firing = sorted((one for one in receipts if one.status == "firing"), key=lambda one: one.at)
+    mine, turn = [one for one in firing if one.receiver == receiver], named
     if not mine:
+        mine, turn = [one for one in firing if not one.receiver], unnamed
+    surplus = max(0, len(mine) - turn.total)
+    mine = mine[turn.before : turn.before + turn.expected + surplus]
+    if len(mine) < turn.expected:
         return NOTHING
+    last = mine[turn.expected - 1]
     seen = [one for one in mine if one.acknowledged_by]
     acknowledged = None
     if seen:
         acknowledged = Stamp(seen[0].acknowledged_at, _resolution(seen[0].acknowledged_at), seen[0].acknowledged_by)
     return Sighting(
-        delivered=Stamp(mine[0].at, _resolution(mine[0].at), "webhook", mine[0].token_found_in),
+        delivered=Stamp(last.at, _resolution(last.at), "webhook", last.token_found_in),
         acknowledged=acknowledged,
         copies=len(mine),
     )
+
+
+HEARD = {"command": "acknowledge command", "link": "acknowledge link", "slack": "signed Slack action"}
+
+
+def heard(seen: Sighting, said: Sequence[ProbeAcknowledged]) -> Sighting:
+    """With what people said to us of this very message: the first of it, unless a date of the channel is earlier.
+
+    What ray-tui itself said is a machine's. ``said``: in the order in which we heard it, with names to show.
+    """
+    machine = next((one for one in said if one.machine), None)
+    person = next((one for one in said if not one.machine), None)
+    if machine is not None:
+        seen = replace(seen, machine=seen.machine or Stamp(machine.at, 0.0, f"{machine.person} (ray-tui itself)"))
+    if person is None:
+        return seen
+    stamp = Stamp(person.at, 0.0, person.person, person.detail, HEARD[person.via])
+    other = seen.acknowledged
+    first = other is None or other.at is None or person.at <= other.at
+    return replace(seen, acknowledged=stamp if first else other)
 
 
 def _resolution(at: float | None) -> float:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ray_tui.actions import probe_cleanup as cleanup
+from ray_tui.actions import probe_hooks as hooks
 from ray_tui.actions import probe_plan as planning
 from ray_tui.actions.probe_alert import Alert, everywhere, record
 from ray_tui.actions.probe_asking import Answers, ask_all, channel_of, earlier
+from ray_tui.actions.probe_codes import note_unheard, private, said_of
 from ray_tui.actions.probe_counter import SentCounter
-from ray_tui.actions.probe_judging import SYSTEM_OF, Leg, Limits, Look, Skew
-from ray_tui.actions.probe_sightings import NOTHING, Sighting, by_pager, by_webhook, in_chat, in_mailbox, shares
+from ray_tui.actions.probe_judging import WEBHOOKS, Leg, Limits, Look, Skew
+from ray_tui.actions.probe_sightings import NOTHING, Sighting, by_pager, heard, in_chat, in_mailbox, shares
 from ray_tui.analysis.hops import Interval
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendError
@@ -48,7 +50,8 @@ class Watch:
         try:
             self.began = self.context.now()
             self.sent.expect(self.alerts)
-            await self.sent.begin(self.context)
+            self.sent.events.skew = self.skews.get("alerting")
+            await self.sent.begin(self.context, self.alerts)
             await self._send([one for one in self.alerts if one.phase == "unsent"])
             while any(one.phase != "cleared" for one in self.alerts):
                 answers = await ask_all(self.context, self.alerts, self.prefix, earlier(self.skews))
@@ -95,7 +98,7 @@ class Watch:
     async def _post(self, alert: Alert) -> None:
         assert self.context.ports.alerting is not None
         try:
-            answers = await self.context.ports.alerting.fire(alert.to_fire())
+            answers = await self.context.ports.alerting.fire(alert.to_fire(private(self.context, alert)))
         except BackendError as error:
             everywhere(alert, "unsent", "t1", f"Alertmanager did not take it: {error}")
             return
@@ -128,6 +131,8 @@ class Watch:
         for system, said in answers.failed.items():
             self.trouble.setdefault(system, []).append(said)
         await self.sent.look(self.context, self.alerts)
+        if self.sent.events.trouble:
+            self.trouble.setdefault("alerting", []).append(self.sent.events.trouble)
         for alert in self.alerts:
             if alert.phase == "unsure":
                 await self._make_sure(alert, answers)
@@ -145,9 +150,9 @@ class Watch:
 
     @property
     def side_effect(self) -> SideEffect:
-        """What may be done about a send whose outcome is unknown; an adapter that does not say can be queried."""
-        effect: SideEffect = getattr(self.context.ports.alerting, "side_effect", SideEffect.QUERY)
-        return effect
+        """What may be done about a send whose outcome is unknown."""
+        assert self.context.ports.alerting is not None
+        return self.context.ports.alerting.side_effect
 
     async def _make_sure(self, alert: Alert, answers: Answers) -> None:
         """Whether a host that died had sent it.
@@ -155,10 +160,11 @@ class Watch:
         Sent again only when every system answered and none knows it, or where sending twice is sending once; where
         neither can be relied on it is never sent again.
         """
-        needed = {"alerting"} | {SYSTEM_OF[kind] for kind in alert.kinds}
+        needed = {"alerting"} | alert.systems
         known = bool(
             answers.alerts.get(alert.token) or answers.pages.get(alert.token) or answers.mails.get(alert.token)
-            or answers.receipts.get(alert.token) or any(key[0] == alert.token for key in answers.messages)
+            or any(rows for key, rows in answers.receipts.items() if key[0] == alert.token)
+            or any(key[0] == alert.token for key in answers.messages)
         )  # fmt: skip
         if known:
             alert.phase = "watching"
@@ -167,8 +173,10 @@ class Watch:
             await self._accepted_before(alert, answers)
         elif self.side_effect is SideEffect.NONE:
             if self.context.now() >= alert.starts_at + self.limits.delivery + self.limits.margin:
+                where = ", ".join(leg.receiver for leg in alert.legs)
                 why = (
-                    "the host died around the send, which cannot be repeated: only a person can tell whether it is out"
+                    "the host died around the send, which cannot be repeated: only a person can tell whether it is "
+                    f"out; look for {alert.token} at {where}"
                 )
                 everywhere(alert, "unknown", "t1", why)
                 self._finish(alert)
@@ -209,14 +217,16 @@ class Watch:
                 continue
             looks: dict[str, Look] = {}
             for channel in leg.channels:
-                system = SYSTEM_OF.get(channel.kind, "")
+                system = channel.system
                 if channel.blind or system not in answers.ended:
                     continue
                 seen = self._sighting(alert, leg, channel.kind, number, answers, paged)
+                seen = heard(seen, said_of(self.context, leg, channel.kind))
                 looks[channel.kind] = Look(
                     seen, answers.began, answers.ended[system], alert.previous.get(system, alert.starts_at)
                 )
             leg.take(looks, self.skews, self.names)
+            note_unheard(self.context, leg)
             looked = dict.fromkeys(answers.ended, answers.began)
             last = {system: said[-1] for system, said in self.trouble.items()}
             where = self._whereabouts(alert, leg)
@@ -228,14 +238,14 @@ class Watch:
         waiting = [one.kind for one in leg.channels if not one.blind and one.delivered is None]
         if "alerting" in alert.previous and not alert.shown and not leg.has("peer_down", "unsent"):
             return dict.fromkeys(waiting, ("t2", "Alertmanager accepted it and has never shown it"))
-        why = "Alertmanager's counters show that nothing was sent there: it was refused, or there was no answer"
         limit = leg.fired.latest + min(self.limits.delivery, self.limits.sla)
-        return {kind: ("t3", why) for kind in waiting if self.sent.sent_nothing(kind, self.alerts, limit)}
+        found = {kind: self.sent.stopped(alert, leg, kind, self.alerts, limit) for kind in waiting}
+        return {kind: ("t3", why) for kind, why in found.items() if why}
 
     def _note_trouble(self, alert: Alert) -> None:
         """Systems that were asked in vain, and answered in the end: nothing blocks, and it is said."""
         for leg in (one for one in alert.legs if not one.has("unreadable", "unsteady")):
-            asked = {"alerting"} | {SYSTEM_OF[one.kind] for one in leg.channels if not one.blind}
+            asked = {"alerting"} | {one.system for one in leg.channels if not one.blind}
             told = [f"{name} failed {len(said)} ×: {said[-1]}" for name, said in self.trouble.items() if name in asked]
             if told:
                 leg.problem("unsteady", "t4", "; ".join(told), blocks=False)
@@ -259,7 +269,7 @@ class Watch:
             mailed = [one for one in before if any(c.kind == "email" and not c.blind for c in one.channels)]
             own = str((self.context.config.mail or {}).get("from_address", ""))
             return in_mailbox(answers.mails.get(alert.token, ()), len(mailed), own)
-        return by_webhook(answers.receipts.get(alert.token, ()), leg.receiver) if kind == "webhook" else NOTHING
+        return hooks.seen(alert, leg, kind, answers.receipts) if kind in WEBHOOKS else NOTHING
 
     async def _active(self, alert: Alert, answers: Answers) -> None:
         assert self.context.ports.alerting is not None

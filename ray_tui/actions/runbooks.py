@@ -16,6 +16,7 @@ from ray_tui.actions.services import effective_services, owner_for_gap
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core.errors import EvidenceError, InputError
+from ray_tui.core.ports import SideEffect
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.evidence import writer
 from ray_tui.evidence.text import cell, table
@@ -23,6 +24,8 @@ from ray_tui.step import Ask, Context, Header, Result, criterion
 
 EVIDENCE = ("runbook-updates.json",)
 AT_ONCE = 8
+WRITING = SideEffect.DEDUP
+"""A runbook is replaced whole: the same text again changes nothing."""
 
 
 @dataclass
@@ -277,7 +280,7 @@ async def _save(context: Context, path: str, file: Path, alerts: tuple[str, ...]
             return Saved(path, alerts, "kept", block)
         digest = hashlib.sha256(after.encode()).hexdigest()
         intent = await context.intend(
-            f"write the signals of {release} into {path}", "dedup", path, name=f"runbook:{path}", digest=digest
+            f"write the signals of {release} into {path}", WRITING, path, name=f"runbook:{path}", digest=digest
         )
         await asyncio.to_thread(_replace, file, after)
         if _content(context, file) != after:

@@ -344,7 +344,7 @@ async def _write(context: Context, place: scheduler.Place, after: scheduler.Text
     if _intent_of(context) not in context.state.intents:
         digest = hashlib.sha256("".join(f"{name}\n{body}" for name, body in sorted(after.items())).encode()).hexdigest()
         await context.intend(
-            f"install {len(entries)} checks", "query", place.where, name="install", digest=digest,
+            f"install {len(entries)} checks", place.side_effect, place.where, name="install", digest=digest,
             data={"target": settings.target, "entries": [one.id for one in entries]},
         )  # fmt: skip
     await place.write(after)

@@ -14,6 +14,7 @@ from ray_tui.analysis import schedule
 from ray_tui.analysis.schedule import Entry
 from ray_tui.core import untrusted
 from ray_tui.core.errors import InputError, RayError
+from ray_tui.core.ports import SideEffect
 from ray_tui.evidence import writer
 
 Target = Literal["cron", "systemd", "github", "kubernetes"]
@@ -33,10 +34,15 @@ Texts = Mapping[str, str]
 
 
 class Place(Protocol):
-    """Where a scheduler reads its entries. Writing the same again changes nothing (class QUERY: read back first)."""
+    """Where a scheduler reads its entries."""
 
     @property
     def where(self) -> str: ...
+
+    @property
+    def side_effect(self) -> SideEffect:
+        """Of ``write``."""
+        ...
 
     async def read(self) -> dict[str, str]:
         """What is there now, of the files that concern us; absent ones are left out. Raises CannotSchedule."""
@@ -53,6 +59,7 @@ class Files:
 
     folder: Path
     names: tuple[str, ...]
+    side_effect: SideEffect = SideEffect.QUERY  # read back first
 
     @property
     def where(self) -> str:
@@ -90,6 +97,7 @@ class UserCrontab:
     """The crontab of the user that runs the host, through ``crontab``."""
 
     where: str = USER_CRONTAB
+    side_effect: SideEffect = SideEffect.QUERY  # read back first
 
     async def read(self) -> dict[str, str]:
         code, out, said = await _crontab("-l")

@@ -23,7 +23,7 @@ class Applied:
 async def change_rule(context: Context, slug: str, owner: str, proposal: Mapping[str, Any]) -> Applied:
     """Change the rule where its file is at hand; else it is its owner's to change. What the server loads is read back.
 
-    The write is class DEDUP: after a crash the same text is written again.
+    After a crash what stands there is read first; the same text may be written again.
     """
     change = tuning.Change.of(proposal)
     store = context.ports.rules
@@ -45,7 +45,7 @@ async def change_rule(context: Context, slug: str, owner: str, proposal: Mapping
             await context.outcome(known.intended.id, "done", "found applied", reconciled=True)
         return Applied(True, "applied")
     intent = known.intended.id if known else await context.intend(
-        f"{change.rule}: {proposal['change']}", "dedup", f"{store.name} {file_name}", name=f"tune-{slug}",
+        f"{change.rule}: {proposal['change']}", store.side_effect, f"{store.name} {file_name}", name=f"tune-{slug}",
         data={"file": file_name, "rule": change.rule, "change": proposal["change"]},
     )  # fmt: skip
     try:

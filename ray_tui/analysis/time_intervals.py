@@ -24,6 +24,7 @@ _MONTHS = (
     "december",
 )
 _CLOCK = re.compile(r"((([01][0-9])|(2[0-3])):[0-5][0-9])|(24:00)")
+_ANY = 10**9
 _FIELDS = ("times", "weekdays", "days_of_month", "months", "years", "location")
 Range = tuple[int, int]
 
@@ -82,8 +83,8 @@ def parse(value: Value, source: str) -> TimeInterval:
         times,
         spans("weekdays", _WEEKDAYS, 0, 6),
         spans("days_of_month", (), -31, 31),
-        spans("months", ("", *_MONTHS), 1, 12),
-        spans("years"),
+        spans("months", ("", *_MONTHS), -_ANY, _ANY),  # Alertmanager loads month 13, which never comes
+        spans("years", (), -_ANY, _ANY),
         location,
     )
 
@@ -138,9 +139,11 @@ def _span(written: str, value: Value, source: str, key: str, names: tuple[str, .
     for number in (start, end):
         if not low <= number <= high or (key == "days_of_month" and number == 0):
             raise complaint(source, line_of(value), f"{number} in {key} is out of range [{low}, {high}]")
-    if start < 0 < end:
+    if key == "days_of_month" and start < 0 < end:
         raise complaint(source, line_of(value), "end day must be negative if start day is negative")
-    true_start, true_end = (number + 32 if number < 0 else number for number in (start, end))
+    # days from the end are compared as in the shortest month, by Alertmanager's timeinterval.go
+    shortest = 28 if key == "days_of_month" else 0
+    true_start, true_end = (number + shortest if number < 0 else number for number in (start, end))
     if true_start > true_end:
         raise complaint(source, line_of(value), f"the end of {key} range {written!r} lies before its start")
     return start, end

@@ -22,7 +22,9 @@ KINDS: dict[str, dict[str, str]] = {
     "paging": {"pagerduty": "pagerduty"},
     "chat": {"slack": "slack"},
     "mail": {"smtp-imap": "mail"},
-    "webhook": {"sink": "webhook"},
+    "webhook": {"sink": "webhook", "template": "webhook_template"},
+    "heartbeat": {"healthchecks": "healthchecks"},
+    "pusher": {"pushgateway": "pushgateway"},
     "incidents": {"pagerduty": "incident_pagerduty", "file": "incident_file"},
     "notifiers": {"webhook": "notifiers", "slack": "slack", "mail": "mail"},
 }

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from ray_tui.secrets import SecretRef
 
 
-def _base_url(text: str) -> str:
+def base_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a URL starts with http:// or https:// and names a host")
@@ -21,7 +21,7 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 """A base URL from the configuration: no credentials in it, no query, no slash at its end."""
 
 

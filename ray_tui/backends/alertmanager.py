@@ -3,19 +3,31 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ray_tui.backends import Opening
-from ray_tui.backends.access import BaseUrl, HttpAccess
-from ray_tui.backends.answers import moment
+from ray_tui.backends.access import BaseUrl, HttpAccess, base_url
+from ray_tui.backends.answers import moment, origin
+from ray_tui.backends.event_log import EventLog, FileSource, Source, UrlSource
 from ray_tui.backends.http import Http
 from ray_tui.clock import iso
 from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendError
-from ray_tui.core.ports import AlertSeen, AlertToFire, Health, Labels, PeerAnswer, PeerStatus, Silence
+from ray_tui.core.ports import (
+    AlertSeen,
+    AlertToFire,
+    Health,
+    Labels,
+    PeerAnswer,
+    PeerStatus,
+    SentEvent,
+    SideEffect,
+    Silence,
+)
 
 LONGEST_CONFIG = 2_000_000
 METRICS_BYTES = 8 * 1024 * 1024
@@ -30,22 +42,55 @@ class Settings(HttpAccess):
     """Which kind of system this is."""
     urls: tuple[BaseUrl, ...] = Field(min_length=1)
     """Each peer's own address, with its path prefix if it has one; never that of a load balancer."""
+    event_log: tuple[str, ...] = ()
+    """The JSON lines that each peer's event recorder writes, as files or as http(s) addresses that serve them.
+
+    As many as there are peers, for one alone notifies; the same one again where they share it."""
+
+    @field_validator("event_log", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("event_log")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(base_url(one) if "://" in one else one for one in value)
+
+    @model_validator(mode="after")
+    def _of_every_peer(self) -> "Settings":
+        if self.event_log and len(self.event_log) != len(self.urls):
+            what = f"{len(self.event_log)} logs for {len(self.urls)} peers"
+            raise ValueError(f"event_log: {what}: name one for each, for what one peer has not sent another may have")
+        return self
 
 
 SETTINGS: dict[tuple[str, str], type[BaseModel]] = {("alerting", "alertmanager"): Settings}
 
 
 def open(settings: Settings, opening: Opening) -> "Alertmanager":  # noqa: A001 (each backend file has one)
-    return Alertmanager({url: Http.open("alerting", url, settings, opening) for url in settings.urls})
+    peers = {url: Http.open("alerting", url, settings, opening) for url in settings.urls}
+    return Alertmanager(peers, [EventLog(_source(one, settings, opening)) for one in dict.fromkeys(settings.event_log)])
+
+
+def _source(address: str, settings: Settings, opening: Opening) -> Source:
+    """Our credentials are for the peers: a server of another origin is not shown them."""
+    if "://" not in address:
+        return FileSource(opening.path(Path(address)))
+    bare: dict[str, Any] = {"bearer_token": None, "username": "", "password": None, "headers": {}, "tenant": ""}
+    known = origin(address) in {origin(url) for url in settings.urls}
+    return UrlSource(Http.open("alerting", address, settings if known else settings.model_copy(update=bare), opening))
 
 
 class Alertmanager:
     """``Alerting`` over HTTP. Posting identical labels again has no second effect."""
 
     name = "Alertmanager"
+    side_effect = SideEffect.QUERY  # by the probe's label; what has ended meanwhile would page anew
 
-    def __init__(self, peers: Mapping[str, Http]) -> None:
+    def __init__(self, peers: Mapping[str, Http], logs: Sequence[EventLog] = ()) -> None:
         self._peers = dict(peers)
+        self._logs = tuple(logs)
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -54,6 +99,8 @@ class Alertmanager:
     async def close(self) -> None:
         for http in self._peers.values():
             await http.close()
+        for log in self._logs:
+            await log.close()
 
     async def health(self) -> Health:
         """Well only when every configured peer answers and has joined its cluster."""
@@ -66,7 +113,7 @@ class Alertmanager:
             not unwell,
             "; ".join([well, *unwell]),
             there[0][0].version if there else None,
-            there[0][1] if there else None,
+            _hull([skew for _, skew in there]),
         )
 
     async def fire(self, alert: AlertToFire) -> tuple[PeerAnswer, ...]:
@@ -120,6 +167,14 @@ class Alertmanager:
             for integration, count in outcome.items()
         }
 
+    async def sent(self, labels: Labels, since: float) -> tuple[SentEvent, ...] | None:
+        """Where nothing was read yet and ``since`` is over, the end of what was written before is read as well."""
+        if not self._logs:
+            return None
+        earlier = since < next(iter(self._peers.values())).clock.wall() - 1.0
+        await asyncio.gather(*(log.read(earlier=earlier) for log in self._logs))
+        return tuple(sorted((e for log in self._logs for e in log.about(labels, since)), key=lambda one: one.at))
+
     async def _status_of(self, peer: str, http: Http) -> tuple[PeerStatus, tuple[float, float] | None]:
         answer = await http.get("/api/v2/status")
         with answer.promised():
@@ -146,6 +201,14 @@ class Alertmanager:
         if not answers:
             raise next(outcome for outcome in outcomes if isinstance(outcome, BackendError))
         return answers
+
+
+def _hull(skews: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """What holds for every peer; None where one of them does not date its answers."""
+    known = [skew for skew in skews if skew is not None]
+    if not known or len(known) < len(skews):
+        return None
+    return min(least for least, _ in known), max(most for _, most in known)
 
 
 def posted(alert: AlertToFire) -> dict[str, Any]:

@@ -30,6 +30,8 @@ STEP = 256 * 1024
 DEEPEST = 64
 BACKOFF_SECONDS = 0.2
 BACKOFF_MOST_SECONDS = 2.0
+LAST_TIME = 253_402_300_800.0
+"""The year 10000 in unix seconds; milliseconds given as seconds are beyond it."""
 
 
 class TooLarge(BackendBroken):
@@ -154,6 +156,17 @@ def moment(text: str) -> float:
     """Unix seconds of an RFC 3339 time (any number of fraction digits). ValueError for anything else."""
     at = datetime.fromisoformat(text)
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def unix(value: Any) -> float:
+    """Unix seconds of a number or an RFC 3339 time. ValueError or TypeError for anything else, NaN and infinity too."""
+    if isinstance(value, str):
+        return moment(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{type(value).__name__} is no time")
+    if not abs(value) < LAST_TIME:
+        raise ValueError("a time is out of range")
+    return float(value)
 
 
 def moment_or_none(text: str | None) -> float | None:

@@ -160,6 +160,7 @@ class Http:
         params: Sequence[tuple[str, str]] = (),
         data: Any = None,
         form: Sequence[tuple[str, str]] | None = None,
+        text: str | None = None,
         headers: Mapping[str, str] | None = None,
         accept: Sequence[int] = (200,),
         limit: int = USUAL,
@@ -168,11 +169,12 @@ class Http:
     ) -> Answer:
         """One call within the total deadline, its whole decoded body included.
 
-        ``data`` is sent as JSON, ``form`` as a form. A status outside ``accept`` is an error (empty: any is fine).
+        ``data`` is sent as JSON, ``form`` as a form, ``text`` as it is. A status outside ``accept`` is an error (empty:
+        any is fine).
         ``may_repeat`` None: GET is repeated, nothing else is; a call's side-effect class may allow or forbid it.
         Raises only BackendError."""
         place = self._place(method, path)
-        content, sent = _content(data, form)
+        content, sent = _content(data, form, text)
         sent.update(headers or {})
         ends = self.clock.monotonic() + self.access.total_seconds
         last: BackendError | None = None
@@ -336,18 +338,22 @@ class Http:
 
         why = self.redacted(untrusted.line(str(exc) or type(exc).__name__, 200))
         if isinstance(exc, httpx.ConnectTimeout):
-            return BackendTimeout(
+            late = BackendTimeout(
                 self.system,
                 f"{place}: no connection within {self.access.connect_seconds:g} s",
                 "Check the address, the firewall and the VPN",
             )
+            late.never_sent = True
+            return late
         if isinstance(exc, httpx.TimeoutException):
             return self._late(place, method)
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
             todo = (
                 "Set ca_file to its authority" if "certificate" in why.lower() else "Check that it runs and the address"
             )
-            return BackendUnreachable(self.system, f"{place}: no connection ({why})", todo)
+            nobody = BackendUnreachable(self.system, f"{place}: no connection ({why})", todo)
+            nobody.never_sent = True
+            return nobody
         if isinstance(exc, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
             return BackendRefused(
                 self.system, f"{place} cannot be asked like that", "Check the address and the headers"
@@ -373,7 +379,11 @@ class Http:
         )
 
 
-def _content(data: Any, form: Sequence[tuple[str, str]] | None) -> tuple[bytes | None, dict[str, str]]:
+def _content(
+    data: Any, form: Sequence[tuple[str, str]] | None, text: str | None
+) -> tuple[bytes | None, dict[str, str]]:
+    if text is not None:
+        return text.encode(), {"Content-Type": "text/plain; charset=utf-8"}
     if form is not None:
         return urlencode(list(form)).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
     if data is not None:

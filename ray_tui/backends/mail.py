@@ -7,6 +7,7 @@ import hashlib
 import imaplib
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,8 +32,9 @@ from ray_tui.core.errors import (
     BackendTimeout,
     BackendUnreachable,
     ConfigError,
+    NotSupported,
 )
-from ray_tui.core.ports import Health, Mail
+from ray_tui.core.ports import Health, Mail, SideEffect
 from ray_tui.secrets import SecretRef
 
 NEWEST = 500
@@ -206,9 +208,9 @@ class Line:
             what = f"{place} was silent for {self.settings.silence_seconds:g} s"
             raise BackendTimeout(self.system, what, "Check the address, the port and the firewall") from exc
         except OSError as exc:
-            raise BackendUnreachable(
-                self.system, f"{place}: no connection ({_why(exc)})", "Check host and port"
-            ) from exc
+            nobody = BackendUnreachable(self.system, f"{place}: no connection ({_why(exc)})", "Check host and port")
+            nobody.never_sent = isinstance(exc, ConnectionRefusedError | socket.gaierror)
+            raise nobody from exc
 
     def not_let_in(self, place: str, status: int | None) -> BackendRefused:
         what = f"{place} does not accept the login"
@@ -220,9 +222,10 @@ def _why(exc: BaseException) -> str:
 
 
 class MailNotifier:
-    """``Notifier`` by mail. Class QUERY: the token finds it."""
+    """``Notifier`` by mail."""
 
     name = "mail notifier"
+    side_effect = SideEffect.NONE  # their mailbox is not ours to read, and a second copy is a second message
 
     def __init__(self, line: Line, to: Sequence[str]) -> None:
         self._line = line
@@ -237,11 +240,15 @@ class MailNotifier:
     async def notify(self, subject: str, text: str, token: str) -> str:
         return await self._line.do(_smtp_place(self._line), lambda: self._line.send(self._to, subject, text, token))
 
+    async def told(self, token: str, since: float) -> str | None:
+        raise NotSupported("notifier", "what mail has arrived cannot be looked up: the mailbox is not ours")
+
 
 class SmtpImap:
     """``Mailbox``: every call opens its own connection and closes it."""
 
     name = "mail"
+    side_effect = SideEffect.QUERY  # by the token, over IMAP
 
     def __init__(self, line: Line, settings: Settings) -> None:
         self._line = line

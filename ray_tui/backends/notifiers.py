@@ -8,8 +8,8 @@ from ray_tui.backends import Opening
 from ray_tui.backends.access import BaseUrl, HttpAccess
 from ray_tui.backends.http import Http
 from ray_tui.core import untrusted
-from ray_tui.core.errors import BackendRefused, ConfigError
-from ray_tui.core.ports import Health
+from ray_tui.core.errors import BackendRefused, ConfigError, NotSupported
+from ray_tui.core.ports import Health, SideEffect
 from ray_tui.secrets import SecretRef
 
 
@@ -40,12 +40,13 @@ def open(settings: Settings, opening: Opening) -> "WebhookNotifier":  # noqa: A0
 
 
 class WebhookNotifier:
-    """``Notifier`` by POST. Class NONE, unless the receiver honours the key."""
+    """``Notifier`` by POST. Class NONE, unless the receiver honours the key: then DEDUP."""
 
     name = "webhook notifier"
 
     def __init__(self, settings: Settings, opening: Opening) -> None:
         secret = settings.secret_url
+        self.side_effect = SideEffect.DEDUP if settings.honours_idempotency_key else SideEffect.NONE
         self._settings = settings
         self._opening = opening
         self._http = Http.open("notifier", settings.url or "", settings, opening, secret_path=secret is not None)
@@ -69,7 +70,7 @@ class WebhookNotifier:
             data={"subject": subject, "text": text, "token": token},
             headers={"Idempotency-Key": token},
             accept=(200, 201, 202, 204),
-            may_repeat=self._settings.honours_idempotency_key,
+            may_repeat=self.side_effect is SideEffect.DEDUP,
         )
         if "json" in answer.headers.get("content-type", "") and answer.body:
             said = answer.json()
@@ -78,6 +79,9 @@ class WebhookNotifier:
                 if found is not None:
                     return untrusted.line(str(found))
         return f"answered {answer.status}"
+
+    async def told(self, token: str, since: float) -> str | None:
+        raise NotSupported("notifier", "a webhook cannot be asked what it has got")
 
     def _path(self) -> str:
         """The whole address where it is secret; else nothing beyond the base."""

@@ -15,7 +15,7 @@ from ray_tui.backends.http import Http
 from ray_tui.clock import iso
 from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendError, BackendRefused, ConfigError
-from ray_tui.core.ports import EscalationPolicy, Health, OnCall, Page, PageEvent, PagerService
+from ray_tui.core.ports import EscalationPolicy, Health, OnCall, Page, PageEvent, PagerService, SideEffect
 from ray_tui.secrets import SecretRef
 
 PAGE_SIZE = 100
@@ -88,6 +88,8 @@ class PagerDuty:
     """``Paging`` over REST v2 and Events v2."""
 
     name = "PagerDuty"
+    side_effect = SideEffect.QUERY  # by the incident's status
+    test_side_effect = SideEffect.DEDUP  # by dedup_key, while it is open; then a new one pages nobody
 
     def __init__(self, rest: Http, events: Http, test_key: Callable[[], str] | None, from_email: str) -> None:
         self._rest = rest

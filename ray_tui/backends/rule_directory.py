@@ -13,6 +13,7 @@ from ray_tui.backends import Opening
 from ray_tui.backends.access import BaseUrl, HttpAccess
 from ray_tui.backends.http import Http
 from ray_tui.core.errors import BackendError, BackendRefused
+from ray_tui.core.ports import SideEffect
 
 LONGEST_BYTES = 8 * 1024 * 1024
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.(ya?ml|rules)")
@@ -41,6 +42,7 @@ class RuleDirectory:
     """``RuleStore`` on a file system."""
 
     name = "rule directory"
+    side_effect = SideEffect.DEDUP  # the same text under the same name, loaded again
 
     def __init__(self, directory: Path, servers: Sequence[Http]) -> None:
         self._directory = directory

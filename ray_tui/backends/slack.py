@@ -14,7 +14,7 @@ from ray_tui.backends.answers import Answer, promised, retry_after, unwell
 from ray_tui.backends.http import Http
 from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendBroken, BackendBusy, BackendError, BackendRefused
-from ray_tui.core.ports import ChatMessage, Health
+from ray_tui.core.ports import ChatMessage, Health, SideEffect
 from ray_tui.secrets import SecretRef
 
 PAGE_SIZE = "15"
@@ -73,9 +73,10 @@ def open(settings: Settings, opening: Opening) -> "Slack | SlackNotifier":  # no
 
 
 class SlackNotifier:
-    """``Notifier`` in a channel. Class QUERY: the token finds it."""
+    """``Notifier`` in a channel."""
 
     name = "Slack notifier"
+    side_effect = SideEffect.QUERY  # by the token, in the channel's history
 
     def __init__(self, slack: "Slack", channel: str) -> None:
         self._slack = slack
@@ -91,11 +92,16 @@ class SlackNotifier:
         carried = text if token in text or token in subject else f"{text}\n{token}"
         return await self._slack.post(self._channel, f"*{subject}*\n{carried}")
 
+    async def told(self, token: str, since: float) -> str | None:
+        found = await self._slack.find(self._channel, token, since)
+        return found[0].id if found else None
+
 
 class Slack:
     """``Chat`` over the Web API."""
 
     name = "Slack"
+    side_effect = SideEffect.QUERY  # by a token in the text
 
     def __init__(self, http: Http, test_channel: str) -> None:
         self._http = http

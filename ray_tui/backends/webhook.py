@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from ray_tui.backends import Opening
 from ray_tui.backends.access import HttpSettings
-from ray_tui.backends.answers import moment, unwell
+from ray_tui.backends.answers import unix, unwell
 from ray_tui.backends.http import LARGE, Http
 from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendError
@@ -70,12 +70,12 @@ def receipt(row: Mapping[str, Any], token: str) -> WebhookReceipt:
     acknowledged = row.get("acknowledged_at")
     found_in = row.get("token_found_in") or next(paths(row.get("payload"), token), "")
     return WebhookReceipt(
-        _unix(row["at"]),
+        unix(row["at"]),
         untrusted.line(str(row.get("receiver") or "")),
         untrusted.line(str(row.get("status") or "")),
         untrusted.line(str(found_in)),
         untrusted.line(str(row.get("acknowledged_by") or "")),
-        None if acknowledged is None else _unix(acknowledged),
+        None if acknowledged is None else unix(acknowledged),
     )
 
 
@@ -89,7 +89,3 @@ def paths(value: Any, token: str, path: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from paths(item, token, f"{path}[{index}]")
-
-
-def _unix(value: float | str) -> float:
-    return moment(value) if isinstance(value, str) else float(value)

@@ -55,9 +55,24 @@ def gate_failed(gate: plan.Gate, result: str) -> str:
 
 
 def not_passed(criteria: Iterable[Criterion]) -> str:
-    """Why something is blocked, in one line: each blocking criterion with what was measured."""
-    said = [f"{c.title}: {c.actual}" for c in criteria if not c.verdict.lets_go_on]
+    """Why something is blocked, in one line: what was measured, with everything of which the same was measured."""
+    told: dict[tuple[str, str], list[Criterion]] = {}
+    for one in criteria:
+        if not one.verdict.lets_go_on:
+            told.setdefault((one.id.partition(":")[0], one.actual), []).append(one)
+    said = [f"{_of_all(alike)}: {actual}" for (_, actual), alike in told.items()]
     return "; ".join(said) if said else "nothing was judged"
+
+
+def _of_all(alike: Sequence[Criterion]) -> str:
+    """One title for criteria that differ only in their subject, which stands behind the colon of the id."""
+    title, subject = alike[0].title, alike[0].id.partition(":")[2]
+    if len(alike) == 1:
+        return title
+    subjects = [one.id.partition(":")[2] for one in alike]
+    if not subject or [one.title for one in alike] != [title.replace(subject, other) for other in subjects]:
+        return "; ".join(one.title for one in alike)
+    return title.replace(subject, f"{', '.join(subjects[:-1])} and {subjects[-1]}")
 
 
 def to_ascii(text: str) -> str:

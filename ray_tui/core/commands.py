@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Command(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class RunStep(_Command):
@@ -55,6 +55,22 @@ class RecordManual(_Command):
     attachments: tuple[dict[str, str], ...] = ()
 
 
+class AcknowledgeProbe(_Command):
+    """A person says that a test alert has reached them: by the code in its message, or by Slack's signed button."""
+
+    command: Literal["acknowledge"] = "acknowledge"
+    code: str = Field(default="", max_length=64)
+    probe: str = Field(default="", max_length=200)
+    """Listener only: the probe on whose message a button was pressed, as Slack has signed."""
+    via: Literal["command", "link", "slack"] = "command"
+    claimed_person: str = Field(default="", max_length=200)
+    """Listener only: whom the page or Slack names."""
+    detail: str = Field(default="", max_length=200)
+    """Listener only: how far that can be relied on."""
+    ours: bool = False
+    """The host says so where the wish comes from its own process."""
+
+
 class Decline(_Command):
     command: Literal["decline"] = "decline"
     step: str
@@ -86,10 +102,9 @@ class TakeSeat(_Command):
 
 Command = Annotated[
     RunStep | AnswerPrompt | ProposeWaiver | ConfirmWaiver | RecordManual | Decline | Abort | AddNote
-    | RequestSeat | GrantSeat | TakeSeat,
+    | RequestSeat | GrantSeat | TakeSeat | AcknowledgeProbe,
     Field(discriminator="command"),
 ]  # fmt: skip
-ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
 
 
 @dataclass(frozen=True)

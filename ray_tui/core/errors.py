@@ -31,12 +31,21 @@ class BackendError(RayError):
     ``system`` is the configured name (``metrics``, ``paging``…), ``what`` what happened, ``todo`` what to do next.
     """
 
+    never_sent: bool = False
+    """No connection came about, so that nothing can have taken effect."""
+
     def __init__(self, system: str, what: str, todo: str = "", *, status: int | None = None) -> None:
         self.system = system
         self.what = what
         self.todo = todo
         self.status = status
         super().__init__(f"{system}: {what}" + (f". {todo}" if todo else ""))
+
+    @property
+    def may_have_taken_effect(self) -> bool:
+        """Whether what was asked for may have happened all the same: nobody answered no to it."""
+        said_no = isinstance(self, BackendRefused | BackendBusy | NotSupported)
+        return not (said_no or self.never_sent)
 
 
 class BackendUnreachable(BackendError):

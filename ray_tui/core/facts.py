@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ray_tui.core.side_effects import SideEffect
 from ray_tui.core.verdicts import Criterion, Verdict
 
 
@@ -27,7 +28,7 @@ ENGINE = Actor()
 class Fact(BaseModel):
     """Something decided or observed that someone may later have to prove."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
     kind: ClassVar[str] = ""
     durable: ClassVar[bool] = True
     """Whether it must be on disk before anyone is told; observations may be batched for at most 100 ms."""
@@ -98,6 +99,8 @@ class ConsoleDetached(Fact):
     durable = False
     console: str
     why: str = ""
+    """How: ``left``, ``hung up``, ``crashed`` as the console said, or ``lost the link`` where it said nothing."""
+    person: str = ""
 
 
 class SeatRequested(Fact):
@@ -260,6 +263,16 @@ class WaiverProposed(Fact):
     evidence_sha256: str
 
 
+class WaiverConfirmed(Fact):
+    """One of several other people whom policy asks for; the last one's confirmation is the Waived fact itself."""
+
+    kind = "WaiverConfirmed"
+    id: str
+    person: str
+    so_far: int
+    wanted: int
+
+
 class Waived(Fact):
     kind = "Waived"
     id: str
@@ -299,7 +312,7 @@ class IntentRecorded(Fact):
     id: str
     step: str
     what: str
-    side_effect: Literal["query", "dedup", "none"]
+    side_effect: SideEffect
     target: str = ""
     digest: str = ""
     deadline: float | None = None
@@ -348,6 +361,23 @@ class ProbeHopSeen(Fact):
     source: str
     who: str = ""
     detail: str = ""
+
+
+class ProbeAcknowledged(Fact):
+    """Somebody said, with the code of a message, or with a button that Slack signed, that it has reached them."""
+
+    kind = "ProbeAcknowledged"
+    id: str
+    at: float
+    """When we heard of it (unix seconds, our clock)."""
+    person: str
+    """A key of [people], ``uid:<n>``; ``says: <name>`` or ``slack:<id>`` for somebody whom [people] does not know."""
+    via: Literal["command", "link", "slack"]
+    integration: str
+    """What brought the message: email, webhook, slack…"""
+    detail: str = ""
+    machine: bool = False
+    """It came from ray-tui itself: nobody has acknowledged anything."""
 
 
 class ProbeProblem(Fact):

@@ -104,6 +104,6 @@ class RunHandle(Protocol):
         """Ask for something. The facts that it causes arrive through ``entries`` like anybody's."""
         ...
 
-    async def close(self) -> None:
-        """Detach. The run goes on."""
+    async def close(self, why: str = "left") -> None:
+        """Detach, and say how: ``left``, ``hung up`` or ``crashed``. The run goes on."""
         ...

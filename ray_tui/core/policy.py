@@ -15,7 +15,7 @@ class Person(BaseModel):
     name: str = ""
     """How the person is shown; the table's key where empty."""
     roles: tuple[Role, ...] = ()
-    """What the person may approve. ``operator`` may drive; everyone may watch."""
+    """What the person may approve. ``operator`` may drive; everyone may watch; ``observer`` alone may only watch."""
     uid: int | None = None
     """The OS user that this person's consoles run as; the host asks the kernel, never the client."""
     login: str = ""
@@ -27,9 +27,13 @@ class Person(BaseModel):
     quiet_hours: str = ""
     """``22:00-07:00`` in ``timezone``: no synthetic page then."""
     timezone: str = "UTC"
+    """Of the quiet hours."""
     email: str = ""
+    """Where mail reaches the person."""
     pager_id: str = ""
     """The person's id in the paging system, where names differ."""
+    slack_id: str = ""
+    """The person's member id in Slack (U0123456789)."""
 
 
 class Thresholds(BaseModel):
@@ -48,6 +52,7 @@ class Thresholds(BaseModel):
     baseline_tolerance: float = Field(default=0.25, gt=0)
     """1.3: the relative shift that is tolerated."""
     baseline_minimum_samples: int = Field(default=20, ge=5)
+    """1.3: fewer windows than this judge nothing."""
     ack_sla_seconds: float = Field(default=300, gt=0)
     """2.2: from fired to acknowledged by a person."""
     escalation_slack_seconds: float = Field(default=60, ge=0)
@@ -61,7 +66,9 @@ class Thresholds(BaseModel):
     precision: float = Field(default=0.85, gt=0, le=1)
     """3.2: alert precision target."""
     correlation_days: float = Field(default=14, gt=0)
+    """3.2: how far back alerts and incidents are matched."""
     correlation_grace_seconds: float = Field(default=600, ge=0)
+    """3.2: how far apart an alert and an incident may lie and still belong together."""
     manifest_completeness: float = Field(default=0.95, gt=0, le=1)
     """Gate 4: all manifest items; required ones must be whole."""
     slo_target: float = Field(default=0.999, gt=0, lt=1)
@@ -76,9 +83,9 @@ class Policy(BaseModel):
     unsigned_approvals: bool = False
     """Approvals without an SSH signature are accepted, and labelled unsigned everywhere."""
     one_person_many_roles: bool = False
-    """One person may approve in several roles, and approve their own waiver."""
+    """One person may approve in several roles; a waiver needs another person all the same."""
     demo: bool = False
-    """Stamps every approval ``demo``."""
+    """Stamps every approval ``demo``; a console may then say whom it plays (`ray-tui attach --as`)."""
     allowed_signers: str = ""
     """A file of SSH allowed_signers, relative to the configuration: whose signatures count, and with which keys."""
     approvers: int = Field(default=1, ge=1)

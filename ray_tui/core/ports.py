@@ -7,18 +7,11 @@ Wire models never leave their backend file.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ray_tui.core.side_effects import SideEffect as SideEffect
+
 Labels = Mapping[str, str]
-
-
-class SideEffect(StrEnum):
-    """What may be done about an intent whose outcome is unknown after a crash."""
-
-    QUERY = "query"  # look it up by its key first; send only when it is certainly not there
-    DEDUP = "dedup"  # sending the identical body and key again, within a window, has no second effect
-    NONE = "none"  # never send again; only a person can tell
 
 
 @dataclass(frozen=True)
@@ -143,9 +136,11 @@ class Metrics(Probed, Protocol):
 
 
 class RuleStore(Protocol):
-    """Where rule files are written, and how they are made to take effect. Side effects: class DEDUP (same text)."""
+    """Where rule files are written, and how they are made to take effect."""
 
     name: str
+    side_effect: SideEffect
+    """Of ``write``, ``remove`` and ``reload``."""
 
     async def read(self, file_name: str) -> str | None:
         """The file's text, or None where there is none."""
@@ -193,6 +188,19 @@ class AlertSeen:
 
 
 @dataclass(frozen=True)
+class SentEvent:
+    """A notification that Alertmanager's event recorder says was taken by its receiver. ``at`` is the peer's clock."""
+
+    at: float
+    receiver: str
+    integration: str
+    index: int = 0
+    """Which of the receiver's integrations of this kind."""
+    peer: str = ""
+    """The peer that sent it, as it calls itself."""
+
+
+@dataclass(frozen=True)
 class PeerStatus:
     """One Alertmanager peer: its cluster state and the configuration it runs with (secrets shown as <secret>)."""
 
@@ -227,7 +235,10 @@ class AlertToFire:
 
 @runtime_checkable
 class Alerting(Probed, Protocol):
-    """All peers of one Alertmanager cluster; never a load balancer in front of them. Class QUERY, then DEDUP."""
+    """All peers of one Alertmanager cluster; never a load balancer in front of them."""
+
+    side_effect: SideEffect
+    """Of ``fire``."""
 
     @property
     def peers(self) -> tuple[str, ...]: ...
@@ -250,6 +261,12 @@ class Alerting(Probed, Protocol):
 
     async def notifications(self) -> Mapping[tuple[str, str], float]:
         """(peer, integration) -> notifications sent so far minus failed ones, from /metrics; {} where not readable."""
+        ...
+
+    async def sent(self, labels: Labels, since: float) -> tuple[SentEvent, ...] | None:
+        """Notifications of a firing alert with all these label values, by every peer's event recorder, oldest first.
+
+        None where no event log is configured; raises where one of them cannot be read."""
         ...
 
 
@@ -342,6 +359,9 @@ class Datasource:
 class Dashboards(Probed, Protocol):
     """Grafana."""
 
+    side_effect: SideEffect
+    """Of ``save``, ``delete`` and ``annotate``."""
+
     async def get(self, uid: str) -> Dashboard | None:
         """None where there is no such dashboard."""
         ...
@@ -351,7 +371,7 @@ class Dashboards(Probed, Protocol):
     ) -> Dashboard:
         """Create (``expected_version`` None) or update. BackendRefused when someone else changed it meanwhile.
 
-        Answers what is stored, read back. Class QUERY: the version tells whether an earlier try took effect."""
+        Answers what is stored, read back; its version tells whether an earlier try took effect."""
         ...
 
     async def delete(self, uid: str) -> None: ...
@@ -363,11 +383,59 @@ class Dashboards(Probed, Protocol):
     async def datasources(self) -> tuple[Datasource, ...]: ...
 
     async def annotate(self, text: str, tags: Sequence[str], at: float, dashboard_uid: str | None = None) -> str:
-        """Answers the annotation's id. Class QUERY: look for the tags first."""
+        """Answers the annotation's id; its tags find it again."""
         ...
 
     async def annotations(self, tags: Sequence[str]) -> tuple[str, ...]:
         """Texts of the annotations with all these tags."""
+        ...
+
+
+@dataclass(frozen=True)
+class ContactIntegration:
+    """One integration of a Grafana contact point. ``kind`` is Grafana's word: slack, email, pagerduty, webhook…"""
+
+    uid: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ContactPoint:
+    """A Grafana contact point: all integrations of one name."""
+
+    name: str
+    integrations: tuple[ContactIntegration, ...]
+
+
+@dataclass(frozen=True)
+class ContactOutcome:
+    """What Grafana says of one integration that it tested; ``unknown``: it says nothing of it."""
+
+    uid: str
+    status: Literal["ok", "failed", "unknown"]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ContactTest:
+    """Grafana's answer to one test, an outcome for each integration in their order. Times are our clock."""
+
+    outcomes: tuple[ContactOutcome, ...]
+    sent_at: float
+    answered_at: float
+
+
+@runtime_checkable
+class ContactPoints(Probed, Protocol):
+    """Grafana's contact points. A test of one goes round every notification policy: it proves no routing."""
+
+    contact_side_effect: SideEffect
+    """Of ``test_contact_point``."""
+
+    async def contact_points(self) -> tuple[ContactPoint, ...]: ...
+
+    async def test_contact_point(self, point: ContactPoint, labels: Labels, annotations: Labels) -> ContactTest:
+        """Send a test alert through every integration, for real. Refused where they are not those of ``point`` now."""
         ...
 
 
@@ -443,6 +511,11 @@ class Page:
 class Paging(Probed, Protocol):
     """PagerDuty. REST times have 1 s resolution."""
 
+    side_effect: SideEffect
+    """Of ``resolve``."""
+    test_side_effect: SideEffect
+    """Of ``test_event``."""
+
     async def services(self) -> tuple[PagerService, ...]: ...
 
     async def on_call(self) -> tuple[OnCall, ...]: ...
@@ -454,7 +527,7 @@ class Paging(Probed, Protocol):
         ...
 
     async def resolve(self, incident_id: str, note: str) -> None:
-        """Close one incident of ours. Class QUERY."""
+        """Close one incident of ours."""
         ...
 
     async def test_event(self, token: str) -> Health:
@@ -482,10 +555,13 @@ class ChatMessage:
 class Chat(Probed, Protocol):
     """Slack."""
 
+    side_effect: SideEffect
+    """Of ``post``."""
+
     async def find(self, channel: str, token: str, since: float) -> tuple[ChatMessage, ...]: ...
 
     async def post(self, channel: str, text: str) -> str:
-        """Answers the message's id. Class QUERY (by a token in the text)."""
+        """Answers the message's id; a token in the text finds it again."""
         ...
 
 
@@ -505,8 +581,11 @@ class Mail:
 class Mailbox(Probed, Protocol):
     """SMTP to send, IMAP to find. SMTP's 250 is relayed, not delivered."""
 
+    side_effect: SideEffect
+    """Of ``send``."""
+
     async def send(self, to: Sequence[str], subject: str, text: str, token: str) -> str:
-        """Answers the Message-ID. Class QUERY (by the token)."""
+        """Answers the Message-ID; the token finds it again."""
         ...
 
     async def find(self, token: str, since: float) -> tuple[Mail, ...]:
@@ -533,12 +612,59 @@ class WebhookSink(Probed, Protocol):
     async def receipts(self, token: str, since: float) -> tuple[WebhookReceipt, ...]: ...
 
 
+@dataclass(frozen=True)
+class Ping:
+    """What a heartbeat monitor knows of one check. ``at`` is its own clock; None: it was never pinged."""
+
+    check: str
+    status: Literal["new", "up", "grace", "down", "paused", "unknown"]
+    at: float | None
+    longest_silence: float | None = None
+    """After how many seconds without a ping it tells somebody, where it says so."""
+
+
+@runtime_checkable
+class Heartbeat(Probed, Protocol):
+    """A monitor that expects pings (healthchecks-style) and tells somebody when they stop. Only read."""
+
+    async def last_ping(self) -> Ping: ...
+
+
+@runtime_checkable
+class Pusher(Probed, Protocol):
+    """Where a series can be pushed for the metrics store to scrape (a Pushgateway)."""
+
+    side_effect: SideEffect
+    """Of ``push`` and ``delete``."""
+
+    async def push(self, group: Labels, metric: str, labels: Labels, value: float) -> None:
+        """One gauge, in a group of its own; it replaces whatever the group held. It stays until it is deleted."""
+        ...
+
+    async def delete(self, group: Labels) -> None:
+        """The whole group; deleting it twice is fine."""
+        ...
+
+    async def pushed(self, group: Labels) -> bool:
+        """Whether the group is there."""
+        ...
+
+
 @runtime_checkable
 class Notifier(Probed, Protocol):
     """Tells a downstream owner something, once."""
 
+    side_effect: SideEffect
+    """Of ``notify``."""
+
     async def notify(self, subject: str, text: str, token: str) -> str:
-        """Answers a reference (message id, URL). Class QUERY or NONE by kind."""
+        """Answers a reference (message id, URL)."""
+        ...
+
+    async def told(self, token: str, since: float) -> str | None:
+        """The reference of what was told with this token since then; None where certainly nothing was.
+
+        Asked only of a notifier of class QUERY; others raise NotSupported."""
         ...
 
 
@@ -589,6 +715,19 @@ class Ports:
     chat: Chat | None = None
     mail: Mailbox | None = None
     webhook: WebhookSink | None = None
+    heartbeat: Heartbeat | None = None
+    pusher: Pusher | None = None
     incidents: tuple[Incidents, ...] = ()
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     """By downstream protocol's number as text: "20", "21", "22"."""
+    webhooks: Mapping[str, WebhookSink] = field(default_factory=dict)
+    """Further places that can be asked what a webhook brought, by the name of their table."""
+
+    def sink(self, name: str) -> WebhookSink | None:
+        """Where webhooks can be seen, by name: ``webhook`` is [webhook], any other [webhooks.<name>]."""
+        return self.webhook if name == "webhook" else self.webhooks.get(name)
+
+    @property
+    def contact_points(self) -> ContactPoints | None:
+        """The dashboards' system, where it has contact points as well."""
+        return self.dashboards if isinstance(self.dashboards, ContactPoints) else None

@@ -25,9 +25,17 @@ class Gauge:
     points: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=240))
 
     def add(self, reading: Reading) -> None:
+        """Of several readings within half a second the last one counts: charts move at 2 Hz, and hold two minutes."""
         self.unit = reading.unit
-        if not self.points or reading.at >= self.points[-1][0]:
+        last = self.points[-1][0] if self.points else None
+        if last is not None and last <= reading.at and _half_second(reading.at) == _half_second(last):
+            self.points[-1] = (reading.at, reading.value)
+        elif last is None or reading.at >= last:
             self.points.append((reading.at, reading.value))
+
+
+def _half_second(at: float) -> int:
+    return int(at * 2)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -11,6 +11,7 @@ from ray_tui.core import facts as f
 from ray_tui.core import plan
 from ray_tui.core.commands import (
     Abort,
+    AcknowledgeProbe,
     AddNote,
     AnswerPrompt,
     Command,
@@ -41,6 +42,8 @@ class Rulebook:
     config_digest: str = ""
     verified_key: str = ""
     """Fingerprint of the key whose signature on this command the host verified for the actor; empty: none."""
+    acknowledges: tuple[str, str] | None = None
+    """(Probe, integration) whose code this command carries, as the host found; None: it is nobody's code."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
             return _answer(state, actor, command, book)
         case ConfirmWaiver():
             return _confirm_waiver(state, actor, command, book)
+        case AcknowledgeProbe():
+            return _acknowledge(state, actor, command, book)
     if not drives(state, actor):
         return Refused(f"{state.driver} drives this run; ask for the seat first.")
     match command:
@@ -290,36 +295,65 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
         id=waiver_id, criterion=criterion.id, step=command.step, reason=reason, operator=actor.person,
         expires_at=book.now + command.days * DAY, ticket=command.ticket, evidence_sha256=criterion_digest(criterion),
     )  # fmt: skip
-    if not command.claimed_approver:
+    named = [name.strip() for name in command.claimed_approver.split(",") if name.strip()]
+    if not named:
         return [proposed]
     if not (book.policy.unsigned_approvals or book.verified_key):
         return Refused("The answers file names an approver, but policy wants a signature.")
-    waived = _grant_waiver(proposed, command.claimed_approver, book, claimed=True)
-    return waived if isinstance(waived, Refused) else [proposed, waived, _owed(waived), *_clears(state, waived, book)]
+    if len(set(named)) < book.policy.approvers:
+        return Refused(f"The answers file names {len(set(named))} approvers; policy wants {book.policy.approvers}.")
+    for name in named:
+        refusal = _may_confirm(proposed, name, book)
+        if refusal is not None:
+            return refusal
+    return [proposed, *_granted(state, proposed, tuple(dict.fromkeys(named)), book, claimed=True)]
 
 
 def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, book: Rulebook) -> Decision:
     proposed = state.proposed.get(command.waiver_id)
     if proposed is None:
         return Refused(f"There is no open waiver {command.waiver_id!r}.")
-    waived = _grant_waiver(proposed, actor.person, book, claimed=False)
-    return waived if isinstance(waived, Refused) else [waived, _owed(waived), *_clears(state, waived, book)]
+    refusal = _may_confirm(proposed, actor.person, book)
+    if refusal is not None:
+        return refusal
+    before = state.confirmed.get(proposed.id, ())
+    if actor.person in before:
+        return Refused("You have confirmed it already; policy wants another person as well.")
+    people = (*before, actor.person)
+    if len(people) < book.policy.approvers:
+        wanted = book.policy.approvers
+        return [f.WaiverConfirmed(id=proposed.id, person=actor.person, so_far=len(people), wanted=wanted)]
+    return _granted(state, proposed, people, book, claimed=False)
 
 
-def _grant_waiver(proposed: f.WaiverProposed, approver: str, book: Rulebook, *, claimed: bool) -> f.Waived | Refused:
-    if book.policy.approvers > 1:  # counting several is not built: one confirmation must not pass for more
-        return Refused(f"[policy] approvers = {book.policy.approvers}, and only one confirmation can be taken yet.")
-    if approver == proposed.operator and not book.policy.demo:
-        return Refused("A waiver needs a second person: its initiator cannot approve it.")
+def _may_confirm(proposed: f.WaiverProposed, person: str, book: Rulebook) -> Refused | None:
+    """None when this person may be the second one; the demo's policy knows no exception."""
+    why = no_second(proposed.operator, person, roles_of(person, book))
+    if why:
+        return Refused(why)
     if not (book.verified_key or book.policy.unsigned_approvals or book.policy.demo):
         return Refused("This waiver must be signed with your SSH key ([policy] unsigned_approvals is off).")
-    if not book.policy.demo and not roles_of(approver, book):
-        return Refused(f"{approver} is not a person with a role in [people].")
-    return f.Waived(
+    return None
+
+
+def no_second(initiator: str, person: str, roles: Collection[str]) -> str:
+    """Why this person cannot be the second of a waiver; "" where they can. Who only observes decides nothing."""
+    if person == initiator:
+        return "A waiver needs a second person: its initiator cannot approve it."
+    if not set(roles) - {"observer"}:
+        return f"{person} is not a person with a role in [people] that decides."
+    return ""
+
+
+def _granted(
+    state: RunState, proposed: f.WaiverProposed, people: tuple[str, ...], book: Rulebook, *, claimed: bool
+) -> list[f.Fact]:
+    waived = f.Waived(
         id=proposed.id, criterion=proposed.criterion, step=proposed.step, reason=proposed.reason,
-        operator=proposed.operator, approver=approver, expires_at=proposed.expires_at, ticket=proposed.ticket,
+        operator=proposed.operator, approver=", ".join(people), expires_at=proposed.expires_at, ticket=proposed.ticket,
         evidence_sha256=proposed.evidence_sha256, assurance=_assurance(book, claimed),
     )  # fmt: skip
+    return [waived, _owed(waived), *_clears(state, waived, book)]
 
 
 def _owed(waived: f.Waived) -> f.GapFound:
@@ -356,6 +390,44 @@ def _manual(state: RunState, actor: f.Actor, command: RecordManual, book: Rulebo
         operator=actor.person, evidence_sha256=criterion_digest(criterion), attachments=command.attachments,
     )  # fmt: skip
     return [recorded, *_clears(state, recorded, book)]
+
+
+LISTENER = "listener"
+"""The console id of the host's own listener: only it can say that a link or Slack was used, and by whom."""
+HEADLESS = "headless"
+"""The console id of a run that answers from a file."""
+UNKNOWN_CODE = "No open test alert has this code. It stands in the message that the alert brought."
+TOO_MANY_CODES = "Too many wrong codes; wait a minute."
+PROBE_OVER = "That test alert is over; it can no longer be acknowledged."
+
+
+def _acknowledge(state: RunState, actor: f.Actor, command: AcknowledgeProbe, book: Rulebook) -> Decision:
+    """Anybody of [people] may: it drives nothing. What comes from ray-tui itself is on record as a machine's."""
+    console = state.consoles.get(actor.console)
+    if console is not None and console.read_only:
+        return Refused("This console only watches (--observe).")
+    heard = actor.console == LISTENER
+    if heard == (command.via == "command") or (command.claimed_person and not heard):
+        return Refused("Only the listener can say that a link or Slack's button was used, and by whom.")
+    machine = command.ours or actor.console == HEADLESS
+    if not heard and not machine and book.people and actor.person not in book.people:
+        return Refused(f"{actor.person} is nobody in [people]; who acknowledges must be known: list them with `login`.")
+    probe = state.probes.get(book.acknowledges[0]) if book.acknowledges is not None else None
+    if book.acknowledges is None or probe is None:
+        return Refused(UNKNOWN_CODE)
+    if probe.cleared is not None:
+        return Refused(PROBE_OVER)
+    integration = book.acknowledges[1]
+    before = [one for one in probe.acknowledged if one.integration == integration and one.machine in (False, machine)]
+    if before:
+        return Refused(f"{before[0].person} has acknowledged it already.")
+    person = (command.claimed_person if heard else actor.person) or "somebody"
+    return [
+        f.ProbeAcknowledged(
+            id=probe.intended.id, at=book.now, person=person, via=command.via, integration=integration,
+            detail=command.detail if heard else "", machine=machine,
+        )
+    ]  # fmt: skip
 
 
 def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) -> Decision:

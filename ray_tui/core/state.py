@@ -59,6 +59,8 @@ class Probe:
     seq: int
     hops: dict[str, Hop] = field(default_factory=dict)
     problems: list[f.ProbeProblem] = field(default_factory=list)
+    acknowledged: list[f.ProbeAcknowledged] = field(default_factory=list)
+    """By command, link or Slack's button; what a pager or a reply says is a hop."""
     cleared: f.ProbeCleared | None = None
 
 
@@ -106,6 +108,8 @@ class RunState:
     prompts: dict[str, Prompt] = field(default_factory=dict)
     approvals: list[f.ApprovalRecorded] = field(default_factory=list)
     proposed: dict[str, f.WaiverProposed] = field(default_factory=dict)
+    confirmed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Waiver id -> who has confirmed it, where policy still wants another person."""
     waivers: dict[str, f.Waived] = field(default_factory=dict)
     manuals: dict[str, f.ManualRecorded] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)
@@ -318,8 +322,13 @@ def _proposed(state: RunState, entry: f.Entry, fact: f.WaiverProposed) -> None:
     state.proposed[fact.id] = fact
 
 
+def _confirmed(state: RunState, entry: f.Entry, fact: f.WaiverConfirmed) -> None:
+    state.confirmed[fact.id] = (*state.confirmed.get(fact.id, ()), fact.person)
+
+
 def _waived(state: RunState, entry: f.Entry, fact: f.Waived) -> None:
     state.proposed.pop(fact.id, None)
+    state.confirmed.pop(fact.id, None)
     state.waivers[fact.id] = fact
 
 
@@ -351,6 +360,12 @@ def _problem(state: RunState, entry: f.Entry, fact: f.ProbeProblem) -> None:
     probe = state.probes.get(fact.id)
     if probe is not None:
         probe.problems.append(fact)
+
+
+def _acknowledged(state: RunState, entry: f.Entry, fact: f.ProbeAcknowledged) -> None:
+    probe = state.probes.get(fact.id)
+    if probe is not None:
+        probe.acknowledged.append(fact)
 
 
 def _cleared(state: RunState, entry: f.Entry, fact: f.ProbeCleared) -> None:
@@ -390,9 +405,11 @@ _BRANCHES: dict[type[f.Fact], Any] = {
     f.Announced: _announced, f.Progressed: _progressed, f.StepFinished: _finished,
     f.StepInterrupted: _interrupted, f.GateJudged: _judged, f.Halted: _halted, f.HaltCleared: _halt_cleared,
     f.StepDeclined: _step_declined, f.PromptRaised: _raised, f.PromptAnswered: _answered,
-    f.ApprovalRecorded: _approved, f.WaiverProposed: _proposed, f.Waived: _waived, f.ManualRecorded: _manual,
+    f.ApprovalRecorded: _approved, f.WaiverProposed: _proposed, f.WaiverConfirmed: _confirmed, f.Waived: _waived,
+    f.ManualRecorded: _manual,
     f.IntentRecorded: _intent, f.OutcomeRecorded: _outcome, f.ProbeIntended: _probe, f.ProbeHopSeen: _hop,
-    f.ProbeProblem: _problem, f.ProbeCleared: _cleared, f.EvidenceWritten: _evidence, f.GapFound: _gap,
+    f.ProbeProblem: _problem, f.ProbeAcknowledged: _acknowledged, f.ProbeCleared: _cleared,
+    f.EvidenceWritten: _evidence, f.GapFound: _gap,
     f.PackageSealed: _sealed, f.HandoffNotified: _notified, f.HookRan: _hook,
 }  # fmt: skip
 DISPLAY_ONLY: frozenset[type[f.Fact]] = frozenset({f.CommandRefused})
@@ -420,9 +437,12 @@ def _verdict_tone(verdict: Verdict) -> Literal["good", "bad", "warn"]:
     return "warn" if verdict is Verdict.WAIVED else "bad"
 
 
+_OF_A_PROBE = (f.ProbeHopSeen, f.ProbeProblem, f.ProbeAcknowledged, f.ProbeCleared)
+
+
 def _tell_probe(state: RunState, fact: f.Fact) -> tuple[Any, str, str] | None:
     """A probe's facts name its receiver and how long it took, which the probe's own state knows."""
-    if not isinstance(fact, f.ProbeHopSeen | f.ProbeProblem | f.ProbeCleared) or fact.id not in state.probes:
+    if not isinstance(fact, _OF_A_PROBE) or fact.id not in state.probes:
         return None
     intended = state.probes[fact.id].intended
     name = intended.receiver if intended.purpose == "acknowledge" else f"{intended.receiver} (escalation)"
@@ -434,6 +454,9 @@ def _tell_probe(state: RunState, fact: f.Fact) -> tuple[Any, str, str] | None:
             return tone, intended.step, f"{name} {HOPS.get(fact.hop, fact.hop)}{who} after {after:.1f} s"
         case f.ProbeProblem():
             return ("bad" if fact.blocks else "warn"), intended.step, f"{name}: {fact.detail}"
+        case f.ProbeAcknowledged():
+            text = f"{name}: {fact.person} acknowledged what came by {fact.integration} ({fact.via})"
+            return ("bad" if fact.machine else "say"), intended.step, text
         case f.ProbeCleared():
             left = f"; left: {', '.join(fact.left)}" if fact.left else ""
             text = f"{name} cleared{': ' + fact.detail if fact.detail else ''}{left}"
@@ -455,7 +478,7 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
         case f.ConsoleAttached():
             return "plain", "", f"{fact.person} {'watches' if fact.read_only else 'attached'}"
         case f.ConsoleDetached():
-            return "plain", "", f"console {fact.console} detached{': ' + fact.why if fact.why else ''}"
+            return "plain", "", f"{fact.person or 'console ' + fact.console} {fact.why or 'detached'}"
         case f.SeatRequested():
             return "warn", "", f"{fact.person} asks for the driver's seat"
         case f.SeatTaken():
@@ -492,6 +515,8 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
             return "good", "", f"{fact.person} approved as {fact.role}: {fact.subject} ({fact.assurance})"
         case f.WaiverProposed():
             return "warn", fact.step, f"waiver of {fact.criterion} proposed by {fact.operator}: {fact.reason}"
+        case f.WaiverConfirmed():
+            return "warn", "", f"{fact.person} confirmed waiver {fact.id} ({fact.so_far} of {fact.wanted})"
         case f.Waived():
             return "warn", fact.step, f"w {fact.criterion} waived by {fact.approver}: {fact.reason}"
         case f.ManualRecorded():

@@ -15,11 +15,17 @@ from ray_tui.demo.stack import Stack, open_stack
 
 LONGEST_SECONDS = 4 * 3600.0
 """A stack that nobody ends, ends itself."""
+AFTER_SECONDS = 15 * 60.0
+"""How long it stays for whoever still looks around, once its runs are over."""
+LOOK_SECONDS = 10.0
+TAIL = 256 * 1024
+"""Bytes of a journal's end in which the fact that ended it stands: only comings and goings follow it."""
+ENDS = (b'"kind":"RunCompleted"', b'"kind":"RunAborted"')
 PAGES_SECONDS = 0.2
 
 
-async def serve(folder: Path, name: str) -> None:
-    """Run until SIGTERM, SIGINT, or for four hours."""
+async def serve(folder: Path, name: str, after: float = AFTER_SECONDS) -> None:
+    """Run until SIGTERM, SIGINT, ``after`` seconds after the last run has ended, or for four hours."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -27,12 +33,44 @@ async def serve(folder: Path, name: str) -> None:
     async with AsyncExitStack() as leaving:
         stack = await open_stack(folder, scenario.load(name), Clock(), leaving)
         counting = asyncio.create_task(_keep_pages(stack, folder / "pages.json"))
+        watching = asyncio.create_task(_end_after(folder, after, ended))
         try:
             await asyncio.wait_for(ended.wait(), LONGEST_SECONDS)
         except TimeoutError:
             pass
         finally:
             counting.cancel()
+            watching.cancel()
+
+
+async def _end_after(folder: Path, after: float, ended: asyncio.Event) -> None:
+    """Set ``ended`` when every run of this demo has been over for so long; a run that begins meanwhile keeps it."""
+    loop = asyncio.get_running_loop()
+    since: float | None = None
+    while True:
+        if not runs_are_over(folder):
+            since = None
+        elif since is None:
+            since = loop.time()
+        if since is not None and loop.time() - since >= after:
+            return ended.set()
+        await asyncio.sleep(min(LOOK_SECONDS, max(after / 4, 0.05)))
+
+
+def runs_are_over(folder: Path) -> bool:
+    """Whether this demo has carried out a run, and none is left that could go on."""
+    journals = list((folder / ".artifacts" / "monitoring" / "runs").glob("*/journal.jsonl"))
+    return bool(journals) and all(_is_over(path) for path in journals)
+
+
+def _is_over(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            file.seek(max(0, journal.stat().st_size - TAIL))
+            tail = file.read(TAIL)
+    except OSError:
+        return False
+    return any(end in tail for end in ENDS)
 
 
 async def _keep_pages(stack: Stack, path: Path) -> None:
@@ -52,9 +90,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m ray_tui.demo")
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--scenario", default="healthy", choices=scenario.names())
+    parser.add_argument("--after", type=float, default=AFTER_SECONDS, help="seconds that it outlives its runs by")
     asked = parser.parse_args()
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of its own deprecations at each login
-    asyncio.run(serve(asked.dir, asked.scenario))
+    asyncio.run(serve(asked.dir, asked.scenario, asked.after))
     return 0
 
 

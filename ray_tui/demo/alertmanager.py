@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -739,6 +740,49 @@ def send_mail(message: EmailMessage, settings: Yaml) -> None:
         smtp.send_message(message)
 
 
+def notification_event(
+    news: Notification, told: Sequence[tuple[Alert, bool]], integration: Integration, instance: str, at: float
+) -> dict[str, Any]:
+    """What the event recorder writes once a receiver has taken a notification: protobuf's JSON, its second schema.
+
+    Zero values are left out, and 64-bit integers are strings, as protobuf has it.
+    """
+
+    def shown(alert: Alert, resolved: bool) -> dict[str, Any]:
+        row = {
+            "fingerprint": str(int(alert.fingerprint, 16)), "name": alert.labels.get("alertname", ""),
+            "labels": dict(alert.labels), "annotations": dict(alert.annotations), "startsAt": iso(alert.starts_at),
+            "endsAt": iso(alert.ends_at),
+        }  # fmt: skip
+        return {**row, "resolved": True} if resolved else row
+
+    firing = [shown(alert, False) for alert, resolved in told if not resolved]
+    gone = [shown(alert, True) for alert, resolved in told if resolved]
+    index = {"index": str(integration.index)} if integration.index else {}
+    return {
+        "@timestamp": iso(at),
+        "instance": instance,
+        "data": {
+            "notification": {
+                "alerts": [*firing, *gone],
+                **({"firingAlerts": firing} if firing else {}),
+                **({"resolvedAlerts": gone} if gone else {}),
+                "groupInfo": {
+                    "groupKey": news.group_key, "groupLabels": dict(news.group_labels),
+                    "groupId": hashlib.sha256(news.group_key.encode()).hexdigest(), "receiverName": news.receiver,
+                },
+                "reason": "NOTIFY_REASON_FIRST_NOTIFICATION" if firing else "NOTIFY_REASON_ALL_ALERTS_RESOLVED",
+                "integration": {"name": integration.kind, **index},
+            }
+        },
+    }  # fmt: skip
+
+
+def _append(path: Path, event: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+
 # --- the server ------------------------------------------------------------------------------------------------------
 
 
@@ -805,6 +849,8 @@ class DemoAlertmanager:
         self.requests: dict[str, int] = dict.fromkeys(INTEGRATIONS, 0)
         self.requests_failed: dict[str, int] = dict.fromkeys(INTEGRATIONS, 0)
         self.reload_ok = True
+        self.event_log: Path | None = None
+        """Where its event recorder writes; None: it is off."""
         self.started_at = clock.wall()
         self._http: httpx.AsyncClient | None = None
         self.app = Starlette(routes=_http_routes(self), middleware=[Middleware(NoAnswer, is_down=lambda: self.down)])
@@ -914,6 +960,9 @@ class DemoAlertmanager:
                 if not await self._send(Notification(**{**vars(news), "alerts": kept}), integration):
                     self.notifications_failed[integration.kind] += 1
                     return False
+                if self.event_log is not None:
+                    event = notification_event(news, kept, integration, self.name, self.clock.wall())
+                    await asyncio.to_thread(_append, self.event_log, event)
             self.gossip.log[key] = LogEntry(firing, resolved, self.clock.wall())
             return True
 

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from starlette.applications import Starlette
@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ray_tui.clock import Clock, iso
+from ray_tui.demo import slack
+from ray_tui.demo.contact_points import Fault, Outside, deliver
 from ray_tui.demo.scenario import Scenario
 
 TOKEN = "demo-grafana-token"  # noqa: S105 (the demo's own, on loopback)
@@ -272,6 +274,12 @@ class DemoGrafana:
                 "provenance": "file",
             },
         ]
+        self.contact_secrets: dict[str, Model] = {"cp-release": {"token": slack.TOKEN}}
+        """What a stored integration's settings hide, by its uid."""
+        self.contact_faults: dict[str, Fault] = {}
+        """By uid."""
+        self.alertmanager: Literal["ready", "starting", "none"] = "ready"
+        self.outside = Outside()
         self.ids = iter(range(2, 1_000_000))
         for model in shop_dashboards(scenario):
             self._store(model, FOLDER_UID, "shipped with the demo")
@@ -430,8 +438,29 @@ class DemoGrafana:
             for number, (uid, name, kind, default) in enumerate(rows, start=1)
         ]
 
+    def add_contact_point(self, name: str, kind: str, settings: Mapping[str, Any], **secrets: str) -> str:
+        """One more integration of the contact point ``name``; answers its uid. It hides the settings ``secrets``."""
+        uid = f"cp-{len(self.contact_points) + 1}-{kind}"
+        shown = {**settings, **dict.fromkeys(secrets, "[REDACTED]")}
+        self.contact_points.append(
+            {
+                "uid": uid,
+                "name": name,
+                "type": kind,
+                "settings": shown,
+                "disableResolveMessage": False,
+                "provenance": "",
+            }
+        )
+        self.contact_secrets[uid] = dict(secrets)
+        return uid
+
     async def test_receivers(self, body: Any, seconds: float) -> tuple[int, Model]:
         """Send a test alert through each integration; answers HTTP status and body."""
+        if self.alertmanager == "none":
+            raise GrafanaError(404, "Alertmanager does not exist for this organization")
+        if self.alertmanager == "starting":
+            raise GrafanaError(409, "Alertmanager is not ready yet")
         receivers = body.get("receivers") if isinstance(body, dict) else None
         if not receivers:
             raise GrafanaError(400, "invalid object specification: no receivers")
@@ -445,7 +474,7 @@ class DemoGrafana:
         for receiver in receivers:
             results = []
             for config in receiver.get("grafana_managed_receiver_configs") or ():
-                state, error = await _test_integration(config, alert, seconds)
+                state, error = await self._test_integration(config, alert, seconds)
                 states.append(state)
                 result = {"name": config.get("name"), "uid": config.get("uid") or "demo-test"}
                 result |= {"status": "ok"} if state == "ok" else {"status": "failed", "error": error}
@@ -456,27 +485,19 @@ class DemoGrafana:
             return (200 if states else 400), answer
         return {frozenset({"timeout"}): 408, frozenset({"invalid"}): 400}.get(frozenset(states), 207), answer
 
-
-async def _test_integration(config: Mapping[str, Any], alert: Model, seconds: float) -> tuple[str, str]:
-    """ok, failed, timeout or invalid, and why. Webhooks are called; of the rest only the settings are looked at."""
-    settings = {**(config.get("settings") or {}), **(config.get("secureSettings") or {})}
-    needed = {"webhook": "url", "email": "addresses", "slack": "recipient", "pagerduty": "integrationKey"}
-    kind = str(config.get("type"))
-    name = needed.get(kind)
-    if name is None or not settings.get(name):
-        return "invalid", f"failed to validate integration of type {kind}: {name or 'type'} is missing"
-    if kind != "webhook":
-        return "ok", ""
-    try:
-        async with httpx.AsyncClient(timeout=seconds, trust_env=False) as client:
-            answer = await client.post(str(settings["url"]), json={"status": "firing", "alerts": [alert]})
-    except httpx.TimeoutException:
-        return "timeout", "context deadline exceeded"
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return "failed", str(error)
-    if answer.is_success:
-        return "ok", ""
-    return "failed", f"webhook response status {answer.status_code} {answer.reason_phrase}"
+    async def _test_integration(self, config: Mapping[str, Any], alert: Model, seconds: float) -> tuple[str, str]:
+        """ok, failed, timeout or invalid, and why. A stored integration's own secrets count where none are sent."""
+        uid = str(config.get("uid") or "")
+        given = {**(config.get("settings") or {}), **(config.get("secureSettings") or {})}
+        fault = self.contact_faults.get(uid)
+        if fault == "failed":
+            return "failed", "the receiver answered 500"
+        if fault == "timeout":
+            return "timeout", "context deadline exceeded"
+        if fault == "swallowed":
+            return "ok", ""
+        settings = {**self.contact_secrets.get(uid, {}), **given}
+        return await deliver(str(config.get("type")), settings, alert, self.outside, seconds)
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ class Scenario(Strict):
     assets: Assets = Field(default_factory=Assets)
     people: People = Field(default_factory=People)
     history: History = Field(default_factory=History)
+    event_recorder: bool = False
+    """Each Alertmanager's event recorder is on, and ray-tui is told where its log is."""
 
 
 def names() -> tuple[str, ...]:

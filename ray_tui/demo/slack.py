@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
+import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -47,6 +49,10 @@ class DemoSlack:
         self.messages: dict[str, list[Message]] = {str(each["id"]): [] for each in _CHANNELS}
         self.reaction_by_bot = False
         """The reactions come from our own bot user instead of a person."""
+        self.interactivity: tuple[str, str] | None = None
+        """(Request URL, signing secret) of the app: the colleague presses the message's button instead of reacting."""
+        self.pressed: list[int] = []
+        """What the app answered to each press."""
         self.history_limit = 100
         """The most that conversations.history gives at once (15 for apps outside Slack's marketplace)."""
         self._last_micros = 0
@@ -268,8 +274,29 @@ class DemoSlack:
 
     async def _acknowledge(self, message: Message) -> None:
         await asyncio.sleep(self.people.ack_after_seconds)
+        if self.interactivity is not None:
+            self.pressed.append(await self._press(message, *self.interactivity))
+            return
         for name in REACTIONS:
             self._react(message, name, BOT_USER if self.reaction_by_bot else SLACK_WATCHER.slack_id)
+
+    async def _press(self, message: Message, url: str, secret: str) -> int:
+        """As Slack tells the app of a button in an attachment, which is where Alertmanager's ``actions`` stand."""
+        user = {"id": SLACK_WATCHER.slack_id, "name": SLACK_WATCHER.key}
+        actions = [{"name": "acknowledge", "type": "button", "value": "acknowledge"}]
+        channel = next(each for each, said in self.messages.items() if message in said)
+        told = {
+            "type": "interactive_message", "actions": actions, "callback_id": "ray-tui", "team": {"id": TEAM},
+            "channel": {"id": channel}, "user": user, "message_ts": message["ts"], "original_message": message,
+        }  # fmt: skip
+        body, stamp = urlencode({"payload": json.dumps(told)}), str(int(self.clock.wall()))
+        mac = hmac.digest(secret.encode(), f"v0:{stamp}:{body}".encode(), "sha256").hex()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={mac}",
+        }  # fmt: skip
+        async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:  # Slack waits 3 s
+            return (await client.post(url, content=body, headers=headers)).status_code
 
     def _react(self, message: Message, name: str, user: str) -> None:
         reactions = message.setdefault("reactions", [])

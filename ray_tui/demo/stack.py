@@ -10,6 +10,7 @@ from ray_tui.clock import Clock
 from ray_tui.demo import workspace
 from ray_tui.demo.alertmanager import DemoAlertmanager, demo_config, form_cluster
 from ray_tui.demo.artifacts import write_artifacts
+from ray_tui.demo.contact_points import Outside
 from ray_tui.demo.grafana import DemoGrafana
 from ray_tui.demo.loki import DemoLoki
 from ray_tui.demo.mail import DemoMail
@@ -71,7 +72,11 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
         smarthost=mail.smarthost, watchdog_url=f"{urls['sink']}/hook/watchdog", scenario=scenario,
     )  # fmt: skip
     peer_urls: list[str] = []
+    event_logs = [folder / f"alertmanager-{n}.events.jsonl" for n in (0, 1)] if scenario.event_recorder else []
     peers = tuple(DemoAlertmanager(config_yaml, clock, f"alertmanager-{n}", lambda: peer_urls) for n in (0, 1))
+    for peer, path in zip(peers, event_logs, strict=False):
+        path.touch()  # as the real one at its start
+        peer.event_log = path
     form_cluster(*peers)
     for peer in peers:
         peer_urls.append(await up(peer.app))
@@ -83,6 +88,7 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
     prometheus = DemoPrometheus(world, rule_dir, clock, tuple(peer_urls))
     prometheus_url = await up(prometheus.app)
     grafana = DemoGrafana(clock, scenario, prometheus_url)
+    grafana.outside = Outside(f"{urls['slack']}/api", mail.smarthost)
     addresses = Addresses(
         prometheus=prometheus_url,
         alertmanagers=tuple(peer_urls),
@@ -95,6 +101,7 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
         targets=targets_url,
         smtp_port=mail.smtp_port,
         imap_port=mail.imap_port,
+        event_logs=tuple(path.name for path in event_logs),
     )
     for server in (pagerduty, slack, sink, grafana):
         leaving.push_async_callback(server.stop)

@@ -66,6 +66,8 @@ class Addresses:
     targets: str
     smtp_port: int
     imap_port: int
+    event_logs: tuple[str, ...] = ()
+    """What the Alertmanagers' event recorders write, where they are on."""
 
 
 def write(folder: Path, scenario: Scenario, addresses: Addresses, deployed_at: float, now: float) -> None:
@@ -111,7 +113,8 @@ def config_toml(scenario: Scenario, addresses: Addresses, deployed_at: float) ->
         ("metrics", {"kind": "prometheus", "url": addresses.prometheus}),
         ("rules", {"kind": "directory", "directory": "prometheus/rules",
                    "reload_urls": [f"{addresses.prometheus}/-/reload"]}),
-        ("alerting", {"kind": "alertmanager", "urls": list(addresses.alertmanagers)}),
+        ("alerting", {"kind": "alertmanager", "urls": list(addresses.alertmanagers),
+                      **({"event_log": list(addresses.event_logs)} if addresses.event_logs else {})}),
         ("logs", {"kind": "loki", "url": addresses.loki}),
         ("traces", {"kind": "tempo", "url": addresses.tempo}),
         ("visits", {"kind": "http", "check_url": f"{addresses.targets}/checkout/healthz"}),

@@ -263,6 +263,7 @@ class World:
         self._begin = ceil(self.begins_at * 1000 / GRID_MS)
         self._deploy = ceil(self.deployed_at * 1000 / GRID_MS)
         self.episodes, self.incidents = _history(scenario, started_at, seed)
+        self._trouble = _trouble_times(scenario, self.episodes)
         self._series: dict[str, list[GridSeries]] | None = None
         self._selected: dict[tuple[Matcher, ...], list[GridSeries]] = {}
 
@@ -377,15 +378,18 @@ class World:
     ) -> Iterator[GridSeries]:
         """http_requests_total by status; a new version counts from nought."""
         worse = self.scenario.regression.error_factor if self.scenario.regression.service == service.name else 1.0
+        trouble = _failed_then(load, self._trouble.get(service.name, ()))
         for status in ("200", "404", "500"):
             before, after = _status(status, route.before, 1.0), _status(status, route.after, worse)
+            moved = {"500": route.before, "200": -route.before}.get(status, 0.0) if trouble else 0.0
+            past = (trouble, moved) if trouble and moved else None
             labels = labels_of("http_requests_total", **target, route=route.path, status=status, version=OLD_VERSION)
             if service.version_after == OLD_VERSION:
-                yield GridSeries(labels, runs, self._counted(load, before, after), monotonic=True)
+                yield GridSeries(labels, runs, self._counted(load, before, after, past=past), monotonic=True)
                 continue
             if route.before:
                 old = self._until(runs, self._deploy - 1)
-                yield GridSeries(labels, old, self._counted(load, before, after), monotonic=True)
+                yield GridSeries(labels, old, self._counted(load, before, after, past=past), monotonic=True)
             new = self._from(runs, self._deploy)
             if new:
                 fresh = labels_of("http_requests_total", **target, route=route.path, status=status, version=NEW_VERSION)
@@ -431,7 +435,16 @@ class World:
         regression = self.scenario.regression
         return regression.latency_factor if regression.service == service else 1.0
 
-    def _counted(self, load: Load, before: Mix, after: Mix, whole: bool = True) -> Callable[[int], float]:
+    def _counted(
+        self,
+        load: Load,
+        before: Mix,
+        after: Mix,
+        whole: bool = True,
+        past: tuple[Callable[[int], float], float] | None = None,
+    ) -> Callable[[int], float]:
+        """A counter in closed form. ``past``: requests that ended otherwise in times of trouble, and what part of
+        them counts here."""
         deploy = self._deploy
 
         def value(cell: int) -> float:
@@ -446,6 +459,8 @@ class World:
                     + after.of_all * (total - total_then)
                     + after.of_slow * (slow - slow_then)
                 )
+            if past is not None:
+                counted += past[1] * past[0](cell)
             return float(floor(counted)) if whole else counted
 
         return value
@@ -677,6 +692,43 @@ def _history(scenario: Scenario, started_at: float, seed: int) -> tuple[tuple[Ep
             keys = (alert,) if alert else ()
             incidents.append(DemoIncident(incident_id, title, service, start - before, end + after, severity, keys))
     return tuple(episodes), tuple(incidents)
+
+
+_TROUBLE_BEFORE = 200.0
+"""Seconds before a noisy alert in which requests fail already: the rule's 5 minutes see it when it fires."""
+_FALSE_ALARM, _TRUE_ALARM = (460.0, 0.065), (580.0, 0.11)
+"""(seconds, share of failed requests) of an alert that cries wolf, just beyond the rule's 5%, and of one that is right.
+Short enough to leave the service's error budget whole."""
+
+Trouble = tuple[tuple[int, int, float], ...]
+"""(first cell, last cell, share of the requests that fail) in time order."""
+
+
+def _trouble_times(scenario: Scenario, episodes: Sequence[Episode]) -> Mapping[str, Trouble]:
+    """Service -> when its requests failed in the past: at each episode of a noisy rule about failed requests."""
+    found: dict[str, list[tuple[int, int, float]]] = {}
+    for episode in episodes:
+        if episode.alert in scenario.history.noisy_rules and episode.alert.endswith("ErrorRatio"):
+            lasts, share = _FALSE_ALARM if episode.incident_id is None else _TRUE_ALARM
+            first, last = episode.started_at - _TROUBLE_BEFORE, episode.started_at + lasts
+            cells = (floor(first * 1000 / GRID_MS), floor(last * 1000 / GRID_MS), share)
+            found.setdefault(episode.service, []).append(cells)
+    return {service: tuple(sorted(times)) for service, times in found.items()}
+
+
+def _failed_then(load: Load, trouble: Trouble) -> Callable[[int], float] | None:
+    """How many requests had failed in all of the trouble up to a cell; None where there was none."""
+    if not trouble:
+        return None
+
+    def failed(cell: int) -> float:
+        count = 0.0
+        for first, last, share in trouble:
+            if cell > first:
+                count += share * (load.totals(min(cell, last))[0] - load.totals(first)[0])
+        return count
+
+    return failed
 
 
 def _trouble(alert: str) -> str:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ray_tui.analysis.hops import Interval, judge_sla
 from ray_tui.core.policy import Thresholds
-from ray_tui.core.rules import criterion_digest
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict, combine
+from ray_tui.gates.settled import FILE as WAIVERS
+from ray_tui.gates.settled import Settled
 
 RULE_VERSION = "1"
-PATHS, DASHBOARDS, WAIVERS = "alert-test-results.json", "dashboard-config.json", "waivers.json"
+PATHS, DASHBOARDS = "alert-test-results.json", "dashboard-config.json"
 CRITICAL = ("critical", "page")
 REMEDY = "Repair alert routing, update dashboards, rerun tests."
 PATHS_STEP, DASHBOARDS_STEP = "2.2", "2.1"
@@ -73,20 +74,6 @@ class _Dashboard(_Strict):
     panels: list[_Panel]
 
 
-class _Manual(BaseModel):
-    criterion: str
-    step: str
-    evidence_sha256: str
-
-
-class _Waiver(_Manual):
-    expires_at: float
-
-
-_Settled = frozenset[tuple[str, str, str, bool]]
-"""(criterion, step, digest of the finding, whether a proven failure is covered): a manual validation covers none."""
-
-
 _RECEIVERS = TypeAdapter(list[_Receiver])
 _ESCALATIONS = TypeAdapter(list[_Escalation])
 _DASHBOARDS = TypeAdapter(list[_Dashboard])
@@ -115,7 +102,7 @@ class _Recorded:
 
 def judge(inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
     """Acknowledgements judged anew from their intervals, escalations, dashboards, and what the actions recorded."""
-    settled = _settled(inputs.get(WAIVERS), now)
+    settled = Settled.read(inputs.get(WAIVERS), now)
     criteria = [*_paths(inputs.get(PATHS), thresholds, settled), *_boards(inputs.get(DASHBOARDS), thresholds, settled)]
     twins = [twin for name in (PATHS, DASHBOARDS) if isinstance(twin := inputs.get(name), Mapping)]
     releases = sorted({str(twin.get("release")) for twin in twins})
@@ -128,7 +115,7 @@ def judge(inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: 
 # --- alert paths -----------------------------------------------------------------------------------------------------
 
 
-def _paths(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: _Settled) -> list[Criterion]:
+def _paths(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
     broken = _unusable(PATHS, twin)
     if broken is not None:
         return [broken]
@@ -153,7 +140,7 @@ def _paths(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: _Set
     about = {f"alert_paths.{kind}:{one.receiver}" for one in receivers for kind in ("ack", "delivered")}
     about |= {f"alert_paths.escalation:{one.policy}" for one in escalations}
     about |= {one.id.replace("alert_validation", "alert_paths") for one in beyond}
-    return judged + _rest(recorded, about)
+    return judged + settled.recorded(recorded.criteria, PATHS_STEP, about)
 
 
 def _at_least_one(receivers: Sequence[_Receiver]) -> Criterion:
@@ -250,7 +237,7 @@ def _heartbeat(watchdog: object, recorded: _Recorded) -> list[Criterion]:
 # --- dashboards ------------------------------------------------------------------------------------------------------
 
 
-def _boards(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: _Settled) -> list[Criterion]:
+def _boards(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
     broken = _unusable(DASHBOARDS, twin)
     if broken is not None:
         return [broken]
@@ -270,7 +257,7 @@ def _boards(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: _Se
             "alert_validation.rules", "Rules loaded are the rules written", rules, said, "equal", (DASHBOARDS,),
             waived=recorded.cover_all({"configure.loaded"}),
         ),
-        *_rest(recorded, set()),
+        *settled.recorded(recorded.criteria, DASHBOARDS_STEP),
     ]  # fmt: skip
 
 
@@ -322,48 +309,14 @@ def _malformed(name: str, exc: Exception) -> Criterion:
     return _criterion(f"evidence:{name}", f"{name} readable", Verdict.ERROR, actual, "readable", (name,))
 
 
-def _recorded(twin: Mapping[str, Any], step: str, settled: _Settled) -> _Recorded:
+def _recorded(twin: Mapping[str, Any], step: str, settled: Settled) -> _Recorded:
     """Raises ValidationError, or TypeError where the action recorded nothing."""
     rows = twin.get("criteria")
     if not isinstance(rows, list) or not rows:
         raise TypeError("it records no criteria")
     criteria = tuple(Criterion.model_validate(row) for row in rows)
-    unproved = (Verdict.INCONCLUSIVE, Verdict.ERROR)
-    waived = frozenset(
-        one.id
-        for one in criteria
-        for covers_failure in (True, False)
-        if (one.id, step, criterion_digest(one), covers_failure) in settled
-        and (covers_failure or one.verdict in unproved)
-    )
+    waived = frozenset(one.id for one in criteria if settled.covers(one, step))
     return _Recorded(criteria, waived)
-
-
-def _rest(recorded: _Recorded, about: set[str]) -> list[Criterion]:
-    """What an action held against itself and is not judged anew here; an action cannot waive its own finding."""
-    out = []
-    for one in recorded.criteria:
-        if one.verdict is Verdict.PASSED or one.id in about:
-            continue
-        verdict = Verdict.INCONCLUSIVE if one.verdict is Verdict.WAIVED else one.verdict
-        out.append(one.model_copy(update={"verdict": Verdict.WAIVED if one.id in recorded.waived else verdict}))
-    return out
-
-
-def _settled(twin: Mapping[str, Any] | None, now: float) -> _Settled:
-    """Waivers that are still valid, and manual validations. What cannot be read settles nothing."""
-    body = twin.get("body") if isinstance(twin, Mapping) else None
-    found: set[tuple[str, str, str, bool]] = set()
-    for name, model in (("waivers", _Waiver), ("manual", _Manual)):
-        rows = body.get(name) if isinstance(body, Mapping) else None
-        for row in rows if isinstance(rows, list) else []:
-            try:
-                one = model.model_validate(row)
-            except ValidationError:
-                continue
-            if not isinstance(one, _Waiver) or one.expires_at > now:
-                found.add((one.criterion, one.step, one.evidence_sha256, isinstance(one, _Waiver)))
-    return frozenset(found)
 
 
 def _verdict(said: str) -> Verdict:

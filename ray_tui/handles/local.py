@@ -40,5 +40,5 @@ class LocalHandle:
     async def submit(self, command: Command) -> Reply:
         return self._engine.submit(command, self._actor)
 
-    async def close(self) -> None:
+    async def close(self, why: str = "left") -> None:
         """Nothing to let go of: whoever made the engine ends it."""

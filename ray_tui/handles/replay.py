@@ -82,7 +82,7 @@ class Replay:
     async def submit(self, command: Command) -> Reply:
         return Refused("This is a replay: what happened cannot be changed.")
 
-    async def close(self) -> None:
+    async def close(self, why: str = "left") -> None:
         self._closed = True
         self._moved.set()
 

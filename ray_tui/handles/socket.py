@@ -7,36 +7,71 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_tui import wire
 from ray_tui.core import signing
 from ray_tui.core.commands import Accepted, AnswerPrompt, Command, ConfirmWaiver, Refused, Reply
-from ray_tui.core.errors import RayError
+from ray_tui.core.errors import InputError, RayError
 from ray_tui.core.facts import Entry, PromptRaised, WaiverProposed, entry_from_json
 from ray_tui.core.handle import Link, Rewound, Transport
-from ray_tui.core.ports import Signer
+from ray_tui.core.presence import TELL_SECONDS, Look, look_of, place_of
 from ray_tui.core.readings import Reading
+
+if TYPE_CHECKING:
+    from ray_tui.core.ports import Signer
 
 HINTS = ("SSH_CONNECTION", "SSH_USER_AUTH", "TERM", "TMUX")
 RETRY_SECONDS = 1.0
 REPLY_SECONDS = 10.0
 
 
+async def acknowledge(path: Path, code: str, plays: str = "") -> dict[str, Any]:
+    """Say by its code that a test alert has arrived; answers what the host recorded, with receiver and seconds.
+
+    No console is attached for it. InputError: the host refuses; RayError: it does not answer.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=wire.LONGEST)
+    except OSError as exc:
+        raise RayError(f"{path}: no host answers there ({exc.strerror or exc}); it has not heard you.") from exc
+    try:
+        async with asyncio.timeout(REPLY_SECONDS):
+            try:
+                writer.write(wire.encode({"acknowledge": code, "plays": plays}))
+                answer = wire.decode(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, ValueError) as exc:
+        raise RayError(
+            f"{path}: the host did not answer; whether it heard you is not known. Look at the run's log."
+        ) from exc
+    if "refused" in answer:
+        raise InputError(str(answer["refused"]))
+    said = answer.get("acknowledged")
+    if not isinstance(said, dict):
+        raise RayError(f"{path}: answers, but is not a host of this version")
+    return said
+
+
 class SocketHandle:
     """A RunHandle on a host. Use ``await SocketHandle.attach(path)``."""
 
-    def __init__(self, path: Path, read_only: bool, signer: Signer | None = None) -> None:
+    def __init__(self, path: Path, read_only: bool, signer: "Signer | None" = None, plays: str = "") -> None:
         self.path = path
         self.run_id = ""
         self.person = ""
         self.console = ""
         self.read_only = read_only
+        self._plays = plays
         self.goodbye = ""
         """Why the host ended the link, if it did."""
         self._signer = signer
         self._to_sign: dict[str, bytes] = {}
         """Prompt or waiver id -> what a yes to it is signed over, as it was recorded."""
+        self._looks: dict[str, Look] = {}
+        self._place = ""
+        self._telling: asyncio.TimerHandle | None = None
         self._link = Link.LOST
         self._seq = 0
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue()
@@ -48,9 +83,11 @@ class SocketHandle:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def attach(cls, path: Path, *, read_only: bool = False, signer: Signer | None = None) -> "SocketHandle":
-        """Raises RayError when nobody answers at that socket."""
-        handle = cls(path, read_only, signer)
+    async def attach(
+        cls, path: Path, *, read_only: bool = False, signer: "Signer | None" = None, plays: str = ""
+    ) -> "SocketHandle":
+        """``plays``: whom of [people] to act as, in a demo. RayError when nobody answers, or the host refuses."""
+        handle = cls(path, read_only, signer, plays)
         reader = await handle._connect()
         handle._task = asyncio.create_task(handle._follow(reader))
         return handle
@@ -73,6 +110,22 @@ class SocketHandle:
                 yield self._readings.popleft()
             await self._read.wait()
             self._read.clear()
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """Where the other consoles look; nothing while the link is lost."""
+        return tuple(self._looks.values()) if self._link is Link.LIVE else ()
+
+    def look_at(self, place: str) -> None:
+        """Tell the others where this console looks: soon, the newest place only, and lost where the link is."""
+        self._place = place_of(place)
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell_place)
+
+    def _tell_place(self) -> None:
+        self._telling = None
+        if self._writer is not None and self._writer.transport.get_write_buffer_size() == 0:
+            self._writer.write(wire.encode({"looking": self._place}))
 
     async def submit(self, command: Command) -> Reply:
         if self._writer is None or self._link is not Link.LIVE:
@@ -107,10 +160,10 @@ class SocketHandle:
         signature = await self._signer.sign(message, signing.NAMESPACE)
         return command.model_copy(update={"signature": signature or ""})
 
-    async def close(self) -> None:
+    async def close(self, why: str = "left") -> None:
         if self._writer is not None:
             with contextlib.suppress(OSError):
-                self._writer.write(wire.encode({"bye": "detached"}))
+                self._writer.write(wire.encode({"bye": why}))
                 await asyncio.wait_for(self._writer.drain(), 1)
         self._end()
         if self._task is not None:
@@ -129,19 +182,28 @@ class SocketHandle:
                 "`ray-tui run --resume` goes on with one."
             ) from exc
         hints = {name: os.environ[name] for name in HINTS if name in os.environ}
-        writer.write(wire.encode({"hello": {"since": self._seq, "read_only": self.read_only, "hints": hints}}))
+        hello = {"since": self._seq, "read_only": self.read_only, "hints": hints, "plays": self._plays}
+        writer.write(wire.encode({"hello": hello}))
         try:
-            welcome = wire.decode(await asyncio.wait_for(reader.readline(), 5)).get("welcome")
+            answer = wire.decode(await asyncio.wait_for(reader.readline(), 5))
+            welcome = answer.get("welcome")
         except (OSError, TimeoutError, ValueError) as exc:
             writer.close()
             raise RayError(f"{self.path}: the host does not answer. Is it a ray-tui host of this version?") from exc
+        if "refused" in answer:
+            writer.close()
+            raise RayError(str(answer["refused"]))
         if not isinstance(welcome, dict):
             writer.close()
             raise RayError(f"{self.path}: answers, but is not a host of this version")
         self.run_id, self.person = str(welcome["run_id"]), str(welcome["person"])
         self.console = str(welcome["console"])
+        self.read_only = self.read_only or welcome.get("read_only") is True
         self._writer = writer
         self._link = Link.LIVE
+        self._looks.clear()
+        if self._place:
+            self._tell_place()  # a new link is a new console to the host
         return reader
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:
@@ -177,6 +239,12 @@ class SocketHandle:
             waiting = self._replies.get(int(message["reply"].get("id") or 0))
             if waiting is not None and not waiting.done():
                 waiting.set_result(message["reply"])
+        elif "looking" in message:
+            look = look_of(message["looking"])
+            if look is not None and look.place:
+                self._looks[look.console] = look
+            elif look is not None:
+                self._looks.pop(look.console, None)
         elif "bye" in message:
             self.goodbye = str(message["bye"])
             return True
@@ -192,5 +260,7 @@ class SocketHandle:
     def _end(self) -> None:
         if self._link is not Link.ENDED:
             self._link = Link.ENDED
+            if self._telling is not None:
+                self._telling.cancel()
             self._entries.put_nowait(None)
             self._read.set()

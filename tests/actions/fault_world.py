@@ -156,7 +156,10 @@ class FaultWorld:
                 "ack_sla_seconds": SLA, "delivery_seconds": DELIVERY, "escalation_slack_seconds": 8.0,
                 "pages_per_person_and_hour": 9,
             },
-            "alert_paths": {"slack_channels": {"chat": "C0RELEASE"}, "poll_seconds": self.poll_seconds},
+            "alert_paths": {
+                "slack_channels": {"chat": "C0RELEASE"}, "webhook_receivers": {"hook": "webhook"},
+                "poll_seconds": self.poll_seconds,
+            },
             "alerting": {"kind": "alertmanager", "urls": peers},
             "paging": {"kind": "pagerduty", "api_url": pd, "events_url": pd, "token": "file:pd",
                        "from_email": "mira@shop.example"},

@@ -75,11 +75,15 @@ class World:
             "pd-checkout": [self.paging], "pd-payments": [self.paging], "mail-audit": [self.mail],
             "slack-release": [self.chat], "hook": [self.webhook], "watchdog": [self.webhook],
         }  # fmt: skip
-        self.settings: dict[str, Any] = {"slack_channels": {"slack-release": "C1"}}
+        self.settings: dict[str, Any] = {
+            "slack_channels": {"slack-release": "C1"}, "webhook_receivers": {"hook": "webhook"},
+        }  # fmt: skip
         self.thresholds: dict[str, Any] = {
             "ack_sla_seconds": 8, "delivery_seconds": 6, "escalation_slack_seconds": 6, "pages_per_person_and_hour": 6,
         }  # fmt: skip
         self.people: dict[str, Any] = {}
+        self.tables: dict[str, Any] = {}
+        """Further tables of the configuration."""
         self.answers: Any = lambda ask: ask.expects
 
     def load(self, *rules: LoadedRule) -> None:
@@ -90,12 +94,12 @@ class World:
         self.alerting.config_yaml = GLOBAL + self.alerting._written()
         ports = all_ports(
             self.clock, paging=self.paging, mail=self.mail, chat=self.chat, webhook=self.webhook,
-            alerting=self.alerting, metrics=self.metrics,
+            alerting=self.alerting, metrics=self.metrics, heartbeat=None,
         )  # fmt: skip
         return replace(ports, **instead)
 
     def context(self, *, ports: Ports | None = None, **more: Any) -> FakeContext:
-        config = a_config(alert_paths=self.settings, thresholds=self.thresholds, people=self.people)
+        config = a_config(alert_paths=self.settings, thresholds=self.thresholds, people=self.people, **self.tables)
         return FakeContext(
             self.folder, config=config, ports=ports or self.ports(), step="2.2", clock=self.clock,
             answers=self.answers, **more,

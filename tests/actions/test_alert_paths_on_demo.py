@@ -102,3 +102,17 @@ async def test_an_alert_that_is_routed_to_nobody_fails_before_anything_is_sent_t
 
     assert verdicts(result)["alert_paths.delivered:nobody"] == "failed"
     assert verdicts(result)["alert_paths.ack:pd-checkout"] == "passed"
+
+
+async def test_the_demos_event_recorders_time_every_send(proof: Proof) -> None:
+    """Each receiver's notification is dated by the peer that sent it, around what the sinks got. (P41 P47)"""
+    recording = Scenario(name="test", title="test", event_recorder=True)
+    result, stack, _ = await proof(recording)
+
+    assert [one for one in result.criteria if one.verdict is not Verdict.PASSED] == []
+    for row in result.data["receivers"]:
+        sent, delivered = row["hops"]["t3"], row["hops"]["t4"]
+        assert sent["source"].startswith("event recorder"), row["receiver"]
+        assert sent["who"] in {"alertmanager-0", "alertmanager-1"}
+        assert sent["earliest"] <= delivered["latest"]
+    assert all(peer.event_log is not None for peer in stack.alertmanagers)

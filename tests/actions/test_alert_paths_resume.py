@@ -133,16 +133,15 @@ async def test_a_resumed_test_sends_no_probe_twice(tmp_path: Path, moment: str, 
 AROUND_THE_SEND = ("before send", "after send", "after response", "after journal")
 
 
-@pytest.mark.parametrize("purpose", ["acknowledge", "escalate"])
 @pytest.mark.parametrize("moment", AROUND_THE_SEND)
 @pytest.mark.parametrize("effect", list(SideEffect))
-async def test_an_adapter_that_dies_around_the_send_pages_at_most_once(
-    tmp_path: Path, effect: SideEffect, moment: str, purpose: str
+async def test_a_host_that_dies_around_an_escalation_probe_pages_at_most_once(
+    tmp_path: Path, effect: SideEffect, moment: str
 ) -> None:
-    """Whatever may be done about an unknown outcome: one page an id, and unknown where only a person can tell. (P40)"""
+    """As tests/e2e/test_kill_table.py has it for the first probe: one page an id, unknown where nobody knows. (P40)"""
     world = World(tmp_path)
-    world.alerting.side_effect = effect  # type: ignore[attr-defined]
-    first = await killed_at(world, moment, purpose)
+    world.alerting.side_effect = effect
+    first = await killed_at(world, moment, "escalate")
     world.clock.advance(0.4)
 
     result = await alert_paths.run(resumed(world, first))
@@ -167,7 +166,7 @@ def result_problems(result: Result) -> list[Problem]:
 async def test_what_cannot_be_looked_up_nor_repeated_is_left_to_a_person(tmp_path: Path, moment: str) -> None:
     """Nothing shows whether it was sent: it is not sent again, and the criterion says that a person must tell. (P40)"""
     world = World(tmp_path)
-    world.alerting.side_effect = SideEffect.NONE  # type: ignore[attr-defined]
+    world.alerting.side_effect = SideEffect.NONE
     first = await killed_at(world, moment, "acknowledge")
     world.clock.advance(0.4)
 

@@ -1,5 +1,6 @@
 """4.1: the package holds what was found, verifies, and the next protocols are told of exactly it."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -11,7 +12,7 @@ import pytest
 
 from ray_tui.actions import package
 from ray_tui.core import facts as f
-from ray_tui.core.errors import BackendRefused, BackendTimeout
+from ray_tui.core.errors import BackendError, BackendRefused, BackendTimeout, BackendUnreachable
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Verdict
 from ray_tui.evidence import verify
@@ -50,7 +51,7 @@ async def test_every_downstream_protocol_is_told_of_this_package(context: FiledC
     """20, 21 and 22 get the hash, each once, with a reference of the channel. (P71 P72 P73)"""
     result = await package.run(context)
 
-    told = {protocol: notifier.told for protocol, notifier in context.ports.notifiers.items()}  # type: ignore[attr-defined]
+    told = {protocol: notifier.sent for protocol, notifier in context.ports.notifiers.items()}  # type: ignore[attr-defined]
     assert {protocol: len(messages) for protocol, messages in told.items()} == {"20": 1, "21": 1, "22": 1}
     assert result.data["sha256"] in told["20"][0][1]
     assert "baseline-metrics.json" in told["21"][0][1]
@@ -120,7 +121,7 @@ async def test_a_declined_guideline_owes_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_channel_that_refuses_fails_its_protocol_alone(context: FiledContext) -> None:
-    """A refusal is named; a time-out is recorded as unknown, for the message may have arrived."""
+    """A refusal is named; a time-out is unknown, for the message may have arrived: a person must tell."""
     notifiers: dict[str, Any] = {**context.ports.notifiers}
     notifiers["21"] = InMemoryNotifier("p21", trouble=BackendRefused("notifier", "403"))
     notifiers["22"] = InMemoryNotifier("p22", trouble=BackendTimeout("notifier", "15 s passed"))
@@ -130,10 +131,11 @@ async def test_a_channel_that_refuses_fails_its_protocol_alone(context: FiledCon
 
     found = verdicts(result)
     assert (found["handoff.notified:20"], found["handoff.notified:21"], found["handoff.notified:22"]) == (
-        "passed", "failed", "failed",
+        "passed", "failed", "inconclusive",
     )  # fmt: skip
     outcomes = {one.id.split("notify-")[1][:2]: one.outcome for one in context.of_kind(f.OutcomeRecorded)}
     assert outcomes == {"20": "done", "21": "failed", "22": "unknown"}
+    assert "only a person can tell" in actual(result, "handoff.notified:22")
 
 
 async def test_a_protocol_without_a_channel_fails(context: FiledContext) -> None:
@@ -154,7 +156,44 @@ async def test_a_resumed_attempt_keeps_the_package_that_it_sealed(context: Filed
 
     assert second.data["sha256"] == first.data["sha256"]
     assert len(context.of_kind(f.PackageSealed)) == 1
-    assert all(len(one.told) == 1 for one in context.ports.notifiers.values())  # type: ignore[attr-defined]
+    assert all(len(one.sent) == 1 for one in context.ports.notifiers.values())  # type: ignore[attr-defined]
+
+
+class DyingNotifier(InMemoryNotifier):
+    """Its host dies around the first send; what it was told can be looked up or not, as ``lookup`` says."""
+
+    lookup: BackendError | None = None
+    dies = True
+
+    async def notify(self, subject: str, text: str, token: str) -> str:
+        if self.dies:
+            self.dies = False
+            raise asyncio.CancelledError
+        return await super().notify(subject, text, token)
+
+    async def told(self, token: str, since: float) -> str | None:
+        if self.lookup is not None:
+            raise self.lookup
+        return await super().told(token, since)
+
+
+@pytest.mark.parametrize("lookup", [None, BackendUnreachable("chat", "refused")])
+async def test_what_cannot_be_looked_up_is_not_sent_again(context: FiledContext, lookup: BackendError | None) -> None:
+    """After a crash around the send: sent where it is certainly not there, left to a person where nobody can say."""
+    dying = DyingNotifier("p20")
+    dying.lookup = lookup
+    context.ports = all_ports(notifiers={**context.ports.notifiers, "20": dying})
+    with pytest.raises(asyncio.CancelledError):
+        await package.run(context)
+    context.resumed = True
+
+    result = await package.run(context)
+
+    unknown = lookup is not None
+    assert len(dying.sent) == (0 if unknown else 1)
+    assert verdicts(result)["handoff.notified:20"] == ("inconclusive" if unknown else "passed")
+    assert ("only a person can tell" in actual(result, "handoff.notified:20")) is unknown
+    assert verdicts(result)["handoff.notified:21"] == "passed"
 
 
 async def test_a_resumed_retry_does_not_keep_the_package_of_an_earlier_attempt(context: FiledContext) -> None:

@@ -97,6 +97,20 @@ async def test_a_noisy_alert_of_the_demo_halts(opened: Opened) -> None:
     assert "12% to 55%" in said
 
 
+async def test_the_noisy_alert_of_the_demo_gets_a_proposal_that_its_history_bears_out(opened: Opened) -> None:
+    """The metrics of the past cross the rule's threshold: another one would page less and lose no incident."""
+    context = await opened("noisy-alerts", {"choose": "later"})
+
+    found = (await carry_out(context, correlate, "3.2")).data["proposals"]
+
+    assert [one["rule"] for one in found] == ["CartHighErrorRatio"]
+    assert found[0]["threshold_before"] == 0.05 < found[0]["threshold_after"] < 0.11
+    assert found[0]["pages_after"] < found[0]["pages_before"]
+    assert found[0]["precision_after"] > found[0]["precision_before"]
+    for half in ("train", "held_out"):
+        assert found[0][half]["after"]["recall"] == found[0][half]["before"]["recall"] > 0
+
+
 async def test_a_missed_incident_of_the_demo_halts(opened: Opened) -> None:
     """An incident of search that no alert told of is named with its service. (P56 P58)"""
     context = await opened("missed-incident", {"choose": "later"})

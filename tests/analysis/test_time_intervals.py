@@ -59,7 +59,7 @@ def test_a_moment_is_in_or_out(text: str, moment: str, expected: bool):
         "days_of_month: ['32']",
         "days_of_month: ['-3:5']",
         "days_of_month: ['10:5']",
-        "months: ['13']",
+        "days_of_month: ['29:-1']",
         "months: ['march:january']",
         "years: ['a']",
         "location: Mars/Base",

@@ -108,7 +108,19 @@ def test_a_typo_in_the_configuration_is_found_by_file_and_line(ray, tmp_path, co
     """Every command that reads it says the same; doctor makes a finding of it."""
     (tmp_path / "ray-tui.toml").write_text('[run]\nrelease = "v1"\n[thresholds]\ncoverge = 1\n')
     done = clean(ray(*command), 1 if command == ("doctor",) else 2)
-    assert "ray-tui.toml:4: thresholds.coverge" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "ray-tui.toml:4: thresholds.coverge: is not a known key; did you mean 'coverage'?" in said
+
+
+def test_without_a_terminal_looking_commands_name_what_works_for_them(ray, tmp_path):
+    """attach and replay have no answers file: --plain and the commands for scripts are named, --headless is not."""
+    scaffold.write(tmp_path)
+    a_run(tmp_path / ".artifacts" / "monitoring")
+    for command in (("attach",), ("replay", "7f3a1c")):
+        said = clean(ray(*command), 2).stderr
+        assert "--plain" in said
+        assert "ray-tui gates --json" in said
+        assert "--headless" not in said
 
 
 def test_a_configuration_that_is_not_there_is_named(ray):
@@ -152,13 +164,18 @@ def test_verifying_nothing_is_no_success(ray, tmp_path):
 
 
 def test_gates_over_an_empty_folder_never_pass(ray, tmp_path):
-    """Fail closed: nothing judged is not 0. (P85)"""
-    done = ray("gates", "--evidence", tmp_path / "empty", "--json")
+    """Fail closed: nothing judged is not 0, and what makes evidence is said; one stray file is judged. (P85)"""
+    for folder in (tmp_path / "absent", tmp_path):
+        said = clean(ray("gates", "--evidence", folder, "--json"), 2).stderr
+        assert "no run here yet" in said
+        assert "ray-tui demo" in said
+    assert not (tmp_path / "absent").exists()
+    (tmp_path / "stray.json").write_text("{}")
+    done = ray("gates", "--evidence", tmp_path, "--json")
     assert done.returncode in (1, 3)
     judged = json.loads(done.stdout)
     assert [one["id"] for one in judged] == [gate.id for gate in plan.GATES]
     assert {one["verdict"] for one in judged} <= {"failed", "inconclusive", "error"}
-    assert not (tmp_path / "empty").exists()
 
 
 def test_a_threshold_out_of_range_is_not_a_pass(ray):
@@ -202,7 +219,10 @@ def test_locations_are_said_without_a_configuration(ray, tmp_path):
 def test_the_configuration_s_schema_is_json_schema(ray):
     """Editors complete from it; each field is described."""
     schema = json.loads(clean(ray("config", "schema"), 0).stdout)
-    assert schema["$defs"]["Run"]["properties"]["release"]["description"]
+    models = {"Config": schema, **schema["$defs"]}
+    bare = [f"{name}.{key}" for name, model in models.items() for key, value in model["properties"].items()
+            if not value.get("description")]  # fmt: skip
+    assert bare == []
     assert "thresholds" in schema["properties"]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ray_tui.core import announcements, plan
+from ray_tui.core.verdicts import Criterion, Verdict
 
 SEED = Path(__file__).parents[3] / "shared" / "seed" / "000_7135ac3abd8bd744.txt"
 
@@ -89,3 +90,19 @@ def test_ascii_rendering_loses_no_words():
     """Terminals without ™ get (TM); the words stay."""
     said = announcements.to_ascii(announcements.phase_start(plan.PHASES[0]))
     assert said == "[MASTER RAY(TM) | PHASE 1 START] - Reviewing deployment evidence to map monitoring requirements..."
+
+
+def test_one_cause_of_many_is_said_once():
+    """Criteria of one kind with one measurement share a sentence that names every subject; others keep their own."""
+
+    def bad(stem, subject, actual):
+        return Criterion(
+            id=f"{stem}:{subject}", title=f"A person answers {subject}", verdict=Verdict.FAILED, actual=actual
+        )
+
+    same = [bad("ack", name, "nobody did within 15 s") for name in ("pd-a", "pd-b", "pd-c")]
+    other = bad("ack", "mail", "answered after 40 s")
+    assert announcements.not_passed([*same, other]) == (
+        "A person answers pd-a, pd-b and pd-c: nobody did within 15 s; A person answers mail: answered after 40 s"
+    )
+    assert announcements.not_passed([same[0]]) == "A person answers pd-a: nobody did within 15 s"

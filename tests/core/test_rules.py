@@ -28,6 +28,7 @@ PEOPLE = {
     "mira": Person(roles=("sre-lead", "operator")),
     "sam": Person(roles=("release-manager",)),
     "jo": Person(roles=("observer",)),
+    "lee": Person(roles=("security",)),
 }
 
 
@@ -131,13 +132,27 @@ def test_an_observing_console_never_drives():
 
 
 def test_one_confirmation_never_passes_for_two():
-    """Where policy asks for two other people, one cannot grant a waiver alone."""
+    """Where policy asks for two other people, one cannot grant a waiver alone, nor twice; the second one's does."""
     run = Run().passes("prerequisites", "1.1").halts("1.2")
+    two = book(unsigned_approvals=True, approvers=2)
     run.ask(MIRA, waive(run))
-    refused = run.ask(SAM, ConfirmWaiver(waiver_id="W1"), book(unsigned_approvals=True, approvers=2))
-    assert isinstance(refused, Refused)
+    run.ask(SAM, ConfirmWaiver(waiver_id="W1"), two)
     assert run.state.waivers == {}
     assert run.state.halt is not None
+    assert isinstance(run.ask(SAM, ConfirmWaiver(waiver_id="W1"), two), Refused)
+    assert isinstance(run.ask(MIRA, ConfirmWaiver(waiver_id="W1"), two), Refused)
+    assert isinstance(run.ask(f.Actor(person="jo", console="c3"), ConfirmWaiver(waiver_id="W1"), two), Refused)
+    run.ask(f.Actor(person="lee", console="c4"), ConfirmWaiver(waiver_id="W1"), two)
+    assert run.state.waivers["W1"].approver == "sam, lee"
+    assert run.state.halt is None
+
+
+def test_a_demo_waiver_needs_a_second_person_too():
+    """The demo stamps its approvals, and has no exception for one's own waiver."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    assert isinstance(run.ask(MIRA, ConfirmWaiver(waiver_id="W1"), book(demo=True)), Refused)
+    assert run.state.waivers == {}
 
 
 def waive(run, **more):

@@ -12,6 +12,7 @@ from ray_tui.demo.prometheus import initial_rules
 from ray_tui.demo.rules import TEAM_RULES
 from ray_tui.demo.ruleset import RuleEngine, load_groups
 from ray_tui.demo.scenario import Scenario, load, names
+from ray_tui.demo.series import GRID_MS
 from ray_tui.demo.world import BY_NAME, CRITICAL, MODIFIED, SERVICES, DemoIncident, Episode, World
 
 STARTED_AT = 1_700_000_000.0
@@ -258,6 +259,39 @@ def test_the_past_is_precise_and_complete_in_healthy():
     assert not any(count >= 10 and right / count < 0.85 for count, right in judged.values())
     assert all(any(overlaps(episode, one) for episode in of.episodes) for one in of.incidents)
     assert all(one.alert_keys for one in of.incidents)
+
+
+def test_requests_fail_in_the_past_only_where_a_noisy_rule_cried_wolf():
+    """Failed requests of cart: beyond the rule's 5% when it fires, as in every other world at all other times; no
+    request more or less in all, no counter that falls, and the error budget of a fortnight is kept."""
+    noisy, healthy = world("noisy-alerts"), world("healthy")
+    cells = range(noisy._begin + 1, noisy._deploy, 12)
+
+    def count(of, cell, *statuses):
+        found = [series for series in of.metrics["http_requests_total"] if dict(series.labels)["service"] == "cart"]
+        return sum(series.value(cell) for series in found if dict(series.labels)["status"] in statuses)
+
+    firing = [e for e in noisy.episodes if e.alert == "CartHighErrorRatio"]
+    for episode in firing:
+        cell = int(episode.started_at * 1000 // GRID_MS) + 24  # two minutes on
+        failed = count(noisy, cell, "500") - count(noisy, cell - 60, "500")
+        served = count(noisy, cell, "200", "404", "500") - count(noisy, cell - 60, "200", "404", "500")
+        assert failed / served > (0.1 if episode.incident_id else 0.05)
+        quiet = cell + 1440  # two hours later
+        assert count(noisy, quiet, "500") - count(noisy, quiet - 60, "500") < 0.01 * served
+    last = cells[-1]
+    assert count(noisy, last, "200", "404", "500") == pytest.approx(count(healthy, last, "200", "404", "500"), abs=6)
+    assert count(noisy, last, "500") / count(noisy, last, "200", "404", "500") < 0.001
+    for status in ("200", "404", "500"):
+        values = [count(noisy, cell, status) for cell in cells[::7]]
+        assert values == sorted(values)
+    other = {dict(series.labels)["service"] for series in noisy.metrics["http_requests_total"]} - {"cart"}
+    for name in other:
+        mine, theirs = (
+            [s.value(last) for s in of.metrics["http_requests_total"] if dict(s.labels)["service"] == name]
+            for of in (noisy, healthy)
+        )
+        assert mine == theirs
 
 
 def test_a_noisy_rule_cries_wolf():

@@ -234,3 +234,19 @@ async def test_no_secret_is_printed(place, monkeypatch):
     )
     assert not found["system.metrics"].ok
     assert "s3cret-value" not in said
+
+
+async def test_the_listener_for_acknowledgements_is_tried(place):
+    """Its address and Slack's secret: what would stop a run from starting is said before one does."""
+    file = place.folder / "ray-tui.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file.write_text(f'{CONFIG}\n[acknowledge]\nlisten = "127.0.0.1:{port}"\n')
+        assert not (await examined(place))["acknowledge"].ok
+        live = [SimpleNamespace(run_id="r", state=RunState(), alive=True, folder=place.folder)]
+        assert (await examined(place, runs=lambda store: live))["acknowledge"].ok
+    assert (await examined(place))["acknowledge"].ok
+    file.write_text(file.read_text() + 'slack_signing_secret = "env:NO_SUCH_VARIABLE_OF_OURS"\n')
+    found = (await examined(place))["acknowledge"]
+    assert not found.ok
+    assert "NO_SUCH_VARIABLE_OF_OURS" in found.detail

@@ -11,6 +11,7 @@ from ray_tui.core import facts as f
 from ray_tui.core import plan
 from ray_tui.core.commands import Abort, ProposeWaiver, RecordManual, Refused, RunStep
 from ray_tui.core.errors import BackendTimeout, JournalError
+from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.engine import Engine, Places
@@ -49,11 +50,24 @@ class Toy:
         return {"monitoring-requirements.md": f"# {header.release} {data['n']}\n"} if header.step == "1.1" else {}
 
 
+class Living(Toy):
+    """One whose figures can be read again."""
+
+    looks = 0
+
+    async def look(self, context):
+        self.looks += 1
+        context.observe(Reading(series="checkout/p99", at=context.now(), value=self.looks))
+        if self.fault is not None and self.looks == 2:
+            raise self.fault
+        return True
+
+
 class Rig:
     """An engine of toys in a folder."""
 
-    def __init__(self, folder, toys, policy=None):
-        self.config = a_config(folder, policy=policy or {"unsigned_approvals": True})
+    def __init__(self, folder, toys, policy=None, **sections):
+        self.config = a_config(folder, policy=policy or {"unsigned_approvals": True}, **sections)
         self.places = Places.of(self.config, "run-1")
         self.toys = toys
         journal, lines = Journal.open(self.places.run / "journal.jsonl")
@@ -269,3 +283,38 @@ def test_every_step_of_the_plan_has_a_module():
         else:
             assert module_for(step).run
     assert set(actions.REGISTRY) == {action.key for action in plan.ACTIONS}
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_figures_go_on_moving_while_somebody_watches(tmp_path, watched):
+    """After 1.3 its figures are read again and again, on no record; not for a run at which nobody looks."""
+    live = Living()
+    rig = Rig(tmp_path, {"1.3": live}, host={"live_seconds": 0.01})
+    if watched:
+        rig.engine.record(f.ConsoleAttached(console="c1", person="mira"))
+    halts = halted("gate.instrumentation")
+    state = await rig.until(lambda state: halts(state) and (live.looks >= 3 or not watched), "three looks")
+    assert (live.looks >= 3) is watched
+    facts = [line.entry.fact for line in rig.engine.lines]
+    assert not any("p99" in fact.model_dump_json() for fact in facts)
+    assert state.halt is not None
+
+
+async def test_a_fault_while_looking_again_is_no_fault_of_the_run(tmp_path):
+    """Live figures are shown, never judged: when reading them breaks, they stop, and the run goes on."""
+    live = Living()
+    rig = Rig(tmp_path, {"1.3": live}, host={"live_seconds": 0.01})
+    rig.engine.record(f.ConsoleAttached(console="c1", person="mira"))
+    task = asyncio.create_task(rig.engine.run())
+    live.fault = None
+    while rig.engine.state.steps["1.3"].finished_at is None:
+        await asyncio.sleep(0.01)
+    live.fault = ValueError("odd")
+    for _ in range(300):
+        if live.looks >= 2 and halted("gate.instrumentation")(rig.engine.state):
+            break
+        await asyncio.sleep(0.01)
+    rig.engine.stop("test")
+    await asyncio.wait_for(task, 5)
+    assert live.looks == 2
+    rig.engine.journal.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_tui import host, wire
+from ray_tui import host, rendezvous, wire
 from ray_tui.core import facts as f
 from ray_tui.core.commands import AddNote, AnswerPrompt, Refused, RequestSeat
 from ray_tui.core.errors import RayError
@@ -18,7 +18,8 @@ from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState, apply, fold
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.engine import Engine, Places
-from ray_tui.handles import Replay, SocketHandle
+from ray_tui.handles.replay import Replay
+from ray_tui.handles.socket import SocketHandle
 from ray_tui.inputs import Inputs
 from ray_tui.journal import Journal, read
 from ray_tui.step import Ask, Result
@@ -260,11 +261,11 @@ async def test_no_host_is_said_clearly(tmp_path):
 
 def test_one_host_a_run(tmp_path):
     """The lock is the process's: a second host is told to attach."""
-    lock = host.Lock.take(tmp_path / "run")
-    with pytest.raises(host.RunLocked, match="ray-tui attach"):
-        host.Lock.take(tmp_path / "run")
+    lock = rendezvous.Lock.take(tmp_path / "run")
+    with pytest.raises(rendezvous.RunLocked, match="ray-tui attach"):
+        rendezvous.Lock.take(tmp_path / "run")
     lock.release()
-    host.Lock.take(tmp_path / "run").release()
+    rendezvous.Lock.take(tmp_path / "run").release()
 
 
 def test_a_socket_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
@@ -275,7 +276,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
     Path("/tmp/ray-tui-987654").mkdir(exist_ok=True)
     try:
         with pytest.raises(InputError, match="0700"):
-            host.socket_folder(None)
+            rendezvous.socket_folder(None)
     finally:
         Path("/tmp/ray-tui-987654").rmdir()
 
@@ -310,3 +311,23 @@ async def test_an_approval_is_signed_in_the_console_and_verified_by_the_host(tmp
         assert (given.person, given.assurance) == ("mira", "signed")
         assert given.key_fingerprint.startswith("SHA256:")
         await mira.leave()
+
+
+async def test_in_a_demo_a_console_says_whom_it_plays(tmp_path):
+    """One person can sit in two chairs of a demo: the second console acts as whom it names, and so it is noted."""
+    config = a_config(tmp_path, policy={"demo": True})
+    async with serving(tmp_path, config, Toy()) as (engine, path):
+        console = await attach(path, plays="priya")
+        assert console.handle.person == "priya"
+        assert [one.person for one in engine.state.consoles.values()] == ["priya"]
+        await console.leave()
+        with pytest.raises(RayError, match="nobody in"):
+            await SocketHandle.attach(path, plays="eve")
+
+
+async def test_outside_a_demo_nobody_is_believed(served):
+    """Who one is comes from the kernel; a console that claims another name is refused, and is not attached."""
+    engine, _, path = served
+    with pytest.raises(RayError, match="no demo"):
+        await SocketHandle.attach(path, plays="sam")
+    assert engine.state.consoles == {}

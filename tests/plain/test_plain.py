@@ -375,3 +375,47 @@ def test_the_editor_gives_back_what_was_saved(tmp_path):
     editor.write_text("#!/bin/sh\nexit 3\n")
     with pytest.raises(ValueError, match="code 3"):
         plain.edit_in([str(editor)], "text")
+
+
+FIVE = tuple(failed(f"dashboards.panel:{n}", f"Panel {n}", "Grafana answered 503") for n in range(1, 6))
+STOPPED = (
+    f.StepFinished(step="2.1", verdict=Verdict.FAILED, summary="5 of 5", criteria=FIVE),
+    f.Halted(step="2.1", reason="Grafana answered 503", criteria=tuple(c.id for c in FIVE)),
+)
+
+
+async def test_several_criteria_are_waived_with_one_reason(desk):
+    """``all`` takes them together: one command for each, and how far it came is said."""
+    at = desk(*STOPPED)
+    await at.sees("waive one criterion or several")
+    at.types("2")
+    await at.sees("several as 1,3, or all")
+    at.types("6", "all", "Grafana is being moved", "3", "")
+    await until(lambda: len(at.handle.submitted) == 5, f"five commands: {at.shown}")
+    assert [command.criterion for command in at.handle.submitted] == [c.id for c in FIVE]
+    assert {(command.reason, command.days) for command in at.handle.submitted} == {("Grafana is being moved", 3.0)}
+    await at.sees("5 of 5 taken.")
+    assert "Name numbers of the list" in at.shown
+
+
+async def test_waivers_that_were_asked_for_together_are_one_question(desk):
+    """The second person reads every one of them, and one yes confirms each."""
+    asked_for = [
+        f.WaiverProposed(id=f"W{n}", criterion=c.id, step="2.1", reason="Grafana is being moved", operator="sam",
+                         expires_at=1_764_000_000.0 + n / 10, evidence_sha256=f"{n}" * 64)
+        for n, c in enumerate(FIVE, 1)
+    ]  # fmt: skip
+    at = desk(*STOPPED, *asked_for)
+    await at.sees("WAIVER W5: sam asks to waive dashboards.panel:5")
+    await at.sees("Waive all 5")
+    at.types("yes")
+    await until(lambda: len(at.handle.submitted) == 5, f"five confirmations: {at.shown}")
+    assert at.handle.submitted == [ConfirmWaiver(waiver_id=f"W{n}") for n in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("1,3", [0, 2]), ("2 2 1", [1, 0]), ("all", [0, 1, 2]), ("4", []), ("1,x", []), (",", [])]
+)
+def test_numbers_of_a_list_are_read_to_the_letter(typed, wanted):
+    """A part that is no number of the list makes all of it none."""
+    assert plain.which(typed, 3) == wanted

@@ -520,7 +520,8 @@ class RealSystems:
         self._leaving.push_async_callback(asyncio.to_thread, probing.stop)
         taking = Program.start(
             "prometheus-pushgateway", pushgateway, self.folder,
-            [f"--web.listen-address={pushgateway.removeprefix('http://')}"],
+            [f"--web.listen-address={pushgateway.removeprefix('http://')}",
+             f"--persistence.file={self.folder / 'pushed.data'}"],  # Debian's default is one file for all
         )  # fmt: skip
         self._leaving.push_async_callback(asyncio.to_thread, taking.stop)
         probing.wait_ready("/-/healthy")

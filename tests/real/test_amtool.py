@@ -1,12 +1,10 @@
 """Our routing against amtool's on generated configurations, and what a live older Alertmanager is too old for."""
 
 import itertools
-import random
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,63 +12,12 @@ import yaml
 from ray_tui.analysis import routing
 from ray_tui.core.errors import InputError
 from tests.real.systems import Peers, get, require_binaries
+from tests.routing_cases import SETS, generated
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "alertmanager"
-TREES, SETS = 50, 20
-VALUES = {
-    "severity": ["critical", "warning", "page"],
-    "team": ["a", "b", "shop floor", 'say "hi"'],
-    "env": ["prod", "dev-1", ""],
-    "service": ["checkout", "cart", "payments"],
-}
-REGEXES = ["a|b", ".+", "prod|critical", "(?i)PAGE", "d.*", "crit[a-z]+", "", "^ca", "c(heckout|art)", r"\\w+-\\d"]
-
-
-def generated(seed: int) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """A random configuration in both matcher syntaxes and the old fields, and label sets for it."""
-    rng = random.Random(seed)
-    receivers = [f"r{number}" for number in range(6)]
-
-    def quoted(value: str) -> str:
-        return '"' + value.replace('"', '\\"') + '"'
-
-    def matcher() -> str:
-        name, op = rng.choice(list(VALUES)), rng.choice(["=", "!=", "=~", "!~"])
-        value = rng.choice(VALUES[name] if op in ("=", "!=") else REGEXES)
-        bare = value.isalnum() and rng.random() < 0.3
-        space = rng.choice(["", " "])
-        return f"{name}{space}{op}{space}{value if bare else quoted(value)}"
-
-    def matchers() -> dict[str, Any]:
-        form = rng.random()
-        if form < 0.15:
-            name = rng.choice(list(VALUES))
-            return {"match": {name: rng.choice(VALUES[name])}}
-        if form < 0.3:
-            return {"match_re": {rng.choice(list(VALUES)): rng.choice(REGEXES)}}
-        listed = [matcher() for _ in range(rng.randint(0, 3))]
-        if form < 0.5 and listed:
-            return {"matchers": ["{" + ",".join(listed) + "}"]}
-        return {"matchers": listed}
-
-    def node(depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = matchers()
-        if rng.random() < 0.7:
-            found["receiver"] = rng.choice(receivers)
-        if rng.random() < 0.4:
-            found["continue"] = True
-        if depth and rng.random() < 0.6:
-            found["routes"] = [node(depth - 1) for _ in range(rng.randint(1, 3))]
-        return found
-
-    tree = {
-        "route": {"receiver": "r0", "routes": [node(3) for _ in range(rng.randint(1, 5))]},
-        "receivers": [{"name": name} for name in receivers],
-    }
-    sets = [{name: rng.choice(pool) for name, pool in VALUES.items() if rng.random() < 0.8} for _ in range(SETS)]
-    return tree, [{name: value for name, value in one.items() if value} or {"team": "z"} for one in sets]
+TREES = 50
 
 
 def asked(path: Path, labels: dict[str, str]) -> str:

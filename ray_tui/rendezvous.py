@@ -1,0 +1,117 @@
+"""Where a run's lock and its socket lie, and who the kernel says is there: what a console needs to find its host."""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import stat
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray_tui.config import Config
+from ray_tui.core.errors import InputError, RayError
+from ray_tui.core.policy import Person
+
+LONGEST_PATH = 107
+"""Bytes of an AF_UNIX path on Linux."""
+
+
+class RunLocked(RayError):
+    """Another host carries this run out already."""
+
+
+@dataclass
+class Lock:
+    """flock on the run folder: it ends with the process, however that dies."""
+
+    fd: int
+
+    @classmethod
+    def take(cls, run_folder: Path) -> "Lock":
+        try:
+            run_folder.mkdir(parents=True, exist_ok=True)
+            fd = os.open(run_folder / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as exc:
+            raise InputError(
+                f"{run_folder}: cannot be used: {exc.strerror}. A run needs a folder it can write, with free space."
+            ) from exc
+        for patience in (0.01, 0.05, 0.0):  # somebody may only have asked whether it is held
+            if _flock(fd, fcntl.LOCK_EX):
+                return cls(fd)
+            time.sleep(patience)
+        os.close(fd)
+        raise RunLocked(
+            f"{run_folder.name}: a host carries this run out already. Join it: `ray-tui attach {run_folder.name}`"
+        )
+
+    def release(self) -> None:
+        os.close(self.fd)
+
+
+def is_locked(run_folder: Path) -> bool:
+    """Whether a host is alive for this run; also for whoever may read the lock only, as another person of the team.
+
+    A lock that may not even be read counts as held: whoever wants to attach then hears it from the socket.
+    """
+    try:
+        fd = os.open(run_folder / "host.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        return not _flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int, how: int) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def socket_folder(config: Config | None) -> Path:
+    """Where sockets lie; created 0700 where it is ours alone. Raises InputError when it is not safe to use."""
+    chosen = config.host.socket_dir if config is not None else ""
+    if chosen:
+        folder = Path(chosen)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: [host] socket_dir is not a folder; create it (mode 2750, group [host] group)")
+        return folder
+    folder = Path("/tmp") / f"ray-tui-{os.getuid()}"  # noqa: S108 (owner and mode are checked at every open, as tmux does)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise InputError(f"{folder}: must be a folder of yours with mode 0700, and is not; remove it, then try again")
+    return folder
+
+
+def short_id(run_id: str) -> str:
+    """The last part of a run id: 7f3a of 2026-11-22T1915Z-checkout-v2.4.1-7f3a."""
+    return run_id.rsplit("-", 1)[-1]
+
+
+def socket_path(run_id: str, config: Config | None) -> Path:
+    path = socket_folder(config) / f"{short_id(run_id)}.sock"
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise InputError(f"{path}: is longer than {LONGEST_PATH} bytes; set a shorter [host] socket_dir")
+    return path
+
+
+def person_of(uid: int, people: Mapping[str, Person]) -> str:
+    """The person of [people] whose consoles run as this OS user; ``uid:<n>`` when nobody's do."""
+    try:
+        login = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        login = ""
+    for key, person in people.items():
+        if person.uid == uid or (person.login and person.login == login):
+            return key
+    return f"uid:{uid}"

@@ -1,0 +1,106 @@
+"""The runs of a store: their folders, which of them are alive, and how a new one gets its host."""
+
+import contextlib
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from ray_tui import journal, rendezvous
+from ray_tui.config import Config
+from ray_tui.core.errors import InputError, JournalError, RayError
+from ray_tui.core.state import RunState, apply
+
+HOST_START_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class RunOnDisk:
+    """A run folder; its journal is read when somebody asks what it says."""
+
+    folder: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def alive(self) -> bool:
+        return rendezvous.is_locked(self.folder)
+
+    @cached_property
+    def state(self) -> RunState:
+        """Empty where the journal cannot be read."""
+        state = RunState()
+        with contextlib.suppress(JournalError):
+            for line in journal.read(self.folder / "journal.jsonl", tail=True):
+                apply(state, line.entry)
+        return state
+
+
+def new_run_id(release: str, at: float) -> str:
+    """``2026-11-22T1915Z-checkout-v2.4.1-7f3a``: sortable, readable, unique enough to name a socket."""
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H%MZ")
+    return f"{stamp}-{release}-{secrets.token_hex(3)}"
+
+
+def runs(store: Path) -> list[RunOnDisk]:
+    """Every run under a store, newest first."""
+    journals = [path for path in (store / "runs").glob("*/journal.jsonl") if path.is_file()]
+    minute = len("2026-11-22T1915Z")  # within one, the name says nothing about the order
+    journals.sort(key=lambda path: (path.parent.name[:minute], path.stat().st_mtime_ns), reverse=True)
+    return [RunOnDisk(path.parent) for path in journals]
+
+
+def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> RunOnDisk:
+    """A run by its id, or the end of it; the newest where none is named. Raises InputError naming what there is."""
+    known = runs(store)
+    matching = [run for run in known if wanted is None or run.run_id == wanted or run.run_id.endswith(wanted)]
+    if resumable and wanted is None:
+        matching = [run for run in matching if not run.state.ended]
+    if not matching:
+        there = ", ".join(run.run_id for run in known[:5]) or "none"
+        raise InputError(f"{store}/runs: no run {wanted or 'that could go on'}; there are: {there}")
+    if wanted is not None and len(matching) > 1 and matching[0].run_id != wanted:
+        raise InputError(f"{wanted!r} could be {', '.join(run.run_id for run in matching)}; say more of it")
+    return matching[0]
+
+
+def find_live(store: Path, wanted: str | None) -> RunOnDisk:
+    """A run that a host carries out now; the newest where none is named. Raises InputError."""
+    live = [run for run in runs(store) if run.alive] if wanted is None else []
+    found = live[0] if live else find_run(store, wanted)
+    if not found.alive:
+        raise InputError(f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on.")
+    return found
+
+
+def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
+    """Start a host in a session of its own and wait for its socket. Raises RayError with the end of its log."""
+    folder = chosen.store / "runs" / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InputError(f"{folder}: cannot be created: {exc.strerror}. A run needs a folder it can write.") from exc
+    path = rendezvous.socket_path(run_id, chosen)
+    command = [sys.executable, "-m", "ray_tui", "_host", "--config", str(chosen.file.resolve()), "--run", run_id]
+    if resume:
+        command.append("--resume")
+    log = folder / "host.log"
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=chosen.folder
+        )
+    deadline = time.monotonic() + HOST_START_SECONDS
+    while time.monotonic() < deadline:
+        if path.exists() and rendezvous.is_locked(folder):
+            return path
+        if child.poll() is not None:
+            break
+        time.sleep(0.05)
+    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    raise RayError(f"the host did not start: {' / '.join(tail) or 'it said nothing'} (see {log})")

@@ -1,0 +1,74 @@
+"""What a demo leaves behind: it says so, it is listed, and it ends by itself."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ray_tui import demo_stack
+from ray_tui.config import parse
+from ray_tui.core import facts as f
+from ray_tui.core.answers import Answers
+from ray_tui.demo.__main__ import runs_are_over
+from ray_tui.journal import Journal
+
+RUN = '[run]\nrelease = "v1"\nenvironment = "demo"\n'
+RUN_ID = "2026-11-22T1915Z-v1-7f3a1c"
+OPENED = f.RunOpened(run_id=RUN_ID, release="v1", environment="demo", deployed_at=0, config_digest="")
+
+
+def journalled(folder, *facts, run_id=RUN_ID):
+    run = folder / ".artifacts" / "monitoring" / "runs" / run_id
+    run.mkdir(parents=True)
+    journal, _ = Journal.open(run / "journal.jsonl")
+    journal.append([f.Entry(seq=n, at=float(n), mono=float(n), actor=f.ENGINE, fact=x) for n, x in enumerate(facts, 1)])
+    journal.close()
+
+
+def test_a_demo_is_over_when_every_run_of_it_is(tmp_path):
+    """No run yet, one that goes on, one that has ended, a second one: only the third is over."""
+    assert not runs_are_over(tmp_path)
+    journalled(tmp_path, OPENED, f.RunAborted(reason="enough"), f.ConsoleDetached(console="c"))
+    assert runs_are_over(tmp_path)
+    journalled(tmp_path, OPENED, run_id="2026-11-22T1925Z-v1-9f3a1c")
+    assert not runs_are_over(tmp_path)
+
+
+def test_the_servers_of_a_demo_end_after_its_run(tmp_path):
+    """The process of the stack ends by itself, some time after the last run's end; while it lives it is listed."""
+    folder = tmp_path / "ray-tui-demo-x"
+    folder.mkdir()
+    command = [sys.executable, "-m", "ray_tui.demo", "--dir", str(folder), "--after", "0.5"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          cwd=Path(__file__).parents[2]) as process:  # fmt: skip
+        try:
+            wait_for(lambda: demo_stack.left_running(tmp_path), "the demo in the list")
+            (left,) = demo_stack.left_running(tmp_path)
+            assert (left.pid, left.scenario) == (process.pid, "healthy")
+            assert f"kill {process.pid}" in left.to_text()
+            assert process.poll() is None
+            journalled(folder, OPENED, f.RunAborted(reason="enough"))
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert demo_stack.left_running(tmp_path) == []
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_leaving_a_demo_says_what_is_left_and_how_to_end_it(tmp_path, keep):
+    """The process, its files and the command that ends it; nothing where nothing is left running."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        stack = demo_stack.DemoStack(tmp_path, parse(RUN, tmp_path / "ray-tui.toml"), Answers(), process, keep)
+    said = stack.parting()
+    assert (f"kill {process.pid}" in said) is keep
+    assert (str(tmp_path) in said) is keep
+    assert ("15 minutes after the run" in said) is keep
+
+
+def wait_for(condition, what, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.05)
