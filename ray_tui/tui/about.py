@@ -7,9 +7,11 @@ from ray_tui.clock import iso
 from ray_tui.core import plan, rules
 from ray_tui.core.state import Probe
 from ray_tui.core.verdicts import Criterion, Verdict
-from ray_tui.tui.lines import Line, Span, chart, number, short_seconds, width_of, wrap
-from ray_tui.tui.panes.alerts import HOP_NAMES, HOPS
-from ray_tui.tui.view import VERDICT_STYLES, View, day, mapping, mappings, wall
+from ray_tui.tui import charts
+from ray_tui.tui.lines import Line, Span, crop, number, short_seconds, width_of, wrap
+from ray_tui.tui.panes.baseline import FINDINGS, figure_of, shift
+from ray_tui.tui.panes.waterfall import HOP_NAMES, HOPS, problem_words
+from ray_tui.tui.view import VERDICT_STYLES, View, day, mapping, mappings, released_at, wall
 
 DEEPEST = 4
 
@@ -142,9 +144,7 @@ def _probe(probe_id: str, probe: Probe, width: int) -> list[Line]:
             )
         )
     for problem in probe.problems:
-        out += paragraph(
-            f"{problem.problem} at {problem.hop}: {problem.detail}", width, "bad" if problem.blocks else "warn", "✗ "
-        )
+        out += paragraph(problem_words(problem, probe), width, "bad" if problem.blocks else "warn", "✗ ")
     if probe.cleared is not None:
         left = f"; left: {', '.join(probe.cleared.left)}" if probe.cleared.left else ""
         out.append(((f"cleared {'clean' if probe.cleared.clean else 'NOT CLEAN'}: {probe.cleared.detail}{left}", ""),))
@@ -187,19 +187,23 @@ def _verdict_words(value: object) -> Span:
     return f"{verdict.glyph} {verdict.value}", VERDICT_STYLES[verdict]
 
 
-def _kpi(kpi: Mapping[str, Any], width: int) -> list[Line]:
-    """A KPI since the release: its chart with the band that is allowed around the past, and the figures."""
-    unit = str(kpi.get("unit") or "")
-    prior, allowed = kpi.get("prior"), kpi.get("allowed")
-    known = isinstance(prior, int | float) and isinstance(allowed, int | float)
-    band = (float(prior) - float(allowed), float(prior) + float(allowed)) if known else None  # type: ignore[arg-type]
-    raw = kpi.get("samples")
-    values = [float(v) for v in raw if isinstance(v, int | float)] if isinstance(raw, list) else []
-    out: list[Line] = [((f"now {number(kpi.get('now'), unit)}", "strong"), (f"   prior {number(prior, unit)}", ""),
-                        (f"   allowed ±{number(allowed, unit)}" if known else "", "dim")), ()]  # fmt: skip
-    out += chart(values, width, 9, band, unit)
-    said = "oldest, just after the release, at the left; newest at the right" + ("; · is the band" if band else "")
-    return [*out, ((f"{'':>10}{said}", "dim"),), (), *describe(kpi, width, skip=("samples", "unit"))]
+def _kpi(view: View, index: int, kpi: Mapping[str, Any], width: int) -> list[Line]:
+    """A KPI since the release: large, its chart with the normal band and the release, and the figures."""
+    figure = figure_of(view, mapping(view.step("1.3").data), index, kpi)
+    released = released_at(view)
+    word, style = FINDINGS.get(figure.finding, (figure.finding, "dim"))
+    digits = charts.large(charts.value_text(figure.now, figure.unit))
+    said: list[Line] = [
+        ((f"   {shift(figure.relative)} to ", ""), (charts.value_text(figure.prior, figure.unit), "strong"),
+         (" before", "")),
+        ((f"   {word}", style),),
+        ((f"   {kpi.get('why') or ''}", "dim"),),
+    ]  # fmt: skip
+    beside = zip(digits, said, strict=True)
+    out: list[Line] = [((row, "strong"), *crop(right, width - len(row))) for row, right in beside]
+    out += [(), *charts.panel(figure.points, width, 9, figure.band, figure.unit, released)]
+    legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, wall(released)[:5])
+    return [*out, crop(((" " * 12, ""), *legend), width), (), *describe(kpi, width, skip=("samples", "unit"))]
 
 
 def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
@@ -214,7 +218,9 @@ def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
     name = next((str(shown[k]) for k in ("title", "name", "rule", "metric", "asset", "service") if shown.get(k)), path)
     head: Line = ((f"from {plan.title(step)}, journal seq {view.step(step).seq}", "dim"),)
     if keys[:1] == ["kpis"]:
-        return f"{shown.get('service', '')} {shown.get('kpi', '')}".strip() or path, [head, (), *_kpi(shown, width)]
+        index = int(keys[1]) if len(keys) > 1 and keys[1].isdigit() else 0
+        name = f"{shown.get('service', '')} {shown.get('kpi', '')}".strip() or path
+        return name, [head, (), *_kpi(view, index, shown, width)]
     lines = describe(shown, width, skip=("diff",))
     if isinstance(shown.get("diff"), str) and shown["diff"]:
         lines += [(), *diff_lines(shown["diff"], width)]

@@ -1,26 +1,34 @@
 """The console as a program: follows a run's handle, repaints at most ten times a second, and always leaves cleanly."""
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
 import threading
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from rich.console import RenderableType
 from rich.segment import Segment
+from textual import events
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.command import Provider
 from textual.filter import LineFilter
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
 from ray_tui.core import views
 from ray_tui.core.errors import RayError
+from ray_tui.core.facts import ConsoleAttached, Entry
 from ray_tui.core.handle import Link, Rewound, RunHandle
+from ray_tui.core.presence import Look, Presence
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.untrusted import clean, line
@@ -33,19 +41,26 @@ from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
 from ray_tui.tui.player import Player
 from ray_tui.tui.screens.console import ConsoleScreen
-from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog, Field, FormDialog
-from ray_tui.tui.screens.read import CopyAsAsked, CopyAsked, detail_dialog, help_dialog, mission_dialog, theme_dialog
-from ray_tui.tui.view import View, ack_deadlines, mapping, mappings
-from ray_tui.tui.widgets.painted import literal
+from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
+from ray_tui.tui.screens.read import (
+    CopyAsAsked,
+    CopyAsked,
+    FilterDialog,
+    detail_dialog,
+    help_dialog,
+    mission_dialog,
+    theme_dialog,
+)
+from ray_tui.tui.trimmed import TrimmedUpdate
+from ray_tui.tui.typeahead import Passed, Typeahead
+from ray_tui.tui.view import View, mapping, mappings
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
-BUSY_SECONDS = 0.8
-"""Between two paints of live values where more than ``MANY_LINES`` move at once: keeps a slow link under 20 KiB/s."""
-MANY_LINES = 8
 TICK_SECONDS = 1.0
 BATCH = 200
 """Entries or readings taken before the screen gets its turn."""
+CRASH_NAME = "console-crash.log"
 Answer = TypeVar("Answer")
 
 
@@ -91,14 +106,20 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         super().__init__()
         self.desk = Desk(self)
         self.player = Player(self)
+        self.typeahead = Typeahead(self, super().on_event)
         self.console_screen = ConsoleScreen(ascii_only=options.ascii)
         self._paint_timer: Timer | None = None
         self._reading_timer: Timer | None = None
         self._link = handle.link
         self._lost = False
-        self._busy_charts = False
+        self._hung_up = False
+        self._crash_kept: Path | None = None
+        self._goodbye: asyncio.Future[None] | None = None
         self._painted_seq = -1
+        self._told_place = ""
+        self._looks: tuple[Look, ...] = ()
         self._opening = False
+        self._mission_due = options.show_mission and handle.transport is None
         self._net = ControlFilter()
         if options.animations is False or (options.animations is None and over_ssh(options.environment)):
             self.animation_level = "none"
@@ -110,6 +131,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._net]
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, ChopsUpdate):
+            renderable = TrimmedUpdate.of(renderable)
+        super()._display(screen, renderable)
 
     def on_mount(self) -> None:
         for loaded in self._themes:
@@ -123,8 +149,6 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def _begin(self) -> None:
         self._notices()
-        if self.options.show_mission and self.handle.transport is None:
-            self.open_mission()
         self.run_worker(self._follow_entries(), group="follow")
         self.run_worker(self._follow_readings(), group="follow")
         self.set_interval(TICK_SECONDS, self._tick)
@@ -185,7 +209,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             return
 
     def _signalled(self, number: int) -> None:
+        self._hung_up = True
+        # The host hears it first: to leave a dead terminal may take longer than there is time.
+        self._goodbye = asyncio.ensure_future(self.handle.close(self.parting))
         self.leave(128 + number)
+
+    @property
+    def parting(self) -> str:
+        """How this console goes, for the journal."""
+        return "crashed" if self.crash is not None else "hung up" if self._hung_up else "left"
 
     def detach(self) -> None:
         """Off the screen by the person's wish; of a run that is over, the exit code is the run's."""
@@ -211,9 +243,31 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         return self.options.attach_hint or f"ray-tui attach {self.handle.run_id.rsplit('-', 1)[-1]}"
 
     def action_interrupt(self) -> None:
-        """Ctrl-C ends nothing."""
-        live = keys.shown(self.keymap)
-        self.say(f"{live['detach']} detaches; the run goes on. To end the run: ctrl+p, Abort.")
+        """Ctrl-C ends nothing, and says what does."""
+        if self.handle.transport is not None or self.state.ended:
+            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves.")
+        else:
+            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. To end the run itself: "
+                     "ctrl+p, Abort.")  # fmt: skip
+
+    def _leave_words(self) -> str:
+        top = self.screen
+        if isinstance(top, Dialog):
+            return re.sub(r": [a-z ]+,", ",", top.q_does).removesuffix(": ")
+        live = keys.shown(self.keymap)["detach"]
+        return live if top is self.console_screen else f"Esc, then {live}"
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys go one by one: what is typed while a dialog opens is the dialog's."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await self.typeahead.typed(event)
+        else:
+            await super().on_event(event)
+
+    def on_passed(self, message: Passed) -> None:
+        self.typeahead.passed(message)
 
     def _handle_exception(self, error: Exception) -> None:
         """No traceback with locals on the terminal: they may hold secrets. The caller prints one line."""
@@ -231,19 +285,28 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._close_messages_no_wait()
 
     def _write_crash(self, error: BaseException) -> None:
-        if self.options.crash_log is None:
-            return
-        try:
-            text = "".join(traceback.format_exception(error))  # frames and lines; format_exception shows no locals
-            self.options.crash_log.write_text(clean(text, 100_000), "utf-8")
-        except OSError:
-            return
+        """Beside the run; where that is another person's, with one's own things. No place for it: no details."""
+        text = clean("".join(traceback.format_exception(error)), 100_000)  # frames and lines, but no locals
+        own = self.options.copy_folder / CRASH_NAME if self.options.copy_folder else None
+        for path in (self.options.crash_log, own):
+            if path is None or self._crash_kept is not None:
+                continue
+            with contextlib.suppress(OSError):
+                if path == own:
+                    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.write_text(text, "utf-8")
+                self._crash_kept = path
 
     def crash_report(self) -> ConsoleExit:
         assert self.crash is not None
         what = f"{type(self.crash).__name__}: {line(str(self.crash), 200)}"
-        log = f" Details: {self.options.crash_log}." if self.options.crash_log else ""
-        said = f"The console crashed ({what}); the run goes on.{log} Come back: {self.attach_hint}"
+        log = f" Details: {self._crash_kept}." if self._crash_kept else ""
+        if self.handle.transport is not None:
+            said = f"The console crashed ({what}); a replay changes nothing.{log} Start it again."
+        elif self.state.ended:
+            said = f"The console crashed ({what}); the run was over already.{log} `ray-tui runs` lists it."
+        else:
+            said = f"The console crashed ({what}); the run goes on.{log} Come back: {self.attach_hint}"
         return ConsoleExit("crashed", self.return_code or 1, said)
 
     # --- following the run -------------------------------------------------------------------------------------------
@@ -258,6 +321,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
                     self.desk.later.clear()
                 else:
                     apply(self.state, entry)
+                    self._begins_the_run(entry)
                 self.repaint_soon()
                 count += 1
                 if count % BATCH == 0:
@@ -267,14 +331,20 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self.say(f"The link to the run broke: {exc}. The run goes on; come back with {self.attach_hint}", bad=True)
         self.repaint_soon()
 
+    def _begins_the_run(self, entry: Entry) -> None:
+        """The mission is for the console that a run begins with; who comes back or joins has work to do."""
+        if self._mission_due and isinstance(entry.fact, ConsoleAttached):
+            self._mission_due = False
+            if entry.fact.console == self.handle.console:
+                self.open_mission()
+
     async def _follow_readings(self) -> None:
         count = 0
         try:
             async for reading in self.handle.readings():
                 self.gauges.add(reading)
                 if self._reading_timer is None:
-                    pause = BUSY_SECONDS if self._busy_charts else READING_SECONDS
-                    self._reading_timer = self.set_timer(pause, self._paint_readings)
+                    self._reading_timer = self.set_timer(READING_SECONDS, self._paint_readings)
                 count += 1
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
@@ -291,19 +361,33 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         return View(
             state=self.state, gauges=self.gauges, now=self.state.at if replay else self.options.clock.wall(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
-            roles=self.options.roles, link=self.shown_link, transport=self.handle.transport,
+            roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
         )  # fmt: skip
 
     def _tick(self) -> None:
-        """Once a second, and only where something moves by itself: a deadline, a running step, the link, a replay."""
+        """Once a second, and only where something moves by itself: the clock of a run, the link, a replay."""
         self._reload_themes()
+        self._share_focus()
         if self._link is not self.shown_link:
             self._link = self.shown_link
             self.repaint_soon()
         elif self.handle.transport is not None:
             if self.player.moved():
                 self.repaint_soon()
-        elif not self.state.ended and (self.state.running() is not None or ack_deadlines(self.state)):
+        elif not self.state.ended and self.state.opened is not None:
+            self.repaint_soon()
+
+    def _share_focus(self) -> None:
+        """Say where this person looks and see where the others do, where the handle knows of any."""
+        if not isinstance(self.handle, Presence):
+            return
+        place = self.console_screen.place()
+        if place != self._told_place:
+            self._told_place = place
+            self.handle.look_at(place)
+        looks = tuple(self.handle.looks)
+        if looks != self._looks:
+            self._looks = looks
             self.repaint_soon()
 
     def repaint_soon(self) -> None:
@@ -334,7 +418,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._reading_timer = None
         self.paints += 1
         if not isinstance(self.screen, Dialog):
-            self._busy_charts = self.console_screen.show_readings(self.view()) > MANY_LINES
+            self.console_screen.show_readings(self.view())
 
     # --- what keys and the palette do --------------------------------------------------------------------------------
 
@@ -342,7 +426,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         """By name; the decisions among them say so where this console may not decide."""
         desk, console = self.desk, self.console_screen
         decisions: dict[str, Callable[[], object]] = {
-            "retry": lambda: desk.retry(console.chosen_step()),
+            "retry": lambda: desk.choose_retry(console.picked_step() if console.picked else ""),
             "waive": lambda: desk.waive(console.chosen_step()),
             "manual": lambda: desk.manual(console.chosen_step()),
             "note": desk.note,
@@ -354,10 +438,12 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             **{name: partial(self._decide, deed) for name, deed in decisions.items()},
             "prompts": desk.open_waiting,
             "filter_log": self.open_filter,
+            "clear_filter": self.clear_filter,
             "help": self.open_help,
             "mission": self.open_mission,
             "theme": self.open_themes,
             "overview": console.action_overview,
+            "jump": console.begin_jump,
             "zoom": console.action_zoom,
             "seek": self.player.ask_seek,
             "copy_next": self.copy_next,
@@ -436,11 +522,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         def closed(values: dict[str, str] | None) -> None:
             if values is not None:
                 log.set_filter(values["wanted"], self.state)
-                wanted = line(values["wanted"], 40)
-                log.border_title = literal(f"Events with {wanted!r}" if wanted else "Events")
+                self.repaint_soon()
 
-        fields = [Field("wanted", "part of a text, kind, step or person; empty shows all", value=log.wanted)]
-        self.open_dialog(FormDialog("Filter the log", [], fields), closed)
+        self.open_dialog(FilterDialog(log.wanted), closed)
+
+    def clear_filter(self) -> None:
+        log = self.console_screen.event_log
+        if log.wanted:
+            log.set_filter("", self.state)
+            self.repaint_soon()
 
     @property
     def theme_names(self) -> list[str]:
@@ -520,7 +610,7 @@ async def run_console(handle: RunHandle, options: ConsoleOptions, *, headless: b
     try:
         left = await app.run_async(headless=headless)
     finally:
-        await handle.close()
+        await handle.close(app.parting)
     if app.crash is not None:
         return app.crash_report()
     return left if left is not None else ConsoleExit("detached", app.return_code or 0, f"Come back: {app.attach_hint}")

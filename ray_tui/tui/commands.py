@@ -55,6 +55,7 @@ def items(app: Stage) -> list[Item]:
     out += [
         ("Overview", "all phases, following the run", do["overview"]),
         ("Zoom", "one pane, or all again", do["zoom"]),
+        ("Jump", "letters on all that can be opened; type them", do["jump"]),
         ("Filter the log", "", do["filter_log"]),
         ("Help", "every key as it is bound now", do["help"]),
         ("Mission", "what this is for", do["mission"]),

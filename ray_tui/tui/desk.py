@@ -1,10 +1,11 @@
 """Where a person's decisions become commands: opens the dialogs, one at a time, and submits what they answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ray_tui.core.commands import Command, ConfirmWaiver, GrantSeat, Refused, RequestSeat, RunStep, TakeSeat
 from ray_tui.core.errors import RayError
+from ray_tui.core.together import asked_together, group_of, named
 from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
@@ -20,7 +21,7 @@ class Desk:
     def __init__(self, app: Stage) -> None:
         self.app = app
         self.later: set[str] = set()
-        """What the person has put off with Esc; ``p`` brings it back."""
+        """What has been opened here: put off with Esc or decided, it opens no second time by itself; ``p`` does it."""
 
     @property
     def view(self) -> View:
@@ -62,7 +63,8 @@ class Desk:
         view = self.view
         mine = attention.waiting(view)
         others = [f"prompt:{p.raised.id}" for p in view.state.open_prompts if f"prompt:{p.raised.id}" not in mine]
-        others += [f"waiver:{w}" for w in view.state.proposed if f"waiver:{w}" not in mine]
+        groups = [attention.waiver_key(group[0].id) for group in asked_together(view.state)]
+        others += [key for key in groups if key not in mine]
         waiting = [*mine, *others]
         if not waiting or self.app.handle.read_only or view.transport is not None:
             return self.app.say("Nothing waits for a decision here.")
@@ -79,7 +81,8 @@ class Desk:
             return f"Halted at {name_of(view.state.halt.step) if view.state.halt else '?'}"
         if kind == "seat":
             return f"{name} asks for the driver's seat"
-        return f"Waiver {name} of {view.state.proposed[name].criterion}"
+        said = named(group_of(view.state, name))
+        return said[:1].upper() + said[1:]
 
     def _open_prompt(self, name: str, key: str) -> None:
         view = self.view
@@ -105,16 +108,19 @@ class Desk:
 
     def _open_waiver(self, name: str, key: str) -> None:
         view = self.view
-        waiver = view.state.proposed[name]
-        if not may_confirm(view, waiver.operator):
-            return self.app.open_dialog(decide.waiting_waiver_dialog(view, waiver, self.width))
+        asked = group_of(view.state, name)
+        if not asked:
+            return None
+        confirmed = view.person in view.state.confirmed.get(name, ())
+        if confirmed or not may_confirm(view, asked[0].operator):
+            return self.app.open_dialog(decide.waiting_waiver_dialog(view, asked, self.width))
 
         def decided(answer: str) -> None:
-            self.later.add(key)
+            self.later |= {attention.waiver_key(waiver.id) for waiver in asked}
             if answer == "yes":
-                self.submit(ConfirmWaiver(waiver_id=name))
+                self.submit_all([ConfirmWaiver(waiver_id=waiver.id) for waiver in asked], "waivers confirmed")
 
-        return self._ask(decide.confirm_waiver_dialog(view, waiver, self.width), decided, key)
+        return self._ask(decide.confirm_waiver_dialog(view, asked, self.width), decided, key)
 
     def _open_seat(self, person: str, key: str) -> None:
         choices = [Choice("keep", "Keep it", f"{person} goes on watching"),
@@ -127,9 +133,24 @@ class Desk:
 
     # --- what a person begins ----------------------------------------------------------------------------------------
 
+    def choose_retry(self, picked: str) -> None:
+        """The halted step first; beside it the step of the row that a person has chosen, where that has run."""
+        view = self.view
+        halted = view.state.halt.step if view.state.halt else ""
+        ran = picked if picked and picked != halted and view.step(picked).attempt else ""
+        if not view.drives:
+            who = view.state.driver or "nobody"
+            what = f"{name_of(halted)} is halted; " if halted else ""
+            return self.app.say(f"{what}{who} drives and may retry. t asks for the seat.")
+        if not halted or not ran:
+            return self.retry(halted or picked)
+        choices = [Choice(halted, name_of(halted), "halted; the run waits for it"),
+                   Choice(ran, name_of(ran), "the chosen row")]  # fmt: skip
+        return self._ask(ChoiceDialog("Run which step again?", [], choices), self.retry)
+
     def retry(self, step: str) -> None:
         if not step:
-            return self.app.say("Choose an action first (Tab), then retry it.")
+            return self.app.say("Nothing is halted. Choose an action first (Tab), then retry it.")
         return self._ask(
             decide.retry_dialog(self.view, step, self.width),
             lambda answer: self.submit(RunStep(step=step)) if answer == "yes" else None,
@@ -142,13 +163,13 @@ class Desk:
         if not any(c.waivable for c in decide.failing(view, step)):
             return self.app.say("Nothing here can be waived: choose a step whose criterion blocks and is waivable.")
         dialog = decide.WaiveDialog(view, step, self.width)
-        return self._ask(dialog, lambda values: self.submit(dialog.command(values)))
+        return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "waivers proposed"))
 
     def manual(self, step: str) -> None:
         dialog = decide.ManualDialog(self.view, step, self.width)
         if not dialog.choices:
             return self.app.say("Manual validation settles what could not be judged; nothing of that kind blocks here.")
-        return self._ask(dialog, lambda values: self.submit(dialog.command(values)))
+        return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "validations recorded"))
 
     def decline(self, step: str) -> None:
         self._ask(decide.decline_dialog(step, self.width), lambda v: self.submit(decide.decline_command(step, v)))
@@ -190,26 +211,38 @@ class Desk:
 
     def _ask(self, dialog: Dialog[Answer], decided: Callable[[Answer], object], key: str = "") -> None:
         def closed(answer: Answer | None) -> None:
-            if answer is None:
-                if key:
-                    self.later.add(key)
-            else:
-                if key:
-                    self.later.add(key)  # until the fact arrives it would open again
+            if answer is not None:
                 decided(answer)
             self.app.repaint_soon()
 
+        if key:
+            self.later.add(key)  # at once: a repaint between its closing and what follows would open it again
         self.app.open_dialog(dialog, closed)
 
     def submit(self, command: Command) -> None:
-        self.app.spawn(self._submit(command))
+        self.submit_all([command], "taken")
 
-    async def _submit(self, command: Command) -> None:
-        """A refusal is shown; a refused answer can be given again."""
+    def submit_all(self, commands: Sequence[Command], done: str) -> None:
+        """One after the other, each recorded by itself; the first refusal ends it, and how far it came is said."""
+        self.app.spawn(self._submit_all(commands, done))
+
+    async def _submit_all(self, commands: Sequence[Command], done: str) -> None:
+        for count, command in enumerate(commands):
+            if not await self._submit(command):
+                if count:
+                    self.app.say(f"{count} of {len(commands)} {done}; p shows what is left.", bad=True)
+                return
+        if len(commands) > 1:
+            self.app.say(f"{len(commands)} of {len(commands)} {done}.")
+
+    async def _submit(self, command: Command) -> bool:
+        """Whether the run has taken it; a refusal is shown, and a refused answer can be given again."""
         try:
             reply = await self.app.handle.submit(command)
         except (RayError, OSError) as exc:
             self.app.say(f"The run did not take it: {exc}. Try again when the link is back.", bad=True)
-            return
+            return False
         if isinstance(reply, Refused):
             self.app.say(reply.why, bad=True)
+            return False
+        return True

@@ -1,5 +1,6 @@
 """Every key of the console: its stable id, what it does, and whether a person's keymap may put it there."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ KEYS: tuple[Key, ...] = (
     Key("focus.4", "4", "focus_phase(4)", "phase 4"),
     Key("focus.log", "5,e", "focus_phase(5)", "event log"),
     Key("focus.overview", "0", "overview", "overview, follow the run"),
-    Key("focus.zoom", "z", "zoom", "zoom the pane"),
+    Key("focus.zoom", "z", "zoom", "the pane alone, all of the screen"),
     Key("move.up", "up,k", "move(-1)", "row up"),
     Key("move.down", "down,j", "move(1)", "row down"),
     Key("move.page_up", "pageup", "move(-10)", "ten rows up"),
@@ -36,12 +37,13 @@ KEYS: tuple[Key, ...] = (
     Key("move.next_action", "tab", "next_action(1)", "next action"),
     Key("move.previous_action", "shift+tab", "next_action(-1)", "action before"),
     Key("open.detail", "enter", "detail", "why is it so?"),
-    Key("log.filter", "/", "app.deed('filter_log')", "filter the log"),
+    Key("jump", "f,;", "app.deed('jump')", "letters on all that can be opened"),
+    Key("log.filter", "/", "app.deed('filter_log')", "filter the log; Esc shows all of it"),
     Key("copy", "y", "copy", "copy the row"),
     Key("copy.as", "Y", "copy_as", "copy its query or as a command"),
     Key("run.prompts", "p", "app.deed('prompts')", "open questions", "Decide"),
-    Key("run.retry", "r", "app.deed('retry')", "retry (asks first)", "Decide"),
-    Key("run.waive", "w", "app.deed('waive')", "waive a criterion", "Decide"),
+    Key("run.retry", "r", "app.deed('retry')", "retry the halted step (asks first)", "Decide"),
+    Key("run.waive", "w", "app.deed('waive')", "waive a criterion, or all of one cause", "Decide"),
     Key("run.manual", "m", "app.deed('manual')", "record manual validation", "Decide"),
     Key("run.note", "n", "app.deed('note')", "add a note", "Decide"),
     Key("seat.take", "t", "app.deed('take_seat')", "take the driver's seat", "Pair"),
@@ -55,7 +57,7 @@ KEYS: tuple[Key, ...] = (
     Key("replay.seek", ":", "app.deed('seek')", "go to a time, seq or step", "Replay", True),
     Key("help", "?", "app.deed('help')", "help", "Console"),
     Key("theme", "T", "app.deed('theme')", "choose a theme", "Console"),
-    Key("detach", "q", "app.deed('detach')", "detach; the run goes on", "Console"),
+    Key("detach", "q", "app.deed('detach')", "leave; the run goes on", "Console"),
 )
 RESERVED = frozenset({"ctrl+c", "ctrl+p", "escape", "f1"})
 
@@ -77,7 +79,8 @@ def validated(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     problems: list[str] = []
     for binding, keys in keymap.items():
         if binding not in known:
-            problems.append(f"{binding} is no binding")
+            meant = difflib.get_close_matches(binding, known, n=1)
+            problems.append(f"{binding} is no binding" + (f", did you mean {meant[0]}?" if meant else ""))
         elif not canonical(keys):
             problems.append(f"{binding} has no key")
         elif RESERVED & set(canonical(keys)):

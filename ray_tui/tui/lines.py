@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from ray_tui.core.untrusted import cell_width, clean
 
@@ -11,10 +10,10 @@ Span = tuple[str, str]
 Line = tuple[Span, ...]
 
 TONES = {"good": "good", "bad": "bad", "warn": "warn", "say": "say", "plain": ""}
-_BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = str.maketrans(
     {
         "✓": "+", "✗": "x", "▶": ">", "·": ".", "–": "-", "—": "-", "…": "~", "→": ">", "●": "*", "○": "o", "▸": ">",
+        "◦": "o", "┆": "|", "└": "`",
         "│": "|", "─": "-", "├": "|", "┤": "|", "━": "=", "╸": ">", "╺": "-", "⏸": "=", "×": "x", "±": "~", "‹": "<",
         "›": ">", "←": "<", "≥": ">=", "≤": "<=", "™": "(TM)", "🚫": "(!)", "▁": "_", "▂": ".", "▃": ":", "▄": "-",
         "▅": "=", "▆": "+", "▇": "*", "█": "#", "Δ": "d", "↑": "^", "↓": "v",
@@ -58,18 +57,31 @@ def width_of(line: Line) -> int:
 
 
 def crop(line: Line, width: int) -> Line:
-    """The line in at most ``width`` cells."""
+    """The line in at most ``width`` cells; what is cut off leaves an ellipsis, wherever the cut falls."""
     out: list[Span] = []
     left = width
     for text, style in line:
         used = cell_width(text)
-        if used > left:
-            if left > 0:
-                out.append((fit(text, left), style))
-            break
-        out.append((text, style))
-        left -= used
+        if used <= left:
+            out.append((text, style))
+            left -= used
+            continue
+        if left > 0:
+            out.append((fit(text, left), style))
+        elif text.strip():
+            _end_in_ellipsis(out)
+        break
     return tuple(out)
+
+
+def _end_in_ellipsis(out: list[Span]) -> None:
+    """The cut fell between two spans: the last one gives a cell."""
+    while out and not out[-1][0]:
+        out.pop()
+    if out:
+        text, style = out[-1]
+        used = cell_width(text)
+        out[-1] = (_cut(text, used) if not text.endswith("…") else text, style)
 
 
 def columns(cells: Sequence[Span | str], widths: Sequence[int]) -> Line:
@@ -114,20 +126,6 @@ def _cells_index(text: str, cells: int) -> int:
     return len(text)
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The values in at most ``width`` block characters (means of equal parts), between their least and greatest."""
-    finite = [v for v in values if v == v and v not in (float("inf"), float("-inf"))]
-    if not finite or width <= 0:
-        return ""
-    if len(finite) > width:
-        edges = [round(i * len(finite) / width) for i in range(width + 1)]
-        finite = [sum(finite[a:b]) / (b - a) for a, b in pairwise(edges)]
-    low, high = min(finite), max(finite)
-    if high <= low:
-        return _BLOCKS[2] * len(finite)
-    return "".join(_BLOCKS[min(7, int((v - low) / (high - low) * 8))] for v in finite)
-
-
 def bar(done: float, width: int) -> tuple[str, str]:
     """A progress bar as its filled and its empty part; ``done`` is a ratio and is clamped."""
     filled = round(max(0.0, min(1.0, done)) * width)
@@ -137,11 +135,25 @@ def bar(done: float, width: int) -> tuple[str, str]:
 
 
 def clock_text(seconds: float) -> str:
-    """``3:48`` or ``1:02:03``; negative times carry a minus."""
-    sign, whole = ("-", -seconds) if seconds < 0 else ("", seconds)
+    """``3:48`` or ``1:02:03``; negative times carry a minus, and there is no ``-0:00``."""
+    sign, whole = ("-", -seconds) if seconds <= -1 else ("", abs(seconds))
     minutes, rest = divmod(int(whole), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{sign}{hours}:{minutes:02d}:{rest:02d}" if hours else f"{sign}{minutes}:{rest:02d}"
+
+
+SOON = 0.2
+"""The share of a deadline from which on what is left of it is shown as a warning of the loudest kind."""
+
+
+def left_of(left: float, whole: float) -> Span:
+    """What is left of a deadline of ``whole`` seconds, in words; the colour, by the share left, repeats them."""
+    if left <= -1:
+        return f"{clock_text(-left)} past the limit of {clock_text(whole)}", "bad"
+    said = f"{clock_text(max(0.0, left))} left of {clock_text(whole)}"
+    if left < whole * SOON:
+        return f"{said}, hurry", "bad"
+    return said, "warn" if left < whole * 0.5 else "run"
 
 
 def short_seconds(seconds: float) -> str:
@@ -162,35 +174,6 @@ def _bytes(value: float) -> str:
             return f"{value:.3g} {unit}"
         value /= 1024
     return f"{value:.3g} TiB"
-
-
-def chart(
-    values: Sequence[float], width: int, height: int, band: tuple[float, float] | None = None, unit: str = ""
-) -> list[Line]:
-    """The values as a chart of dots with its scale at the left; rows inside ``band`` are shaded with ``·``."""
-    finite = [v for v in values if v == v and v not in (float("inf"), float("-inf"))]
-    if not finite:
-        return [(("no samples", "dim"),)]
-    edges = [*finite, *(band or ())]
-    low, high = min(edges), max(edges)
-    span = (high - low) or abs(high) or 1.0
-    room = max(8, min(width - 11, len(finite)))
-    points = [finite[int(i * len(finite) / room)] for i in range(room)] if len(finite) > room else finite
-    rows: list[Line] = []
-    for row in range(height):
-        top = high - span * row / height
-        bottom = high - span * (row + 1) / height
-        last = row == height - 1
-        inside = band is not None and band[0] <= (top + bottom) / 2 <= band[1]
-        spans: list[Span] = [
-            (f"{number(top if row == 0 else (bottom if last else (top + bottom) / 2), unit):>9} ", "dim")
-        ]
-        for value in points:
-            here = bottom < value <= top or (last and value <= bottom) or (row == 0 and value >= top)
-            outside = band is not None and not band[0] <= value <= band[1]
-            spans.append(("●", "bad" if outside else "run") if here else ("·" if inside else " ", "dim"))
-        rows.append(tuple(spans))
-    return rows
 
 
 def number(value: object, unit: str = "") -> str:

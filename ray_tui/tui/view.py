@@ -9,10 +9,13 @@ from typing import Any
 from ray_tui.core import facts as f
 from ray_tui.core import plan, rules, views
 from ray_tui.core.handle import Link, Transport
+from ray_tui.core.presence import Look, phase_of
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import Probe, Prompt, RunState, Step
+from ray_tui.core.together import asked_together, named
+from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Verdict
-from ray_tui.tui.lines import Span, clock_text, short_seconds
+from ray_tui.tui.lines import Span, left_of, short_seconds
 
 NAMES = {
     "prerequisites": "Prerequisites", "1.1": "Review deployment", "1.2": "Coverage", "1.3": "Baseline",
@@ -39,6 +42,8 @@ class View:
     roles: tuple[str, ...] = ()
     link: Link = Link.LIVE
     transport: Transport | None = None
+    looks: Sequence[Look] = ()
+    """Where the other consoles look."""
     roomy: bool = False
     """The pane has the screen for itself."""
 
@@ -86,6 +91,20 @@ class View:
         return ("✓", "good") if word == "done" else ("·", "dim")
 
 
+def released_at(view: View) -> float:
+    """When the release was deployed, in unix seconds: as 1.1 found it, else as the run was opened; 0 where unknown."""
+    found = mapping(view.step("1.1").data).get("deployed_at")
+    opened = view.state.opened.deployed_at if view.state.opened else 0.0
+    return float(found) if isinstance(found, int | float) and found > 0 else max(0.0, opened)
+
+
+def lookers(view: View, pane: int, step: str = "") -> str:
+    """A quiet mark for each other console that looks at this pane (5: the event log), or at this step of it."""
+    here = [look.person for look in view.looks if look.console in view.state.consoles and phase_of(look.place) == pane
+            and (not step or look.place == step)]  # fmt: skip
+    return "".join(f"◦{line(person.removeprefix('uid:'), 40)[:2]}" for person in dict.fromkeys(here))
+
+
 def name_of(step: str) -> str:
     """A step's short name: ``2.2 Alert paths``, ``Gate 2``."""
     if step.startswith("gate."):
@@ -118,6 +137,24 @@ def pending(probe: Probe) -> bool:
     if probe.cleared is not None or any(problem.blocks for problem in probe.problems):
         return False
     return ("t6" if probe.intended.purpose == "acknowledge" else "t7") not in probe.hops
+
+
+def newest_probes(state: RunState) -> list[tuple[str, Probe]]:
+    """(id, probe) of each path: a receiver that was tested again counts as it stands now."""
+    newest = {(probe.intended.receiver, probe.intended.purpose): name for name, probe in state.probes.items()}
+    return [(name, probe) for name, probe in state.probes.items() if name in newest.values()]
+
+
+def path_words(state: RunState) -> tuple[int, int, str]:
+    """(paths that are settled, all of them, in words) of the test alerts as they stand, not as was last announced."""
+    probes = [probe for _, probe in newest_probes(state)]
+    done = sum(not pending(probe) for probe in probes)
+    said = []
+    for purpose, hop, word in (("acknowledge", "t6", "acknowledged"), ("escalate", "t7", "escalated")):
+        of = [probe for probe in probes if probe.intended.purpose == purpose]
+        if of:
+            said.append(f"{sum(hop in probe.hops for probe in of)} of {len(of)} {word}")
+    return done, len(probes), ", ".join(said)
 
 
 def ack_deadlines(state: RunState) -> list[tuple[float, Probe]]:
@@ -161,13 +198,27 @@ def asks_whom(prompt: Prompt, state: RunState) -> str:
     return " or ".join(prompt.raised.roles) or state.driver or "the driver"
 
 
+def _still_out(view: View) -> tuple[Span, ...]:
+    """The page whose time runs out first, where one is out while the run is halted."""
+    for at, probe in ack_deadlines(view.state)[:1]:
+        return ((f"; ack {probe.intended.receiver} ", ""), left_of(at - view.now, probe.intended.sla_seconds))
+    return ()
+
+
+def _paged(probe: Probe) -> tuple[Span, ...]:
+    """Whose turn it is where a page is out: who was notified, else whom it will page."""
+    notified = probe.hops["t5"].who if "t5" in probe.hops else ""
+    people = [name for name in (notified, *(page.split(" (")[0] for page in probe.intended.pages)) if name]
+    return ((f"{people[0]} must ", "warn"),) if people else ()
+
+
 def waits_for(view: View, prompt: f.PromptRaised) -> tuple[Span, ...]:
     """Who must answer, as this console's person reads it."""
     roles = " or ".join(prompt.roles)
     if view.may_answer(prompt):
         return (("you must answer", "warn"), (f" as {roles}: " if roles else ": ", "dim"))
     whom = roles or view.state.driver or "the driver"
-    return ((f"waits for {whom}: ", "warn"),)
+    return ((f"waiting for {whom} to answer: ", "warn"),)
 
 
 def badge(view: View) -> Span:
@@ -185,6 +236,16 @@ def badge(view: View) -> Span:
     return ("▶ RUNNING", "run") if state.running() else ("· NOT YET", "dim")
 
 
+def gist(view: View, halt: f.Halted) -> str:
+    """What stopped the run, the measurement first: what a narrow screen cuts off is the rest of the list."""
+    blocks = rules.blocking(view.state, halt.step, view.now)
+    if not blocks:
+        return halt.reason
+    first = blocks[0]
+    said = f"{first.actual.partition(' [')[0]}: {first.id.partition(':')[2] or first.title}"
+    return f"{said} and {len(blocks) - 1} more" if blocks[1:] else said
+
+
 def next_line(view: View) -> tuple[Span, ...]:
     """Who must act, on what, and how long is left."""
     state = view.state
@@ -197,13 +258,15 @@ def next_line(view: View) -> tuple[Span, ...]:
         if second:
             return second
         who = "you" if view.drives else state.driver or "anyone"
-        return ((f"{who} must decide", "bad"), (f" on {name_of(state.halt.step)}: {state.halt.reason}", ""))
+        settled = f" ({progress})" if (progress := settled_words(view, state.halt.step)) else ""
+        on = f" on {name_of(state.halt.step)}{settled}"
+        return ((f"{who} must decide", "bad"), (on, ""), *_still_out(view), (f": {gist(view, state.halt)}", ""))
     deadlines = ack_deadlines(state)
     if deadlines:
         at, probe = deadlines[0]
-        left = at - view.now
-        said = f"ack {probe.intended.receiver} by {wall(at)}Z"
-        return ((said, "strong"), (f"  {clock_text(left)} left", "bad" if left < 60 else "warn"))
+        left, style = left_of(at - view.now, probe.intended.sla_seconds)
+        by = f"  by {wall(at)}Z"
+        return (*_paged(probe), (f"ack {probe.intended.receiver}: ", "strong"), (left, style), (by, "dim"))
     if state.open_prompts:
         prompt = state.open_prompts[0]
         return (*waits_for(view, prompt.raised), (prompt.raised.title, ""))
@@ -212,25 +275,35 @@ def next_line(view: View) -> tuple[Span, ...]:
     running = state.running()
     if running is not None:
         step = state.steps[running]
-        count = f" {step.done}/{step.total}" if step.done is not None and step.total else ""
-        return ((f"{name_of(running)}{count}", "run"), (f"  {step.progress}", "dim"))
+        done, total, doing = step.done, step.total, step.progress
+        if running == "2.2" and state.probes:
+            done, total, doing = path_words(state)
+        count = f" {done}/{total}" if done is not None and total else ""
+        return ((f"{name_of(running)}{count}", "run"), (f"  {doing}", "dim"))
     return (("·  waiting", "dim"),)
+
+
+def settled_words(view: View, step: str) -> str:
+    """``1 of 5 waived`` where what stopped a step is being settled piece by piece; empty before the first."""
+    stopped = [criterion for criterion in view.step(step).criteria if not criterion.verdict.lets_go_on]
+    now = [rules.effective(view.state, step, criterion, view.now) for criterion in stopped]
+    settled = sum(verdict.lets_go_on for verdict in now)
+    word = "waived" if all(verdict is Verdict.WAIVED for verdict in now if verdict.lets_go_on) else "settled"
+    return f"{settled} of {len(stopped)} {word}" if settled else ""
 
 
 def _second_person(view: View) -> tuple[Span, ...]:
     """Who must confirm the oldest waiver that is proposed; empty where none is."""
-    waiver = next(iter(view.state.proposed.values()), None)
-    if waiver is None:
+    asked = next(iter(asked_together(view.state)), ())
+    if not asked:
         return ()
-    mine = may_confirm(view, waiver.operator)
-    whom = "you must confirm: " if mine else f"waits for a second person than {waiver.operator}: "
-    return ((whom, "warn"), (f"waiver {waiver.id} of {waiver.criterion}", ""))
+    mine = may_confirm(view, asked[0].operator)
+    whom = "you must confirm: " if mine else f"waiting for a second person than {asked[0].operator}: "
+    return ((whom, "warn"), (named(asked), ""))
 
 
 def may_confirm(view: View, operator: str) -> bool:
     """Whether this console's person can be the second of a waiver; the host has the last word."""
     if view.read_only or view.transport is not None:
         return False
-    if view.demo:
-        return view.drives
-    return bool(view.roles) and operator != view.person
+    return not rules.no_second(operator, view.person, view.roles)

@@ -131,7 +131,7 @@ class FakeHandle:
         self.submitted.append(command)
         return self.reply(command)
 
-    async def close(self) -> None:
+    async def close(self, why: str = "left") -> None:
         self.closed = True
 
 

@@ -167,7 +167,7 @@ async def test_a_console_that_may_not_answer_shows_whom_it_waits_for():
     """Without the role nothing opens; the next line names the role."""
     handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
     async with console(handle) as (app, _):
-        await shows(app, "sre-lead: A question")
+        await shows(app, "waiting for sre-lead to answer: A question")
         assert app.screen is app.console_screen
 
 
@@ -175,7 +175,7 @@ async def test_a_watcher_is_not_asked():
     """On a console that does not drive, the driver's questions stay closed."""
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), asks("confirm"), person="jo")
     async with console(handle) as (app, _):
-        await shows(app, "mira: A question")
+        await shows(app, "waiting for mira to answer: A question")
         assert app.screen is app.console_screen
 
 

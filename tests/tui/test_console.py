@@ -19,6 +19,7 @@ from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import ControlFilter, RayApp, run_console
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions
 from ray_tui.tui.screens import console as console_module
+from ray_tui.tui.widgets.painted import Painted
 from tests.tui.fake_handle import (
     ENDS,
     T0,
@@ -50,7 +51,7 @@ async def test_the_first_questions_are_answered_at_every_size(size):
         assert "checkout v2.4.1 → production" in rows[0]
         assert "● live" in rows[0]
         assert "G1 ✓" in rows[1]
-        assert "ack pd-payments by 12:05:28Z" in rows[2]
+        assert "must ack pd-payments: 3:48 left of 5:00" in rows[2]
         assert "slack-rele" in text_of(app)
         assert "late: no acknowledgement" in text_of(app)
 
@@ -216,7 +217,7 @@ async def test_live_values_are_drawn_beside_the_baseline():
     async with console(handle, (200, 60)) as (app, _):
         await until(
             lambda: any(
-                "checkout" in row and "231 ms" in row and "▁" in row and "█" in row for row in text_of(app).split("\n")
+                "checkout" in row and "280 ms" in row and "┆" in row and "▁" in row for row in text_of(app).split("\n")
             ),
             "a sparkline",
         )
@@ -339,9 +340,17 @@ async def test_a_flood_of_facts_is_painted_in_batches():
         assert app.paints - before <= 10 * seconds + 2
 
 
-async def test_nothing_is_repainted_when_nothing_changes():
-    """A run that waits costs no paint at all, not even a tick."""
-    async with console(FakeHandle(*opened()), (120, 40)) as (app, _):
+async def test_of_a_run_that_waits_only_the_clock_moves():
+    """Two ticks change the header and nothing else; a run that is over costs no paint at all, not even a tick."""
+    clock = StillClock()
+    async with console(FakeHandle(*opened()), (120, 40), clock=clock) as (app, _):
+        await until(lambda: app._paint_timer is None, "settled")
+        painted = {widget.id: widget.repaints for widget in app.screen.query(Painted)}
+        clock.at[0] += 2
+        await shows(app, "6:41")
+        changed = {w.id for w in app.screen.query(Painted) if w.repaints != painted[w.id]}
+        assert changed == {"header"}
+    async with console(FakeHandle(*opened(), f.RunAborted(reason="wrong release")), (120, 40)) as (app, _):
         await until(lambda: app._paint_timer is None, "settled")
         before = app.paints
         await asyncio.sleep(2.2)  # two ticks: the absence of paint is what is tested
@@ -374,7 +383,7 @@ async def test_ctrl_c_ends_nothing():
     handle = FakeHandle(*mid_run())
     async with console(handle) as (app, pilot):
         await pilot.press("ctrl+c")
-        await until(lambda: "q detaches; the run goes on" in notices(app), "the notice")
+        await until(lambda: "q leaves, the run goes on" in notices(app), "the notice")
         assert app.return_value is None
         assert handle.submitted == []
 

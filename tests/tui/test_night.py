@@ -93,11 +93,11 @@ async def test_a_question_for_somebody_else_is_shown_as_waiting_for_them():
     )
     handle = FakeHandle(*opened(), question)
     async with console(handle, roles=("operator",)) as (app, pilot):
-        await shows(app, "waits for sre-lead: Approve?")
+        await shows(app, "waiting for sre-lead to answer: Approve?")
         assert "? WAITS" in text_of(app)
         await pilot.press("p")
         top = await dialog(app, ReadDialog)
-        assert "waits for sre-lead" in top.text_shown()
+        assert "waiting for sre-lead to answer" in top.text_shown()
         await pilot.press("enter")
         assert handle.submitted == []
 
@@ -109,7 +109,7 @@ async def test_a_proposed_waiver_waits_for_a_second_person():
         expires_at=T0 + 86_400 * 7, evidence_sha256="e" * 64,
     )  # fmt: skip
     async with console(FakeHandle(*opened(), proposal), roles=("sre-lead",)) as (app, pilot):
-        await shows(app, "waits for a second person than mira")
+        await shows(app, "waiting for a second person than mira")
         await pilot.press("p")
         top = await dialog(app, ReadDialog)
         assert "you proposed it" in top.text_shown()

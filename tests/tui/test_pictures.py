@@ -47,7 +47,7 @@ def asked(prompt, **more):
 
 def screens():
     """name, keys to press from the overview, and what must be read there."""
-    yield "overview", "0", ("next: ack pd-payments", "3:48 left", "G1 ✓ 97.4%", "Events")
+    yield "overview", "0", ("must ack pd-payments: 3:48 left of 5:00", "G1 ✓ 97.4%", "Events")
     yield "phase-1", "1", ("1.2 Coverage", "38/39", "search")
     yield "phase-2", "2", ("pd-checkout", "acked 41s by Priya")
     yield "phase-3", "3", ("3.1 Schedule", "waiting")
@@ -70,14 +70,14 @@ def dialogs(app):
     }  # fmt: skip
     for name, (raised, wanted) in prompts.items():
         yield name, ask.dialog_for(raised, width, thresholds), wanted
-    yield "waiting", ask.waiting_dialog(prompts["approve"][0], "jo", width), ("waits for sre-lead",)
+    yield "waiting", ask.waiting_dialog(prompts["approve"][0], "jo", width), ("waiting for sre-lead",)
     yield "halt", decide.halt_dialog(view, width), ("2 of 2 criteria block", "Retry", "Abort")
     yield "retry", decide.retry_dialog(view, "2.2", width), ("attempt 2", "No")
     yield "waive", decide.WaiveDialog(view, "2.2", width), ("Which criterion?", "reason")
     yield "manual", decide.ManualDialog(view, "2.2", width), ("what you saw",)
     yield (
         "confirm-waiver",
-        decide.confirm_waiver_dialog(view, view.state.proposed["W1"], width),
+        decide.confirm_waiver_dialog(view, [view.state.proposed["W1"]], width),
         ("OPS-7", "nobody reads"),
     )
     yield "note", decide.note_dialog(view, width), ("journal",)
@@ -158,9 +158,9 @@ async def test_every_screen_and_dialog_looks_as_it_did(size):
             await pilot.press(key)
             compare(name, await taken(app, pilot, name, size, wanted))
         await pilot.press("0")
+        app.desk.later |= {f"halt:{handle.seq + 2}", "waiver:W1"}  # before they come: they would open by themselves
         handle.feed(*HALT)
         await until(lambda: app.state.halt is not None and app.state.proposed, "the halt")
-        app.desk.later |= {f"halt:{app.state.halt_seq}", "waiver:W1"}
         await until(lambda: app._paint_timer is None and not app.busy, "the console")
         for name, dialog, wanted in dialogs(app):
             dialog.key = ""

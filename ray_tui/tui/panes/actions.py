@@ -3,7 +3,7 @@
 from ray_tui.core import plan, rules
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import Line, Row, Span, bar, columns, crop, fit
-from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, measured
+from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, lookers, measured, path_words
 
 WAITING: Line = (("  ·  waiting", "dim"),)
 
@@ -41,10 +41,13 @@ def _gate_words(view: View, gate: plan.Gate) -> str:
 def _action_row(view: View, action: plan.Action, width: int) -> Row:
     step = view.step(action.id)
     name = f"{action.id} {NAMES[action.id]}" + ("" if action.must else " ·guideline")
-    label: Span = (fit(name, 24), "" if step.status != "waiting" else "dim")
+    label: Span = (fit(f"{name} {lookers(view, plan.phase_of(action.id), action.id)}".rstrip(), 24),
+                   "" if step.status != "waiting" else "dim")  # fmt: skip
     if step.status == "running":
-        return Row(_row(view.mark(action.id), label, _progress(step.progress, step.done, step.total, width), width),
-                   _target(action.id))  # fmt: skip
+        done, total, doing = step.done, step.total, step.progress
+        if action.id == "2.2" and view.state.probes:
+            done, total, doing = path_words(view.state)
+        return Row(_row(view.mark(action.id), label, _progress(doing, done, total, width), width), _target(action.id))
     blocks = rules.blocking(view.state, action.id, view.now) if step.criteria else ()
     count = f"{len(blocks)} of {len(step.criteria)}: " if len(blocks) > 1 else ""
     said = _said(view, action.id, count + (step.summary or step.status))

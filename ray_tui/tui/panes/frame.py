@@ -1,10 +1,13 @@
 """What stands around the panes: the header, the phase rail with its gate lights, the transport bar."""
 
+from collections.abc import Sequence
+
 from ray_tui.core import plan, views
 from ray_tui.core.handle import Link, Marker, Transport
 from ray_tui.core.verdicts import GLYPHS
-from ray_tui.tui.lines import TONES, Line, Span, clock_text, crop, width_of
-from ray_tui.tui.view import SHORT_PHASES, View, badge, measured, next_line, wall
+from ray_tui.tui.jump import Jump
+from ray_tui.tui.lines import TONES, Line, Span, clock_text, crop, width_of, wrap
+from ray_tui.tui.view import SHORT_PHASES, View, badge, lookers, measured, next_line, wall
 
 _LINKS: dict[Link, Span] = {
     Link.LIVE: ("● live", "good"), Link.LOST: ("○ LOST, retrying", "bad"), Link.ENDED: ("○ ended", "dim"),
@@ -13,6 +16,10 @@ _LINKS: dict[Link, Span] = {
 _MARKS = {"action": "·", "gate": "✓", "halt": "✗", "waiver": "w", "end": "┤"}
 FORMS = ("long", "short", "lean", "bare")
 """Of the rail: with names; with counts; with what was measured; glyphs alone."""
+
+
+SHORTER = 5
+"""The step of making room at which who drives is said in fewer words."""
 
 
 def header(view: View, width: int) -> Line:
@@ -26,16 +33,18 @@ def header(view: View, width: int) -> Line:
     watching = [c.person for c in view.state.consoles.values() if c.id != view.state.driver_console]
     parts: list[tuple[int, tuple[Span, ...]]] = [
         (0, ((f" {word} ", f"badge-{style}"),)),
+        (0, (("DEMO", "warn"),) if view.demo else ()),
         (0, ((known, "strong"),)),
         (3, (("run ", "dim"), (opened.run_id.rsplit("-", 1)[-1] if opened else "–", ""))),
         (1, ((elapsed, ""),)),
         (0, (_LINKS[view.link],)),
         (0, ((" READ-ONLY ", "badge-dim"),) if view.read_only and view.transport is None else ()),
-        (2, () if view.state.ended else (("driving: ", "dim"), *_driver(view))),
+        (2, () if view.state.ended else _driver(view)),
         (4, (("here: ", "dim"), (", ".join(dict.fromkeys(watching)), "")) if watching else ()),
-        (5, (("demo", "warn"),) if view.demo else ()),
     ]
-    for drop in (None, 4, 5, 3, 2, 1):
+    for drop in (None, 4, 3, SHORTER, 1, 2):
+        if drop == SHORTER:
+            parts = [(rank, _driver_short(view) if rank == 2 and spans else spans) for rank, spans in parts]
         parts = [(rank, spans) for rank, spans in parts if spans and rank != drop]
         line = _joined([spans for _, spans in parts])
         if width_of(line) <= width:
@@ -45,15 +54,22 @@ def header(view: View, width: int) -> Line:
 
 def _driver(view: View) -> tuple[Span, ...]:
     driver = view.state.driver or "nobody"
+    said: Span = ("driving: ", "dim")
     if view.drives and view.state.driver_console:
-        return ((driver, "strong"), (" (you)", "dim"))
-    return ((driver, "" if view.state.driver else "warn"),)
+        return (said, (driver, "strong"), (" (you)", "dim"))
+    return (said, (driver, "" if view.state.driver else "warn"))
 
 
-def last_events(view: View, width: int) -> list[Line]:
+def _driver_short(view: View) -> tuple[Span, ...]:
+    if view.drives and view.state.driver_console:
+        return (("you drive", "strong"),)
+    return ((f"{view.state.driver or 'nobody'} drives", "" if view.state.driver else "warn"),)
+
+
+def last_events(view: View, width: int, most: int = 3) -> list[Line]:
     """The newest lines of the log, under a dialog."""
     return [crop(((f" {wall(line.at)}  ", "dim"), (line.text.split("\n")[0], TONES[line.tone])), width)
-            for line in view.state.log[-3:]]  # fmt: skip
+            for line in view.state.log[-most:]]  # fmt: skip
 
 
 def _joined(groups: list[tuple[Span, ...]], between: str = "  ") -> Line:
@@ -65,10 +81,16 @@ def _joined(groups: list[tuple[Span, ...]], between: str = "  ") -> Line:
     return tuple(out)
 
 
-def rail(view: View, width: int, active: int) -> Line:
-    """Prerequisites, phases and gate lights, each as a glyph with a word or the measured value."""
+def rail(view: View, width: int, active: int, jump: Jump | None = None, *, alone: bool = False) -> Line:
+    """Prerequisites, phases and gate lights, each as a glyph with a word or the measured value.
+
+    ``alone``: the other panes are hidden, so that who looks at them is marked here.
+    """
     for form in FORMS:
-        parts = [_prerequisites(view), *(_phase(view, n, active, form) for n in range(1, 5)), _completion(view)]
+        others = ["" if not alone or n == active or form == "bare" else lookers(view, n) for n in range(1, 5)]
+        letters = [jump.label(n) if jump else "" for n in range(1, 5)]
+        phases = (_phase(view, n, active, form, letters[n - 1], others[n - 1]) for n in range(1, 5))
+        parts = [_prerequisites(view), *phases, _completion(view)]
         line = _joined(parts, " " if form in ("lean", "bare") else "  ")
         if width_of(line) + 1 <= width:
             break
@@ -82,17 +104,18 @@ def _prerequisites(view: View) -> tuple[Span, ...]:
 def _completion(view: View) -> tuple[Span, ...]:
     boxes = views.handoff_boxes(view.state, view.now)
     done = sum(box.checked for box in boxes)
-    return (("Done ", ""), (f"{done}/{len(boxes)}", "good" if done == len(boxes) else "dim"))
+    return (("Watched ", ""), (f"{done}/{len(boxes)}", "good" if done == len(boxes) else "dim"))
 
 
-def _phase(view: View, number: int, active: int, form: str) -> tuple[Span, ...]:
+def _phase(view: View, number: int, active: int, form: str, letter: str, others: str) -> tuple[Span, ...]:
     _, settled, total = views.phase_status(view.state, number)
-    name = f"{number} {SHORT_PHASES[number - 1]}" if form == "long" else f"{number}"
+    name = f" {SHORT_PHASES[number - 1]}" if form == "long" else ""
     here = number == active
     count = f" {settled}/{total}" if form in ("long", "short") and settled < total else ""
     return (
-        ("[" if here else "", "strong"), (f"{name} ", "strong" if here else ""), view.phase_mark(number),
-        (count, "dim"), ("]" if here else "", "strong"), *_light(view, number, form),
+        ("[" if here else "", "strong"), (letter or f"{number}", "jump" if letter else ("strong" if here else "")),
+        (f"{name} ", "strong" if here else ""), view.phase_mark(number), (count, "dim"), (others, "say"),
+        ("]" if here else "", "strong"), *_light(view, number, form),
     )  # fmt: skip
 
 
@@ -111,8 +134,15 @@ def next_row(view: View, width: int) -> Line:
     return crop(((" next: ", "dim"), *next_line(view), *asks), width)
 
 
-def pane_title(number: int) -> str:
-    return f"{number} {SHORT_PHASES[number - 1]}"
+def pane_title(number: int, view: View) -> Line:
+    """The phase, and who else looks at it."""
+    others = lookers(view, number)
+    return ((f"{number} {SHORT_PHASES[number - 1]}", ""), *(((f" {others}", "say"),) if others else ()))
+
+
+def log_title(view: View, title: str) -> Line:
+    others = lookers(view, 5)
+    return ((title, ""), *(((f" {others}", "say"),) if others else ()))
 
 
 def pane_state(view: View, number: int) -> str:
@@ -131,18 +161,34 @@ def transport_bar(transport: Transport, width: int, started_at: float = 0.0) -> 
     )
     right = "  space play  [ ] jump  : seek" if width >= 100 else ""
     room = max(10, width - len(left) - len(right) - 2)
-    track = ["─"] * room
-    for marker in transport.markers:
-        if marker.kind != "action":
-            first = min(room - 1, int(_share(marker, transport, started_at) * room))
-            for offset, char in enumerate(_mark(marker)):
-                if first + offset < room and (offset == 0 or track[first + offset] == "─"):
-                    track[first + offset] = char
+    marks = [(_share(marker, transport, started_at), _mark(marker), marker.kind)
+             for marker in transport.markers if marker.kind != "action"]  # fmt: skip
+    track = placed(marks, room)
     here = min(room - 1, int(at / total * room)) if total > 0 else 0
     return (
         (left, "strong"), ("├", "dim"), ("".join(track[:here]), "run"), ("●", "strong"),
         ("".join(track[here + 1 :]), "dim"), ("┤", "dim"), (right, "dim"),
     )  # fmt: skip
+
+
+def placed(marks: Sequence[tuple[float, str, str]], room: int) -> list[str]:
+    """A line of cells with the marks at their shares: (share, text, kind). None covers another: where a label has no
+    room its first sign stands alone, and where even that is taken it gives way; gates and halts go first."""
+    track = ["─"] * room
+    for share, text, _ in sorted(marks, key=lambda mark: mark[2] not in ("gate", "halt")):
+        first = min(room - 1, int(share * room))
+        for shown in (text, text[:1]):
+            wanted = range(first, first + len(shown))
+            if wanted.stop <= room and all(track[cell] == "─" for cell in wanted) and _apart(track, wanted, shown):
+                track[first : wanted.stop] = shown
+                break
+    return track
+
+
+def _apart(track: list[str], wanted: range, shown: str) -> bool:
+    """Labels of several characters keep a cell between them."""
+    beside = [track[cell] for cell in (wanted.start - 1, wanted.stop) if 0 <= cell < len(track)]
+    return len(shown) == 1 or all(cell == "─" for cell in beside)
 
 
 def _share(marker: Marker, transport: Transport, started_at: float) -> float:
@@ -161,13 +207,35 @@ def _mark(marker: Marker) -> str:
 
 
 def keys_row(hints: list[tuple[str, str]], width: int) -> Line:
-    """The footer: as many keys as fit."""
-    out: list[Span] = [(" ", "")]
-    used = 1
-    for key, word in hints:
-        need = len(key) + len(word) + 3
-        if used + need > width:
+    """The footer: as many keys as fit, and always the last one (how to leave)."""
+    last = hints[-1:]
+    room = width - 1 - sum(_need(hint) for hint in last)
+    shown: list[tuple[str, str]] = []
+    for hint in hints[:-1]:
+        room -= _need(hint)
+        if room < 0:
             break
+        shown.append(hint)
+    out: list[Span] = [(" ", "")]
+    for key, word in [*shown, *last]:
         out += [(key, "strong"), (f" {word}  ", "dim")]
-        used += need
-    return tuple(out)
+    return crop(tuple(out), width)
+
+
+def _need(hint: tuple[str, str]) -> int:
+    return len(hint[0]) + len(hint[1]) + 3
+
+
+def too_small(view: View, size: tuple[int, int], least: tuple[int, int], leave: str) -> list[Line]:
+    """What a terminal that is too small for panes still says: is it watched, who must act, and what to do about it."""
+    width = max(8, size[0])
+    word, style = badge(view)
+    said = "".join(text for text, _ in next_line(view))
+    notice = (
+        f"This terminal is {size[0]}×{size[1]}; the console needs {least[0]}×{least[1]}. Make it larger, or press "
+        f"{leave}: the run goes on."
+    )
+    opened = view.state.opened
+    what = (f"{opened.release} → {opened.environment}",) if opened else ()
+    body = [*((text, "strong") for text in what), (said, ""), (notice, "dim")]
+    return [((word, style),), *(((part, of),) for text, of in body for part in wrap(text, width))]

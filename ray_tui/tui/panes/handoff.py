@@ -1,6 +1,6 @@
 """Phase 4 on the screen: the package, who approved it, what is waived, what is still open, and the seven boxes."""
 
-from ray_tui.core import views
+from ray_tui.core import plan, views
 from ray_tui.core.facts import Waived
 from ray_tui.tui.lines import Row, Span, columns, crop
 from ray_tui.tui.panes.actions import action_rows, blank, heading
@@ -38,18 +38,28 @@ def _package(view: View, width: int) -> list[Row]:
     out = [blank()]
     if sealed is not None:
         said = f"{sealed.files} files, {sealed.size:,} bytes, sha256 {sealed.sha256[:16]}, to seq {sealed.through_seq}"
-        out.append(Row((("package ", "dim"), (said, ""))))
-    name = max(16, width - 26)
+        out.append(Row(crop((("package ", "dim"), (said, "")), width), "data:4.1"))
+    digest = 13 if width >= 60 else 0
+    name = max(14, width - 30 - digest)
     for index, item in enumerate(files):
-        size = item.get("size")
-        cells: list[Span | str] = [("✓", "good") if item.get("sha256") else ("✗", "bad"), str(item.get("name", "")),
-                 (f"{size:,}" if isinstance(size, int) else "–", "dim"),
+        size, sha256 = item.get("size"), str(item.get("sha256") or "")
+        branch = "└" if index == len(files) - 1 else "├"
+        kept: Span = ("✓", "good") if sha256 else ("✗", "bad")
+        cells: list[Span | str] = [(branch, "dim"), kept, (_from(item.get("action")), "dim"),
+                 str(item.get("name", "")), (f"{size:,}" if isinstance(size, int) else "–", "dim"),
+                 (sha256[:12] or "no hash", "dim" if sha256 else "bad"),
                  ("required" if item.get("required", True) else "optional", "dim")]  # fmt: skip
-        out.append(Row(columns(cells, (1, name, -10, 9)), f"data:4.1/files/{index}"))
+        out.append(Row(columns(cells, (1, 1, 3, name, -9, digest, 8)), f"data:4.1/files/{index}"))
     for number, notified in sorted(view.state.notified.items()):
         mark: Span = ("✓", "good") if notified.ok else ("✗", "bad")
         out.append(Row((mark, (f" protocol {number} told by {notified.channel} {notified.detail}", ""))))
     return out
+
+
+def _from(step: object) -> str:
+    """The step that a file comes from, in three cells: ``2.2``, ``G4``."""
+    name = str(step or "")
+    return f"G{plan.gate(name).number}" if name in plan.STEPS and name.startswith("gate.") else name[:3]
 
 
 def _approvals(view: View, width: int) -> list[Row]:

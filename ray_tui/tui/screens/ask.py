@@ -16,7 +16,16 @@ from textual.widgets import OptionList, TextArea
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
 from ray_tui.tui.lines import Line
-from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Dialog, Field, FormDialog, choice_list
+from ray_tui.tui.screens.dialog import (
+    Q_TYPES,
+    Choice,
+    ChoiceDialog,
+    ConfirmDialog,
+    Dialog,
+    Field,
+    FormDialog,
+    choice_list,
+)
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.subject import prompt_lines
 
@@ -46,11 +55,11 @@ def waiting_dialog(raised: PromptRaised, person: str, width: int) -> ReadDialog:
     """The same question where it cannot be answered: who it waits for, and what it is about."""
     whom = " or ".join(raised.roles) or "the driver"
     head: list[Line] = [
-        (("waits for ", "warn"), (whom, "strong"), (f"; {person or 'you'} cannot answer it", "dim")),
+        (("waiting for ", "warn"), (whom, "strong"), (" to answer", "warn"), (f"; {person or 'you'} cannot", "dim")),
         (),
     ]
     return ReadDialog(
-        f"{raised.title} (waits for {whom})", [*head, *prompt_lines(raised, width)], key=f"prompt:{raised.id}"
+        f"{raised.title} (waiting for {whom})", [*head, *prompt_lines(raised, width)], key=f"prompt:{raised.id}"
     )
 
 
@@ -97,7 +106,8 @@ class ApproveDialog(FormDialog):
 class EditDialog(Dialog[str]):
     """A text to edit here or in $EDITOR; nothing is saved before it is chosen."""
 
-    subtitle = "Tab: choices   Esc: later"
+    hints = ("Tab: choices",)
+    q_does = Q_TYPES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "choices", id="dialog.next", priority=True)
     ]

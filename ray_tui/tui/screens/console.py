@@ -5,12 +5,15 @@ from typing import ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from ray_tui.core import plan, views
-from ray_tui.tui import keys
+from ray_tui.core.presence import LOG as LOG_PLACE
+from ray_tui.core.presence import PLACES
+from ray_tui.tui import attention, keys
+from ray_tui.tui.jump import Jump, Spot, labelled
 from ray_tui.tui.lines import Row
 from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
 from ray_tui.tui.stage import Stage
@@ -23,6 +26,8 @@ Paint = Callable[[View, int], Sequence[Row]]
 PHASES: tuple[Paint, ...] = (instrumentation.rows, alerts.rows, assurance.rows, handoff.rows)
 LOG = 5
 WIDE = 120
+LEAST = (60, 20)
+"""Columns and rows below which there is a notice instead of panes."""
 
 
 class ConsoleScreen(Screen[None], inherit_bindings=False):
@@ -46,12 +51,19 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     ConsoleScreen.-narrow #log { height: 7; }
     ConsoleScreen.-short #log { height: 5; }
     ConsoleScreen.-big-log #panes { display: none; }
+    ConsoleScreen.-no-log #log { display: none; }
     ConsoleScreen.-big-log #log { height: 1fr; }
+    #small { display: none; }
+    ConsoleScreen.-small > * { display: none; }
+    ConsoleScreen.-small > #small { display: block; height: 1fr; width: 1fr; }
     ConsoleScreen.-plain Listing { border: ascii $ray-dim; }
     ConsoleScreen.-plain Painted { scrollbar-size-vertical: 0; }
     ConsoleScreen.-plain Listing.-active { border: ascii $primary; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings())
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *keys.bindings(),
+        Binding("escape", "app.deed('clear_filter')", "all events", id="log.all", show=False),
+    ]
 
     def __init__(self, *, ascii_only: bool) -> None:
         super().__init__()
@@ -65,12 +77,14 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         """Panes have moved since they were last painted."""
         self._at = ""
         """The step that the chosen row has followed to."""
+        self.jump: Jump | None = None
 
     @property
     def ray(self) -> Stage:
         return cast("Stage", self.app)
 
     def compose(self) -> ComposeResult:
+        yield Painted(id="small", ascii_only=self.ascii_only)
         yield Painted(id="header", classes="strip", ascii_only=self.ascii_only)
         yield Painted(id="rail", classes="strip", ascii_only=self.ascii_only)
         yield Painted(id="next", classes="strip", ascii_only=self.ascii_only)
@@ -79,10 +93,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
                 with Horizontal(id=f"row{row}"):
                     for number in (row * 2 + 1, row * 2 + 2):
                         pane = Listing(id=f"pane{number}", ascii_only=self.ascii_only)
-                        pane.border_title = frame.pane_title(number)
                         yield pane
         log = EventLog(id="log", ascii_only=self.ascii_only)
-        log.border_title = "Events"
         yield log
         if self.ray.handle.transport is not None:
             yield Painted(id="transport", classes="strip", ascii_only=self.ascii_only)
@@ -120,15 +132,19 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self._settle_rows(view)
         live, self._arranged = live or self._arranged, False
         width = self.size.width
+        if self._small:
+            leave = keys.shown(self.ray.keymap)["detach"]
+            self.query_one("#small", Painted).show_lines(frame.too_small(view, self.size, LEAST, leave))
+            return
         self.query_one("#header", Painted).show_lines([frame.header(view, width)])
-        self.query_one("#rail", Painted).show_lines(
-            [frame.rail(view, width, self.phase if not self._wide_overview else 0)]
-        )
+        active, alone = self.phase if not self._wide_overview else 0, self.zoomed or width < WIDE
+        self.query_one("#rail", Painted).show_lines([frame.rail(view, width, active, self.jump, alone=alone)])
         self.query_one("#next", Painted).show_lines([frame.next_row(view, width)])
         for number in range(1, 5):
             if self._visible(number) and (live or number != 1):
                 self.show_pane(view, number)
         self.event_log.follow(view.state)
+        self.event_log.retitle(frame.log_title(view, self.event_log.words()))
         if view.transport is not None:
             self.query_one("#transport", Painted).show_lines(
                 [frame.transport_bar(view.transport, width, view.state.started_at)]
@@ -139,6 +155,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         pane = self.pane(number)
         view.roomy = self.zoomed or self.size.width < WIDE
         changed = pane.show_rows(PHASES[number - 1](view, pane.inner_width))
+        pane.retitle(frame.pane_title(number, view))
         state = frame.pane_state(view, number)
         if pane.border_subtitle != state:
             pane.border_subtitle = literal(state, ascii_only=self.ascii_only).plain
@@ -151,7 +168,11 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def _visible(self, number: int) -> bool:
         pane = self.pane(number)
         row = self.query_one(f"#row{(number - 1) // 2}")
-        return bool(pane.display and row.display) and not self.has_class("-big-log")
+        return bool(pane.display and row.display) and not self.has_class("-big-log") and not self._small
+
+    @property
+    def _small(self) -> bool:
+        return self.size.width < LEAST[0] or self.size.height < LEAST[1]
 
     @property
     def _wide_overview(self) -> bool:
@@ -180,21 +201,34 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def _hints(self, view: View) -> list[tuple[str, str]]:
         live = keys.shown(self.ray.keymap)
+        if self.jump is not None:
+            typed = f"{self.jump.typed}…" if self.jump.typed else "letters"
+            return [(typed, "go there and open it"), ("esc", "stay here")]
         if view.transport is not None:
             named = [("replay.play", "play"), ("replay.step", "step"), ("replay.next", "next"),
-                     ("replay.previous", "back"), ("replay.seek", "seek"), ("open.detail", "why?"), ("help", "help"),
-                     ("detach", "leave")]  # fmt: skip
-        elif view.state.halt is not None:
+                     ("replay.previous", "back"), ("replay.seek", "seek"), ("open.detail", "why?"),
+                     ("help", "help")]  # fmt: skip
+        elif view.state.halt is not None and view.drives:
             named = [("run.prompts", "decide"), ("run.retry", "retry"), ("run.waive", "waive"),
-                     ("run.manual", "manual"), ("open.detail", "why?"), ("run.note", "note"), ("help", "help"),
-                     ("detach", "detach")]  # fmt: skip
+                     ("run.manual", "manual"), ("help", "help"), ("open.detail", "why?"),
+                     ("run.note", "note")]  # fmt: skip
         else:
-            asks = [("run.prompts", "answer")] if view.state.open_prompts or view.state.proposed else []
-            named = [*asks, ("focus.1", "focus"), ("focus.overview", "overview"), ("open.detail", "why?"),
-                     ("focus.zoom", "zoom"), ("run.note", "note"), ("log.filter", "filter"), ("help", "help"),
-                     ("detach", "detach")]  # fmt: skip
+            named = [*self._may(view), ("focus.1", "focus"), ("help", "help"), ("open.detail", "why?"),
+                     ("focus.zoom", "all panes" if self.zoomed else "zoom"), ("log.filter", "filter"),
+                     ("focus.overview", "overview")]  # fmt: skip
+        over = view.transport is not None or view.state.ended
+        named.append(("detach", "leave" if over else "leave, the run goes on"))
         hints = [(live[name], word) for name, word in named]
         return [("1-4" if word == "focus" and key == "1" else key, word) for key, word in hints]
+
+    def _may(self, view: View) -> list[tuple[str, str]]:
+        """What this console may do to the run now; an observer: nothing."""
+        if view.read_only or view.state.ended:
+            return []
+        asks = [("run.prompts", "answer")] if attention.waiting(view) else []
+        waits = [("run.prompts", "what waits")] if not asks and (view.state.open_prompts or view.state.proposed) else []
+        seat = [] if view.drives else [("seat.take", "ask for the seat")]
+        return [*asks, *waits, *seat, ("run.note", "note")]
 
     # --- arrangement -------------------------------------------------------------------------------------------------
 
@@ -204,7 +238,9 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         alone = self.zoomed or not wide
         self.set_class(not wide, "-narrow")
         self.set_class(self.size.height < 28, "-short")
+        self.set_class(self._small, "-small")
         self.set_class(self.active == LOG and alone, "-big-log")
+        self.set_class(self.active != LOG and not wide and self.zoomed, "-no-log")
         for number in range(1, 5):
             pane = self.pane(number)
             pane.display = not alone or number == self.phase
@@ -236,6 +272,62 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         else:
             listing.set_active(True)
 
+    # --- jumping -----------------------------------------------------------------------------------------------------
+
+    def place(self) -> str:
+        """What has the focus, as others are told: the step of the chosen row, else the pane."""
+        if self.active == LOG:
+            return LOG_PLACE
+        kind, _, rest = self.listing.chosen.partition(":")
+        named = {"step": rest, "data": rest.split("/")[0], "service": "1.2", "probe": "2.2"}.get(kind, "")
+        return named if named in PLACES else f"phase.{self.phase}"
+
+    def begin_jump(self) -> None:
+        """Put letters on the panes, the phases of the rail, and every row that is on the screen."""
+        if self._small:
+            return
+        rows = [(number, self.pane(number)) for number in range(1, 5) if self._visible(number)]
+        shown = [*rows, (LOG, self.event_log)]
+        ordered = sorted(shown, key=lambda pair: pair[0] != self.active)
+        spots = [Spot(number) for number in range(1, 6)]
+        self._show_jump(Jump(labelled(spots + [spot for number, listing in ordered for spot in listing.spots(number)])))
+
+    def _show_jump(self, jump: Jump | None) -> None:
+        self.jump = jump
+        for number in range(1, 5):
+            self.pane(number).show_letters(jump, number)
+        self.event_log.show_letters(jump, LOG)
+        self.ray.repaint()
+
+    def on_key(self, event: events.Key) -> None:
+        """While letters are shown every key is one of them."""
+        if self.jump is None:
+            return
+        if event.key == "escape":
+            self._show_jump(None)
+        elif event.key == "backspace":
+            self.jump.erase()
+            self._show_jump(self.jump)
+        elif event.character and event.is_printable:
+            spot = self.jump.type(event.character)
+            self._show_jump(None if spot else self.jump)
+            if spot is not None:
+                self._go(spot)
+        event.stop()
+        event.prevent_default()
+
+    def on_screen_suspend(self) -> None:
+        if self.jump is not None:
+            self._show_jump(None)
+
+    def _go(self, spot: Spot) -> None:
+        if spot.pane != self.active:
+            self.action_focus_phase(spot.pane)
+        self.picked = True
+        if spot.target:
+            self.listing.choose(spot.target)
+            self.ray.open_detail(spot.target)
+
     # --- keys that only look -----------------------------------------------------------------------------------------
 
     def action_focus_phase(self, number: int) -> None:
@@ -266,7 +358,9 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             self.ray.open_detail(self.listing.chosen)
 
     def action_copy(self) -> None:
-        if self.listing.chosen_text:
+        if self.listing.chosen.startswith("service:"):
+            self.action_copy_as()  # its cells have a query each
+        elif self.listing.chosen_text:
             self.ray.copy(self.listing.chosen_text)
 
     def action_copy_as(self) -> None:
@@ -276,7 +370,9 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def chosen_step(self) -> str:
         """The halted step, else the step of the chosen row, else empty."""
         halt = self.ray.state.halt
-        if halt is not None:
-            return halt.step
+        return halt.step if halt is not None else self.picked_step()
+
+    def picked_step(self) -> str:
+        """The step of the row that a person has chosen."""
         target = self.listing.chosen
         return target.removeprefix("step:") if target.startswith("step:") else ""

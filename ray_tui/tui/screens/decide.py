@@ -1,17 +1,20 @@
 """The dialogs in which a person decides on a halt, a waiver, a manual validation, a repetition or an abort."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from ray_tui.core import announcements, plan, rules
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import WaiverProposed
+from ray_tui.core.together import by_cause, named
+from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui.about import criterion_lines, paragraph, probe_lines
-from ray_tui.tui.lines import Line, crop
+from ray_tui.tui.lines import Line, crop, fit
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Field, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
-from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, wall
+from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, settled_words, wall
 
 REASON = 15
 """The shortest reason; policy may ask for more, and then the host refuses."""
@@ -21,6 +24,10 @@ REPEATS = {
     "3.1": "The schedule is written and installed again.",
     "4.1": "The package is built again; approvals of the old one no longer hold.",
 }
+
+
+AGAIN = {"2.2": "new probes; people are paged once more, after you confirm it"}
+"""The same in a line."""
 
 
 def failing(view: View, step: str) -> tuple[Criterion, ...]:
@@ -36,27 +43,75 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
     lines: list[Line] = []
     if len(blocks) > 1:  # the seed's line then names them all in one breath: say first how many there are
         total = len(view.step(halt.step).criteria)
-        lines += [((f"{len(blocks)} of {total} criteria block", "bad"),)]
+        causes = by_cause(blocks)
+        said = ", all of one cause" if len(causes) == 1 else ""
+        lines += [((f"{len(blocks)} of {total} criteria block{said}", "bad"),)]
         lines += [
             crop(((f"{c.verdict.glyph} ", VERDICT_STYLES[c.verdict]), (c.title, "strong")), width) for c in blocks
         ]
         lines.append(())
+    progress = settled_words(view, halt.step)
+    if progress:
+        lines += [((f"{progress}; {len(blocks)} still block{'s' * (len(blocks) == 1)}", "warn"),), ()]
     lines += paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
-    for criterion in blocks:
-        lines += [(), *criterion_lines(view, halt.step, criterion, width)]
+    for group in by_cause(blocks):
+        lines += [(), *cause_lines(view, halt.step, group, width)]
     if halt.step == "2.2":
         for probe_id, probe in view.state.probes.items():
             if any(problem.blocks for problem in probe.problems):
                 lines += [(), *probe_lines(probe_id, probe, width)]
-    choices = [Choice("retry", "Retry", REPEATS.get(halt.step, f"run {name_of(halt.step)} again; asks first"))]
+    choices = [Choice("retry", "Retry", AGAIN.get(halt.step, f"run {name_of(halt.step)} again; asks first"))]
     if any(c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR) for c in failing(view, halt.step)):
         choices.append(Choice("manual", "Manual", "record what you saw, with a screenshot"))
     if any(c.waivable for c in failing(view, halt.step)):
-        choices.append(Choice("waive", "Waive…", "needs a second person; at most 30 days"))
+        together = max((len(group) for group in by_cause(c for c in blocks if c.waivable)), default=1)
+        said = f"one, or {together} at once; needs a second person" if together > 1 else ""
+        choices.append(Choice("waive", "Waive…", said or "needs a second person; at most 30 days"))
     if halt.step[:1].isdigit() and not plan.action(halt.step).must:
         choices.append(Choice("decline", "Decline…", "a guideline may be declined, with a reason"))
     choices.append(Choice("abort", "Abort…", "ends this run for good; asks you to type it"))
     return ChoiceDialog(f"Halted at {plan.title(halt.step)}", lines, choices, key=f"halt:{view.state.halt_seq}")
+
+
+def cause_lines(view: View, step: str, group: Sequence[Criterion], width: int) -> list[Line]:
+    """What fails for one cause: the first in full, the others by name."""
+    lines = criterion_lines(view, step, group[0], width)
+    if len(group) > 1:
+        lines.append(((f"and so {'is' if len(group) == 2 else 'are'} {len(group) - 1} more:", "warn"),))
+        for other in group[1:]:
+            lines += paragraph(f"{other.title}: {other.actual}", width, "", "  ")
+            lines.append(((f"  {other.id}", "dim"),))
+    return lines
+
+
+ALL = "cause:"
+"""Begins the id of a choice that stands for every criterion of one cause."""
+EVERY = "every"
+
+
+def which(criteria: Sequence[Criterion], width: int) -> list[Choice]:
+    """What a form can be about, a line each: first all that have one cause, then each alone, at last all that block."""
+    groups = by_cause(criteria)
+    said = [(f"{ALL}{group[0].id}", f"All {len(group)} of one cause: {_in_short(group)}")
+            for group in groups if len(group) > 1]  # fmt: skip
+    said += [(criterion.id, criterion.title) for criterion in criteria]
+    said += [(EVERY, f"All {len(criteria)}, of every cause")] if len(groups) > 1 else []
+    return [Choice(name, fit(line(text, 400), width - 6).rstrip()) for name, text in said]
+
+
+def _in_short(group: Sequence[Criterion]) -> str:
+    return ", ".join(c.id.partition(":")[2] or c.title for c in group)
+
+
+def chosen_ids(choice: str, criteria: Sequence[Criterion]) -> list[str]:
+    """The ids of the criteria that a choice stands for; never more than were shown."""
+    if choice == EVERY:
+        return [criterion.id for criterion in criteria]
+    if not choice.startswith(ALL):
+        return [choice]
+    first = choice.removeprefix(ALL)
+    group = next((group for group in by_cause(criteria) if group[0].id == first), ())
+    return [criterion.id for criterion in group]
 
 
 def retry_dialog(view: View, step: str, width: int) -> ConfirmDialog:
@@ -70,14 +125,14 @@ def retry_dialog(view: View, step: str, width: int) -> ConfirmDialog:
 
 
 class WaiveDialog(FormDialog):
-    """One criterion of one step, a reason, an expiry."""
+    """One criterion of one step, or all of one cause; a reason, an expiry."""
 
     def __init__(self, view: View, step: str, width: int) -> None:
         self.step = step
-        waivable = [c for c in failing(view, step) if c.waivable]
+        self.waivable = waivable = [c for c in failing(view, step) if c.waivable]
         lines: list[Line] = []
-        for criterion in waivable:
-            lines += criterion_lines(view, step, criterion, width)
+        for group in by_cause(waivable):
+            lines += cause_lines(view, step, group, width)
         lines += [
             (),
             *paragraph(
@@ -89,8 +144,9 @@ class WaiveDialog(FormDialog):
             Field("days", "days (1–30)", "7"),
             Field("ticket", "ticket (optional)"),
         ]
-        choices = [Choice(c.id, c.title) for c in waivable]
-        super().__init__(f"Waive at {plan.title(step)}", lines, fields, choices=choices, choose="Which criterion?")
+        super().__init__(
+            f"Waive at {plan.title(step)}", lines, fields, choices=which(waivable, width), choose="Which criterion?"
+        )
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
         try:
@@ -98,11 +154,15 @@ class WaiveDialog(FormDialog):
         except ValueError:
             return "days: a number from 1 to 30"
 
-    def command(self, values: dict[str, str]) -> ProposeWaiver:
-        return ProposeWaiver(
-            criterion=values["choice"], step=self.step, reason=values["reason"].strip(), days=float(values["days"]),
-            ticket=values["ticket"].strip(),
-        )  # fmt: skip
+    def commands(self, values: dict[str, str]) -> list[ProposeWaiver]:
+        """One for each criterion: a waiver names exactly one."""
+        return [
+            ProposeWaiver(
+                criterion=criterion, step=self.step, reason=values["reason"].strip(), days=float(values["days"]),
+                ticket=values["ticket"].strip(),
+            )
+            for criterion in chosen_ids(values["choice"], self.waivable)
+        ]  # fmt: skip
 
 
 class ManualDialog(FormDialog):
@@ -111,19 +171,21 @@ class ManualDialog(FormDialog):
     def __init__(self, view: View, step: str, width: int) -> None:
         self.step = step
         self._attached: tuple[dict[str, str], ...] = ()
-        unjudged = [c for c in failing(view, step) if c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)]
+        self.unjudged = unjudged = [
+            c for c in failing(view, step) if c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)
+        ]
         lines: list[Line] = []
-        for criterion in unjudged:
-            lines += criterion_lines(view, step, criterion, width)
+        for group in by_cause(unjudged):
+            lines += cause_lines(view, step, group, width)
         lines += [(), *paragraph("It settles what could not be judged, never a proven failure.", width, "dim")]
         fields = [
             Field("note", f"what you saw (at least {REASON} characters)", least=REASON),
             Field("file", "screenshot or sheet (path, optional)"),
         ]
-        choices = [Choice(c.id, c.title) for c in unjudged]
         super().__init__(
-            f"Manual validation at {plan.title(step)}", lines, fields, choices=choices, choose="Which criterion?"
-        )
+            f"Manual validation at {plan.title(step)}", lines, fields, choices=which(unjudged, width),
+            choose="Which criterion?",
+        )  # fmt: skip
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
         if not values["file"].strip():
@@ -137,39 +199,47 @@ class ManualDialog(FormDialog):
         self._attached = ({"name": path.name, "sha256": digest, "path": str(path.absolute())},)
         return ""
 
-    def command(self, values: dict[str, str]) -> RecordManual:
-        return RecordManual(
-            criterion=values["choice"], step=self.step, note=values["note"].strip(), attachments=self._attached
-        )
+    def commands(self, values: dict[str, str]) -> list[RecordManual]:
+        return [
+            RecordManual(criterion=criterion, step=self.step, note=values["note"].strip(), attachments=self._attached)
+            for criterion in chosen_ids(values["choice"], self.unjudged)
+        ]
 
 
-def waiver_lines(view: View, waiver: WaiverProposed, width: int) -> list[Line]:
-    """Who asks for what, why, until when, and the criterion as it stands."""
-    lines = paragraph(f"{waiver.operator} asks to waive {waiver.criterion} at {plan.title(waiver.step)}.", width)
+def waiver_lines(view: View, waivers: Sequence[WaiverProposed], width: int) -> list[Line]:
+    """Who asks for what, why, until when, and every criterion as it stands."""
+    waiver = waivers[0]
+    what = waiver.criterion if len(waivers) == 1 else f"{len(waivers)} criteria"
+    lines = paragraph(f"{waiver.operator} asks to waive {what} at {plan.title(waiver.step)}.", width)
     lines += paragraph(waiver.reason, width, "strong", "reason   ")
     left = (waiver.expires_at - view.now) / 86_400
     lines += paragraph(f"{day(waiver.expires_at)}, in {left:.1f} days", width, "", "expires  ")
     lines += paragraph(waiver.ticket or "–", width, "", "ticket   ")
-    lines += paragraph(waiver.evidence_sha256[:16], width, "dim", "evidence ")
-    for criterion in view.step(waiver.step).criteria:
-        if criterion.id == waiver.criterion:
-            lines += [(), *criterion_lines(view, waiver.step, criterion, width)]
+    for one in waivers:
+        lines += paragraph(f"{one.criterion}  evidence {one.evidence_sha256[:16]}", width, "dim", f"{one.id:<8} ")
+    found = [c for w in waivers for c in view.step(w.step).criteria if c.id == w.criterion]
+    for group in by_cause(found):
+        lines += [(), *cause_lines(view, waiver.step, group, width)]
     return lines
 
 
-def confirm_waiver_dialog(view: View, waiver: WaiverProposed, width: int) -> ConfirmDialog:
-    """The second person decides; No first."""
-    lines = waiver_lines(view, waiver, width)
-    return ConfirmDialog(
-        f"Confirm waiver {waiver.id}?", lines, "waive it, as the second person", key=f"waiver:{waiver.id}"
-    )
+def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ConfirmDialog:
+    """The second person decides on all that were asked for together; No first."""
+    lines = waiver_lines(view, waivers, width)
+    what = f"waiver {waivers[0].id}" if len(waivers) == 1 else named(waivers)
+    yes = "waive it" if len(waivers) == 1 else f"waive all {len(waivers)}, each recorded by itself"
+    return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", key=f"waiver:{waivers[0].id}")
 
 
-def waiting_waiver_dialog(view: View, waiver: WaiverProposed, width: int) -> ReadDialog:
+def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ReadDialog:
     """The same where this person cannot be the second."""
+    waiver = waivers[0]
     why = "you proposed it" if waiver.operator == view.person else "this needs someone with a role in [people]"
-    head: list[Line] = [(("waits for a second person", "warn"), (f"; {why}", "dim")), ()]
-    return ReadDialog(f"Waiver {waiver.id} waits for a second person", [*head, *waiver_lines(view, waiver, width)],
+    if view.person in view.state.confirmed.get(waiver.id, ()):
+        why = "you have confirmed it, and policy wants another person as well"
+    what = f"Waiver {waiver.id} waits" if len(waivers) == 1 else f"{len(waivers)} waivers wait"
+    head: list[Line] = [(("waiting for a second person", "warn"), (f"; {why}", "dim")), ()]
+    return ReadDialog(f"{what} for a second person", [*head, *waiver_lines(view, waivers, width)],
                       key=f"waiver:{waiver.id}")  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,8 +13,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
+from ray_tui.core.untrusted import cell_width
 from ray_tui.tui.lines import Line
 from ray_tui.tui.panes.frame import header, last_events, next_row, rail
+from ray_tui.tui.stage import Stage
 from ray_tui.tui.view import View
 from ray_tui.tui.widgets.painted import Painted, content, literal
 
@@ -24,9 +26,9 @@ Dialog { align: center middle; background: $background; }
 Dialog > #sky { dock: top; height: 3; width: 1fr; }
 Dialog > #sky > Painted { height: 1; width: 1fr; overflow: hidden; }
 Dialog > #ground { dock: bottom; height: 4; width: 1fr; overflow: hidden; }
-Dialog.-short > #ground { display: none; }
+Dialog.-short > #ground { height: 1; }
 Dialog > #box { width: 94%; max-width: 104; height: auto; max-height: 100%; border: round $primary;
-                border-title-color: $ray-strong; border-title-style: bold; border-subtitle-color: $ray-dim;
+                border-title-color: $ray-strong; border-title-style: bold; border-subtitle-color: $foreground;
                 padding: 0 1; background: $background; overflow-y: auto;
                 scrollbar-size-vertical: 1; }
 Dialog #text { height: auto; scrollbar-size-vertical: 1; }
@@ -53,7 +55,10 @@ Dialog.-plain #text, Dialog.-plain OptionList { scrollbar-size-vertical: 0; }
 
 
 GROUNDED = 34
-"""Rows from which the last events stay in sight below a dialog."""
+"""Rows from which several of the last events stay in sight below a dialog; below, the newest one."""
+Q_LEAVES, Q_TYPES, Q_CLOSES = "q: ", "Esc: later, then q: ", "q or Esc: close, then q: "
+"""What q does: leaves the console; is a letter in a field; closes what was only shown."""
+RUN_GOES_ON, OVER = "leave, the run goes on", "leave"
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,13 @@ class Dialog(ModalScreen[Answer]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "later", "later", id="dialog.later"),
+        Binding("q", "leave", "leave; the run goes on", id="dialog.leave"),
         Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
         Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
     ]
-    subtitle = "Esc: later"
+    hints: tuple[str, ...] = ("Esc: later",)
+    """What the box's last line says beside what q does; the last ones are left out first where it is narrow."""
+    q_does = Q_LEAVES
 
     def __init__(self, title: str, lines: Sequence[Line] = (), *, key: str = "") -> None:
         super().__init__()
@@ -107,7 +115,7 @@ class Dialog(ModalScreen[Answer]):
         yield Painted(id="ground", ascii_only=self.ascii_only)
         with Vertical(id="box") as box:
             box.border_title = literal(self.dialog_title, ascii_only=self.ascii_only)
-            box.border_subtitle = literal(self.subtitle, ascii_only=self.ascii_only)
+            box.border_subtitle = literal(self.foot(), ascii_only=self.ascii_only)
             if self.lines:
                 with VerticalScroll(id="text", can_focus=False):
                     yield Static(self.joined(), markup=False, id="words")
@@ -116,6 +124,17 @@ class Dialog(ModalScreen[Answer]):
     def inside(self) -> ComposeResult:
         """What stands below the text."""
         yield from ()
+
+    def foot(self, more: bool = False) -> str:
+        """The box's last line: the keys, and always what happens when q is pressed. ``more``: the text goes on."""
+        app = cast("Stage", self.app)
+        goes_on = app.handle.transport is None and not app.state.ended
+        leave = self.q_does + (RUN_GOES_ON if goes_on else OVER)
+        hints = [*(("PgDn: read on",) if more else ()), *self.hints]
+        room = min(104, int(self.app.size.width * 0.94)) - 4
+        while hints and cell_width("   ".join([*hints, leave])) > room:
+            hints.pop()
+        return "   ".join([*hints, leave])
 
     def joined(self) -> Content:
         return Content("\n").join([content(line, ascii_only=self.ascii_only) for line in self.lines])
@@ -131,7 +150,8 @@ class Dialog(ModalScreen[Answer]):
         self.query_one("#dialog-header", Painted).show_lines([header(view, width)])
         self.query_one("#dialog-rail", Painted).show_lines([rail(view, width, 0)])
         self.query_one("#dialog-next", Painted).show_lines([next_row(view, width)])
-        self.query_one("#ground", Painted).show_lines(last_events(view, width))
+        most = 3 if self.size.height >= GROUNDED else 1
+        self.query_one("#ground", Painted).show_lines(last_events(view, width, most))
 
     def on_resize(self) -> None:
         """The text takes what the choices and fields leave; the rest of it is a page key away."""
@@ -143,10 +163,10 @@ class Dialog(ModalScreen[Answer]):
             return
         text, box = self.query_one("#text"), self.query_one("#box")
         asked = sum(child.outer_size.height + child.styles.margin.height for child in box.children if child is not text)
-        sky = 3 + (4 if self.size.height >= GROUNDED else 0)
+        sky = 3 + (4 if self.size.height >= GROUNDED else 1)
         text.styles.max_height = max(3, self.size.height - sky - 2 - asked)
-        if len(self.lines) > self.size.height - sky - 2 - asked:
-            box.border_subtitle = literal(f"PgDn: read on   {self.subtitle}", ascii_only=self.ascii_only)
+        more = len(self.lines) > self.size.height - sky - 2 - asked
+        box.border_subtitle = literal(self.foot(more), ascii_only=self.ascii_only)
 
     def action_read_on(self, by: int) -> None:
         if self.query("#text"):
@@ -155,10 +175,16 @@ class Dialog(ModalScreen[Answer]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In an editor the page keys belong to the text that is edited."""
+        if action == "leave":
+            return self.q_does == Q_LEAVES
         return action != "read_on" or not isinstance(self.focused, TextArea)
 
     def action_later(self) -> None:
         self.dismiss(None)
+
+    def action_leave(self) -> None:
+        """Off the screen, the question stays open; in a field q is a letter and never comes here."""
+        cast("Stage", self.app).detach()
 
 
 class ChoiceDialog(Dialog[str]):
@@ -228,7 +254,8 @@ class ConfirmDialog(ChoiceDialog):
 class FormDialog(Dialog[dict[str, str]]):
     """Fields to fill in, and a first list to choose from where there is one. Enter goes on, at the end it submits."""
 
-    subtitle = "Enter: next, then submit   Esc: later"
+    hints = ("Enter: next, then submit",)
+    q_does = Q_TYPES
 
     def __init__(
         self,

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.widgets import Static
 
 from ray_tui.core import plan
 from ray_tui.tui import keys
 from ray_tui.tui.about import paragraph
 from ray_tui.tui.lines import Line, columns
-from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
+from ray_tui.tui.screens.dialog import Q_CLOSES, Choice, ChoiceDialog, Dialog, Field, FormDialog
 from ray_tui.tui.view import View
 
 
@@ -34,7 +35,8 @@ class CopyAsAsked(Message):
 class ReadDialog(Dialog[None]):
     """Lines to scroll through; y copies them all."""
 
-    subtitle = "↑↓ scroll   y copy   Esc close"
+    hints: tuple[str, ...] = ("↑↓ scroll", "y copy")
+    q_does = Q_CLOSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,q", "later", "close", id="read.close"),
         Binding("down,j", "scroll(1)", "down", id="read.down"),
@@ -60,7 +62,7 @@ class ReadDialog(Dialog[None]):
 def detail_dialog(title: str, lines: Sequence[Line], target: str) -> ReadDialog:
     dialog = ReadDialog(title, lines)
     dialog.target = target
-    dialog.subtitle = "↑↓ scroll   y copy   Y copy as a command   Esc close"
+    dialog.hints = ("↑↓ scroll", "y copy", "Y copy as a command")
     return dialog
 
 
@@ -71,31 +73,75 @@ def mission_lines(width: int) -> list[Line]:
 def mission_dialog(width: int) -> ReadDialog:
     """The seed's mission and its one [CRITICAL] rule."""
     dialog = ReadDialog("Mission", [*mission_lines(width), (), (("Enter begins.  ? shows this again.", "dim"),)])
-    dialog.subtitle = "Enter"
+    dialog.hints = ("Enter: begin",)
     return dialog
 
 
-def help_dialog(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> ReadDialog:
-    """Every key as it is bound now; the glyphs; the mission."""
-    out: list[Line] = []
+class HelpDialog(ReadDialog):
+    """The keys; their names in the configuration on a second page."""
+
+    hints = ("↑↓ scroll", "i names in ray-tui.toml")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("i", "other_page", "names for [ui.keymap]", id="help.names")]
+
+    def __init__(self, pages: Sequence[Sequence[Line]]) -> None:
+        super().__init__("Help", pages[0])
+        self.pages = pages
+
+    def action_other_page(self) -> None:
+        """Keys, or their names; and back."""
+        self.lines = list(self.pages[1] if self.lines == list(self.pages[0]) else self.pages[0])
+        self.query_one("#words", Static).update(self.joined())
+        self.query_one("#text").scroll_to(y=0, animate=False)
+
+
+def help_dialog(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> HelpDialog:
+    """Every key as it is bound now; the glyphs; the mission. On the second page what [ui.keymap] calls them."""
+    return HelpDialog([_key_lines(keymap, problems, view, width), _name_lines(keymap, width)])
+
+
+def _name_lines(keymap: Mapping[str, str], width: int) -> list[Line]:
+    """What a person's configuration calls each key."""
+    out: list[Line] = [*paragraph('Names for [ui.keymap] in ray-tui.toml, as in  "run.note" = "N".', width), ()]
+    widths = (23, 11, max(20, width - 37))
+    out += [columns([(key.id, "run"), _shown(keymap, key), (key.says, "dim")], widths) for key in keys.KEYS]
+    return out
+
+
+def _shown(keymap: Mapping[str, str], key: keys.Key) -> str:
+    every = keymap.get(key.id, key.keys)
+    return every if every == "," else every.replace(",", " ")
+
+
+def _key_lines(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> list[Line]:
+    out: list[Line] = [(("i", "run"), ("  what [ui.keymap] calls them, to put them elsewhere", "dim")), ()]
     groups = list(dict.fromkeys(key.group for key in keys.KEYS))
     for group in groups:
         if group == "Replay" and view.transport is None:
             continue
         out.append(((group, "strong"),))
-        for key in keys.KEYS:
-            if key.group == group:
-                every = keymap.get(key.id, key.keys)
-                shown = every if every == "," else every.replace(",", " ")
-                out.append(columns([(shown, "run"), key.says, (key.id, "dim")], (18, 34, 24)))
+        widths = (18, max(20, width - 20))
+        out += [columns([(_shown(keymap, k), "run"), k.says], widths) for k in keys.KEYS if k.group == group]
         out.append(())
     out += [(("ctrl+p            ", "run"), ("command palette: every command, step and theme", "")), ()]
     out.append((("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),))
-    out.append((("Times are UTC. Ctrl-C and q never end a run.", "dim"),))
+    out.append((("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),))
     out += [(), (("Mission", "strong"),), *mission_lines(width)]
     for problem in problems:
         out += paragraph(problem, width, "warn", "! ")
-    return ReadDialog("Help", out)
+    return out
+
+
+class FilterDialog(FormDialog):
+    """What the event log shows; Esc shows all of it again."""
+
+    hints = ("Enter: filter",)
+    q_does = "Esc: show all, then q: "
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__("Filter the log", [], [Field("wanted", "part of a text, kind, step or person", value=wanted)])
+
+    def action_later(self) -> None:
+        self.dismiss({"wanted": ""})
 
 
 def theme_dialog(names: Sequence[str], now: str) -> ChoiceDialog:

@@ -1,6 +1,7 @@
 """The event log: the journal as people read it, followed at its end until someone scrolls back."""
 
 from ray_tui.core.state import LogLine, RunState
+from ray_tui.core.untrusted import line
 from ray_tui.tui.lines import TONES, Row, fit, wrap
 from ray_tui.tui.view import wall
 from ray_tui.tui.widgets.listing import Listing
@@ -21,8 +22,18 @@ class EventLog(Listing):
         super().__init__(id=id, ascii_only=ascii_only)
         self._seen = 0
         self._first = 0
+        self._height = 0
         self._width = 0
         self._log_rows: list[Row] = []
+        self._following = True
+        """The end is in sight, and stays so when lines come or the pane is resized."""
+        self.matching = 0
+        """Entries that the filter lets through."""
+        self.total = 0
+
+    def words(self) -> str:
+        """For the title: what it is filtered by, and how much of it is left."""
+        return f"Events with {line(self.wanted, 40)!r}  {self.matching} of {self.total}" if self.wanted else "Events"
 
     def set_filter(self, wanted: str, state: RunState) -> None:
         self.wanted = wanted.strip().casefold()
@@ -35,29 +46,51 @@ class EventLog(Listing):
         first = log[0].seq if log else 0
         if self._width != self.inner_width or first != self._first or (log and log[-1].seq < self._seen) or not log:
             self._log_rows, self._seen, self._first, self._width = [], 0, first, self.inner_width
+            self.matching = 0
         fresh: list[LogLine] = []
-        for line in reversed(log):
-            if line.seq <= self._seen:
+        for entry in reversed(log):
+            if entry.seq <= self._seen:
                 break
-            fresh.append(line)
-        if not fresh and self._log_rows == list(self._rows):
-            return
-        for line in reversed(fresh):
-            if not self.wanted or self._matches(line):
-                self._log_rows.extend(self._wrapped(line))
+            fresh.append(entry)
+        for entry in reversed(fresh):
+            if not self.wanted or self._matches(entry):
+                self._log_rows.extend(self._wrapped(entry))
+                self.matching += 1
         self._seen = log[-1].seq if log else 0
-        at_end = self.scroll_offset.y + self.size.height >= len(self._rows)
-        self.show_rows(list(self._log_rows))
-        if (at_end and not self.active) or self.wanted:
-            self.scroll_to_end()
-        elif self.active and at_end and self._rows:
+        self.total = len(log)
+        rows = self._log_rows or self._nothing()
+        resized = self.size.height != self._height
+        self._height = self.size.height
+        if not fresh and rows == list(self._rows) and not resized:
+            return
+        last = self._rows[-1].target if self._rows else ""
+        following = self._following and (not self.active or self.chosen in ("", last))
+        self.show_rows(list(rows))
+        if following and self.active and fresh and self._log_rows:
             self.choose(self._rows[-1].target)
+        if following:
+            self.scroll_to_end()
+        if resized:
+            self.refresh()  # the rows of a smaller pane may still stand where the scrolling has begun
+
+    def _nothing(self) -> list[Row]:
+        """An empty result says that it is one."""
+        if not self.wanted:
+            return []
+        said = f"none of {self.total} events has {line(self.wanted, 40)!r} in it; Esc shows all of them"
+        return [Row(((fit(said, self.inner_width).rstrip(), "warn"),))]
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Someone scrolled back, or down to the end again; a change of size alone decides nothing."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.size.height == self._height:
+            self._following = new_value + self.size.height >= len(self._rows)
 
     def scroll_to_end(self) -> None:
         self.scroll_to(y=max(0, len(self._rows) - self.size.height), animate=False, force=True)
 
     def set_active(self, active: bool) -> None:
-        if active and not self.active and self._rows:
+        if active and not self.active and self._rows and self._following:
             self._chosen = self._rows[-1].target
         super().set_active(active)
 

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from textual import events
+from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 
-from ray_tui.tui.lines import Line, Row
-from ray_tui.tui.widgets.painted import Painted
+from ray_tui.core.untrusted import cell_width
+from ray_tui.tui.jump import Jump, Spot
+from ray_tui.tui.lines import Line, Row, Span
+from ray_tui.tui.widgets.painted import Painted, content
 
 
 class Listing(Painted):
@@ -25,6 +29,45 @@ class Listing(Painted):
         self._rows: Sequence[Row] = ()
         self._chosen = ""
         self.active = False
+        self._title: Line = ()
+        self._jump: Jump | None = None
+        self._pane = 0
+
+    # --- title and letters to jump to ----------------------------------------------------------------------------
+
+    def retitle(self, title: Line) -> None:
+        """Show this title; only the row that it stands in is painted."""
+        label = self._jump.label(self._pane) if self._jump else ""
+        line: Line = ((f" {label} ", "jump"), (" ", ""), *title) if label else title
+        if line != self._title:
+            self._title = line
+            self._border_title: Content | None = content(line, ascii_only=self._ascii)
+            self.refresh(Region(-1, -1, max(1, self.outer_size.width), 1))
+
+    def spots(self, pane: int) -> list[Spot]:
+        """What of this can be jumped to: the rows that are on the screen now."""
+        top = self.scroll_offset.y
+        seen = self._rows[top : top + max(0, self.size.height)]
+        return [Spot(pane, target) for target in dict.fromkeys(row.target for row in seen if row.target)]
+
+    def show_letters(self, jump: Jump | None, pane: int) -> None:
+        """Put letters on the rows (and, with the next title, on the pane); None takes them away."""
+        self._jump, self._pane = jump, pane
+        self._paint()
+
+    def _labels(self) -> dict[int, str]:
+        """Row -> its letters: the first row on the screen of each target."""
+        if self._jump is None:
+            return {}
+        found: dict[str, int] = {}
+        top = self.scroll_offset.y
+        for y, row in enumerate(self._rows[top : top + max(0, self.size.height)], start=top):
+            if row.target and row.target not in found:
+                found[row.target] = y
+        labels = {y: self._jump.label(self._pane, target) for target, y in found.items()}
+        return {y: label for y, label in labels.items() if label}
+
+    # --- rows ----------------------------------------------------------------------------------------------------
 
     @property
     def inner_width(self) -> int:
@@ -95,11 +138,14 @@ class Listing(Painted):
         chosen = self.chosen if self.active else ""
         lines: list[Line] = []
         self.cursor_lines = set()
+        labels = self._labels()
         for y, row in enumerate(self._rows):
             here = bool(chosen) and row.target == chosen
             if here:
                 self.cursor_lines.add(y)
-            lines.append((("▸" if here else " ", "strong"), *row.line))
+            line: Line = (("▸" if here else " ", "strong"), *row.line)
+            label = labels.get(y, "")
+            lines.append(((label, "jump"), *_without(line, len(label))) if label else line)
         return self.show_lines(lines)
 
     def on_click(self, event: events.Click) -> None:
@@ -109,3 +155,16 @@ class Listing(Painted):
             again = self.active and self.chosen == self._rows[y].target
             self._chosen = self._rows[y].target
         self.post_message(self.Picked(self, again))
+
+
+def _without(line: Line, cells: int) -> Line:
+    """The line without its first cells; half of a wide character leaves a space."""
+    out: list[Span] = []
+    for text, style in line:
+        kept = 0
+        while cells > 0 and kept < len(text):
+            cells -= cell_width(text[kept])
+            kept += 1
+        out.append((" " * -cells + text[kept:] if cells < 0 else text[kept:], style))
+        cells = max(0, cells)
+    return tuple(span for span in out if span[0])

@@ -1,6 +1,6 @@
 """A widget that paints prepared lines, and repaints only those that changed. Nothing in it is ever parsed as markup."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 from textual.geometry import Region, Size
@@ -8,7 +8,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from ray_tui.core.untrusted import clean
+from ray_tui.core.untrusted import cell_width, clean
 from ray_tui.tui.lines import ASCII, Line, width_of
 
 STYLES = {
@@ -24,6 +24,7 @@ STYLES = {
     "badge-warn": "bold $ray-badge-text on $ray-warn",
     "badge-run": "bold $ray-badge-text on $ray-run",
     "badge-dim": "bold $ray-badge-text on $ray-dim",
+    "jump": "bold $ray-badge-text on $ray-warn",
 }
 
 
@@ -41,8 +42,10 @@ def content(line: Line, *, ascii_only: bool = False) -> Content:
     return Content.assemble(*spans)
 
 
-def _changed_cells(old: Line, new: Line, y: int, width: int) -> Region:
-    """The part of a row between the spans that both lines begin and end with: what has to reach the terminal."""
+def _changed_cells(old: Line, new: Line, y: int, width: int) -> list[Region]:
+    """The parts of a row that have to reach the terminal: span by span where both lines have the same columns."""
+    if len(old) == len(new) and all(cell_width(a[0]) == cell_width(b[0]) for a, b in zip(old, new, strict=True)):
+        return list(_changed_spans(old, new, y, width))
     same = 0
     for one, other in zip(old, new, strict=False):
         if one != other:
@@ -56,7 +59,34 @@ def _changed_cells(old: Line, new: Line, y: int, width: int) -> Region:
             tail += 1
     start = min(width - 1, width_of(new[:same]))
     end = width if not tail else min(width, width_of(new[: len(new) - tail]))
-    return Region(start, y, max(1, end - start), 1)
+    return [Region(start, y, max(1, end - start), 1)]
+
+
+NEAR = 6
+"""Cells between two changes that are cheaper to send again than to step over: about what moving the cursor costs."""
+
+
+def _changed_spans(old: Line, new: Line, y: int, width: int) -> Iterator[Region]:
+    """Where each changed span differs: from its first to its last other character, neighbours joined."""
+    start = begun = end = 0
+    for (was, style), (now, other) in zip(old, new, strict=True):
+        cells = cell_width(now)
+        if (was, style) != (now, other):
+            low, high = (0, cells) if style != other or len(now) != cells or len(was) != cells else _differing(was, now)
+            if end and start + low - end > NEAR:
+                yield Region(begun, y, end - begun, 1)
+                end = 0
+            begun = begun if end else start + low
+            end = start + high
+        start += cells
+    if end and begun < width:
+        yield Region(begun, y, max(1, min(end, width) - begun), 1)
+
+
+def _differing(was: str, now: str) -> tuple[int, int]:
+    """Two texts of the same length, one cell a character: the first place where they differ, and after the last."""
+    differs = [n for n, (a, b) in enumerate(zip(was, now, strict=True)) if a != b]
+    return (differs[0], differs[-1] + 1) if differs else (0, len(now))
 
 
 class Painted(ScrollView, can_focus=False, inherit_bindings=False):
@@ -92,13 +122,14 @@ class Painted(ScrollView, can_focus=False, inherit_bindings=False):
             self.repaints += 1
             top = self.scroll_offset.y
             width = self.scrollable_content_region.width
-            self.refresh(
-                *(
-                    _changed_cells(before[y], lines[y], y - top, width)
-                    for y in changed
-                    if 0 <= y - top < self.size.height
-                )
-            )
+            regions = [
+                region
+                for y in changed
+                if 0 <= y - top < self.size.height
+                for region in _changed_cells(before[y], lines[y], y - top, width)
+            ]
+            if regions:  # without any, everything would be painted anew for rows that are scrolled away
+                self.refresh(*regions)
         return len(changed)
 
     def render_line(self, y: int) -> Strip:

@@ -1,0 +1,187 @@
+"""What each pane shows of a run: tuning with its pages, the package with its hashes, panels by state, sizes."""
+
+import pytest
+
+from ray_tui.core import facts as f
+from ray_tui.core.plan import ACTIONS
+from ray_tui.tui.panes import alerts, assurance, handoff
+from ray_tui.tui.view import View
+from tests.tui.fake_handle import T0, FakeHandle, coverage, done, mid_run, opened, until
+from tests.tui.on_screen import console, dialog, shows, text_of
+
+PROPOSAL = {"rule": "CartHighErrorRatio", "change": "> 0.05 for 2m → > 0.0653 for 2m", "pages_before": 3.0,
+            "pages_after": 1.0, "precision_before": 1 / 3, "precision_after": 1.0, "accepted": None,
+            "state": "proposed"}  # fmt: skip
+RULES = [{"rule": "Fine", "n": 12, "true": 12, "precision": 1.0, "low": 0.75, "high": 1.0, "duplicates": 0, "flaps": 0,
+          "status": "ok"},
+         {"rule": "CartHighErrorRatio", "n": 14, "true": 4, "precision": 4 / 14, "low": 0.12, "high": 0.55,
+          "duplicates": 0, "flaps": 0, "status": "noisy"}]  # fmt: skip
+
+
+def painted(rows):
+    return ["".join(text for text, _ in row.line).rstrip() for row in rows]
+
+
+def with_data(**steps):
+    view = View(now=T0 + 500)
+    for name, data in steps.items():
+        view.state.steps[name.replace("_", ".")[1:]].data = data
+    return view
+
+
+@pytest.mark.parametrize(
+    ("accepted", "state", "said"),
+    [(None, "proposed", "? open"), (True, "accepted", "✓ accepted"), (False, "rejected", "– rejected"),
+     (None, "put off: later", "? later")],
+)  # fmt: skip
+def test_a_tuning_proposal_shows_pages_a_week_before_and_after(accepted, state, said):
+    """The rule, the change, what it does to a week's pages, and what was decided; before the calm tables."""
+    view = with_data(s3_2={"rules": RULES, "proposals": [{**PROPOSAL, "accepted": accepted, "state": state}]})
+    rows = painted(assurance.rows(view, 100))
+    line = next(row for row in rows if row.startswith("→"))
+    assert "CartHighErrorRatio" in line
+    assert "> 0.05 for 2m → > 0.0653 for 2m" in line
+    assert "3 → 1" in line
+    assert said in line
+    assert any("precision 33% → 100%" in row for row in rows)
+    assert rows.index(line) < next(n for n, row in enumerate(rows) if row.startswith("alert rule"))
+
+
+def test_a_proposal_that_is_asked_about_says_which_key_answers():
+    """While the question is open the row leads to it."""
+    view = with_data(s3_2={"proposals": [PROPOSAL]})
+    prompt = f.PromptRaised(id="q", step="3.2", prompt="choose", title="Tune?", text="Tune?", options=("accept",))
+    from ray_tui.core.state import apply
+
+    apply(view.state, f.Entry(seq=1, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=prompt))
+    assert any("? answer: p" in row for row in painted(assurance.rows(view, 100)))
+
+
+def test_noisy_rules_stand_first_and_decisions_are_told():
+    """What is wrong is above what is well; what was decided of a need stands under the rules."""
+    decided = [{"subject": "CartHighErrorRatio", "state": "put off: later", "why": "4 of 14 episodes"}]
+    rows = painted(assurance.rows(with_data(s3_2={"rules": RULES, "decisions": decided}), 100))
+    assert next(n for n, row in enumerate(rows) if row.startswith("CartHigh")) < next(
+        n for n, row in enumerate(rows) if row.startswith("Fine")
+    )
+    assert "? CartHighErrorRatio: put off: later  4 of 14 episodes" in rows
+
+
+def entry(n, **more):
+    return {"asset": f"dashboard:{n:02}", "cadence": "*/30 * * * *", "next_run": "2026-11-22T23:30:00Z", "owner": "sre",
+            "owner_ok": True, "installed": True, **more}  # fmt: skip
+
+
+def test_a_schedule_shows_next_run_and_owner_and_never_hides_what_nobody_runs():
+    """In a small pane some of the calm ones are left out, and counted; all stand in a large one."""
+    view = with_data(s3_1={"entries": [*(entry(n) for n in range(20)), entry(99, owner="", owner_ok=False)]})
+    small = painted(assurance.rows(view, 90))
+    assert "dashboard:99" in small[next(n for n, row in enumerate(small) if "checked from now on" in row) + 1]
+    assert any("nobody" in row for row in small)
+    assert any("15 more, all owned and installed" in row for row in small)
+    assert any("11-22 23:30" in row and "sre" in row for row in small)
+    view.roomy = True
+    assert sum("dashboard:" in row for row in painted(assurance.rows(view, 90))) == 21
+
+
+def test_the_package_is_a_tree_of_files_with_hashes():
+    """Each file with the step that it comes from, its size and its hash; one without a hash is a cross."""
+    files = [{"name": "a.json", "action": "2.2", "sha256": "ab" * 32, "size": 37257, "required": True},
+             {"name": "w.json", "action": "gate.handoff", "sha256": "cd" * 32, "size": 5, "required": False},
+             {"name": "lost.md", "action": "4.1", "sha256": "", "size": None}]  # fmt: skip
+    rows = painted(handoff.rows(with_data(s4_1={"files": files}), 90))
+    assert any(row.startswith("├ ✓ 2.2 a.json") and "37,257" in row and "abababababab" in row for row in rows)
+    assert any("├ ✓ G4  w.json" in row and "optional" in row for row in rows)
+    assert any(row.startswith("└ ✗ 4.1 lost.md") and "no hash" in row for row in rows)
+
+
+def test_a_waiver_shows_the_days_that_are_left():
+    """And says so when there are none."""
+    view = with_data()
+    for name, days in (("W1", 6.5), ("W2", -1)):
+        view.state.waivers[name] = f.Waived(
+            id=name, criterion=f"x.{name}", step="2.2", reason="r", operator="mira", approver="jo",
+            evidence_sha256="e", expires_at=view.now + days * 86_400, assurance="signed",
+        )  # fmt: skip
+    rows = painted(handoff.rows(view, 90))
+    assert any("x.W1" in row and "6.5 days" in row and "mira, jo (signed)" in row for row in rows)
+    assert any("x.W2" in row and "expired" in row for row in rows)
+
+
+def test_panels_are_counted_by_state_and_broken_ones_named():
+    """How many show what they should, how many do not, and which."""
+    states = {"Rate": "ok", "Errors": "no data", "P99": "ok"}
+    panels = [{"title": title, "state": state} for title, state in states.items()]
+    board = {"title": "Checkout RED", "score": 61.0, "panels": panels}
+    rows = painted(alerts.rows(with_data(s2_1={"dashboards": [board]}), 90))
+    assert any("✗ Checkout RED" in row and "61" in row and "2 ok, 1 no data: Errors" in row for row in rows)
+
+
+async def test_a_cell_drills_down_to_query_and_last_sample_and_copies_its_query(tmp_path):
+    """Enter on a service: query and last sample of each signal. y: its queries, to choose from."""
+    data = coverage()
+    data["cells"][0]["last_seen_at"] = T0
+    handle = FakeHandle(*opened(), *done("1.2", "seen", data))
+    async with console(handle, (120, 40), copy_folder=tmp_path) as (app, pilot):
+        await pilot.press("1")
+        app.console_screen.pane(1).choose("service:checkout")
+        await pilot.press("enter")
+        await dialog(app)
+        await shows(app, 'up{job="checkout"}')
+        assert "last sample" in text_of(app)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console again")
+        await pilot.press("y")
+        await dialog(app)
+        await shows(app, "metrics: query")
+        await pilot.press("enter")
+        await until(lambda: any('up{job="checkout"}' in p.read_text() for p in tmp_path.iterdir()), "the copy")
+
+
+@pytest.mark.parametrize(("width", "panes"), [(120, 4), (160, 4), (119, 1), (80, 1), (60, 1)])
+async def test_from_120_columns_two_by_two_with_the_active_pane_wider_else_one(width, panes):
+    """Wide: all four, the active one wider than its neighbour, whichever it is. Narrow: one, and the rail."""
+    async with console(FakeHandle(*mid_run()), (width, 40)) as (app, pilot):
+        screen = app.console_screen
+        for number, beside in ((1, 2), (2, 1), (3, 4), (4, 3)):
+            await pilot.press(str(number))
+            await until(lambda number=number: screen.active == number, f"pane {number}")
+            await until(lambda: sum(screen._visible(n) for n in range(1, 5)) == panes, "the panes")
+            if panes == 4:
+                await until(
+                    lambda one=number, other=beside: (
+                        screen.pane(one).size.width > screen.pane(other).size.width * 1.3
+                        and screen.pane(one).size.height >= screen.pane(other).size.height
+                    ),
+                    f"pane {number} wider than {beside}",
+                )
+            else:
+                assert screen.pane(number).size.width == width - 2
+                assert f"[{number}" in text_of(app).split("\n")[1]
+
+
+@pytest.mark.parametrize("size", [(59, 24), (80, 19), (40, 12)])
+async def test_below_60_by_20_there_is_a_notice_that_still_says_what_matters(size):
+    """Is it watched, who must act, what size is needed, how to leave; and all is back when there is room again."""
+    async with console(FakeHandle(*mid_run()), size) as (app, pilot):
+        await shows(app, "▶ RUNNING")
+        shown = " ".join(text_of(app).split())
+        assert f"{size[0]}×{size[1]}" in shown
+        assert "60×20" in shown
+        assert "Instrumentation" not in shown
+        await pilot.press("f")
+        assert app.console_screen.jump is None
+        await pilot.resize_terminal(80, 24)
+        await shows(app, "2.2 Alert paths")
+        assert "60×20" not in text_of(app)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+async def test_at_60_by_20_each_pane_is_usable(number):
+    """Its actions, its gate and its state are on the screen, and nothing is wider than it."""
+    async with console(FakeHandle(*mid_run()), (60, 20)) as (app, pilot):
+        await pilot.press(str(number))
+        first = next(action.id for action in ACTIONS if action.id.startswith(f"{number}."))
+        await shows(app, first)
+        await shows(app, f"Gate {number}")
+        assert all(len(row) == 60 for row in text_of(app).split("\n"))

@@ -1,0 +1,178 @@
+"""Test alerts on their way: in words, against the clock, counted as they come."""
+
+import pytest
+
+from ray_tui.core import facts as f
+from ray_tui.core.state import RunState, apply
+from ray_tui.tui.panes import waterfall
+from ray_tui.tui.view import View, newest_probes, path_words
+from tests.tui.fake_handle import T0, FakeHandle, StillClock, mid_run, opened, until
+from tests.tui.on_screen import console, shows, text_of
+
+SEEN = {"t0": 0.0, "t1": 0.1, "t2": 0.2, "t3": 0.4, "t4": 0.5, "t5": 0.6, "t6": 2.0, "t7": 3.4}
+
+
+def text(line):
+    return "".join(part for part, _ in line)
+
+
+def path(*hops, purpose="acknowledge", receiver="pd-payments", pages=("Priya Nair (level 1)", "Tom Brandt (level 2)"),
+         who=None, name="x-a1-1", sla=15.0):  # fmt: skip
+    """The facts of one path that was seen at these hops."""
+    intended = f.ProbeIntended(
+        id=name, step="2.2", receiver=receiver, purpose=purpose, labels={}, starts_at=T0, ends_at=T0 + 90, pages=pages,
+        sla_seconds=sla,
+    )  # fmt: skip
+    who = {"t5": "Priya Nair", "t6": "Priya Nair", "t7": "Tom Brandt"} if who is None else who
+    return [intended, *(f.ProbeHopSeen(id=name, hop=hop, earliest=T0, latest=T0 + SEEN[hop], source="s",
+                                       who=who.get(hop, "")) for hop in hops)]  # fmt: skip
+
+
+def view_of(*facts, now=T0 + 7):
+    state = RunState()
+    for seq, fact in enumerate(facts, start=1):
+        apply(state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+    return View(state=state, now=now)
+
+
+def problem(name, detail, hop="t6", blocks=True):
+    return f.ProbeProblem(id="x-a1-1", hop=hop, problem=name, detail=detail, blocks=blocks)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (path(), "being sent, 0:07 of 0:15"),
+        (path("t0", "t1"), "waiting for Alertmanager to send it, 0:07 of 0:15"),
+        (path("t0", "t1", "t3"), "sent, waiting for it to arrive, 0:07 of 0:15"),
+        (path("t0", "t4"), "arrived, waiting until Priya Nair is notified, 0:07 of 0:15"),
+        (path("t0", "t4", "t5"), "waiting for Priya Nair to acknowledge, 0:07 of 0:15"),
+        (path("t0", "t4", pages=()), "waiting for somebody to acknowledge, 0:07 of 0:15"),
+        (path("t0", "t4", "t5", who={"t5": "Sam Ito"}), "waiting for Sam Ito to acknowledge, 0:07 of 0:15"),
+        (path("t4", "t5", purpose="escalate"),
+         "Priya Nair leaves it unanswered: waiting until Tom Brandt is called, 0:07"),
+        (path("t4", purpose="escalate", pages=("Priya Nair (level 1)",)),
+         "Priya Nair leaves it unanswered: waiting until level 2 is called, 0:07"),
+        (path("t0", "t4", "t5", "t6"), "acked 2.0s by Priya Nair"),
+        (path("t4", "t5", "t7", purpose="escalate"), "escalated 3.4s to Tom Brandt"),
+    ],
+)  # fmt: skip
+def test_a_path_says_in_words_where_it_stands(facts, said):
+    """Who is waited for, for what, and how much of the time is used."""
+    view = view_of(*opened(), *facts)
+    assert waterfall.stands(view, view.state.probes["x-a1-1"])[1] == said
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ([*path("t4", "t5"), problem("not_acknowledged", "no person acknowledged on pagerduty within 15 s")],
+         "nobody acknowledged within 15 s (Priya Nair was notified)"),
+        ([*path("t4", sla=300.0), problem("not_acknowledged", "no person acknowledged on slack within 5 min")],
+         "nobody acknowledged within 5 min"),
+        ([*path("t1"), problem("lost", "nothing arrived on pagerduty in time", "t4")],
+         "lost: nothing arrived on pagerduty in time"),
+        ([*path("t4"), problem("auto_ack", "acknowledged by bot, which is not a person")],
+         "answered by a machine: acknowledged by bot, which is not a person"),
+        ([*path("t4"), problem("not_notified", "the incident was opened, and nobody was notified of it", "t5")],
+         "the incident was opened, and nobody was notified of it"),
+        ([*path("t4"), problem("peer_unknown", "", "t1")], "peer unknown"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_is_said_without_ids(facts, said):
+    """No name of a hop or of a problem: words that a person uses."""
+    view = view_of(*opened(), *facts)
+    glyph, words, style = waterfall.stands(view, view.state.probes["x-a1-1"])
+    assert (glyph, words, style) == ("✗", said, "bad")
+    assert "t6" not in words
+    assert "_" not in words
+
+
+def test_the_longest_wording_that_fits_is_taken_and_keeps_the_time():
+    """In a narrow pane the sentence gets shorter; how much time is used stays."""
+    view = view_of(*opened(), *path("t4", "t5"))
+    probe = view.state.probes["x-a1-1"]
+    for room in (80, 50, 40, 30, 12):
+        said = waterfall.stands(view, probe, room)[1]
+        assert len(said) <= max(room, len("0:07 of 0:15"))
+        assert said.endswith("0:07 of 0:15")
+    assert waterfall.stands(view, probe, 36)[1] == "waiting for Priya Nair, 0:07 of 0:15"
+
+
+def test_the_track_ticks_towards_the_limit():
+    """Hops that were seen, now, and the end of the time allowed; past it, it says so."""
+    early, late = (
+        next(text(row.line) for row in waterfall.rows(view_of(*opened(), *path("t1", "t4", "t5"), now=T0 + at), 80)
+             if "├" in text(row.line)) for at in (3, 12)
+    )  # fmt: skip
+    assert early.index("▶") < late.index("▶") < late.index("┤")
+    assert "●" in early
+    assert "0:12 left of 0:15" in early
+    assert "0:03 left of 0:15" in late
+    over = [text(row.line) for row in waterfall.rows(view_of(*opened(), *path("t4", "t5"), now=T0 + 20), 80)]
+    assert any("0:05 past the limit of 0:15" in row for row in over)
+    still = waterfall.rows(view_of(*opened(), *path("t4", "t5", "t6")), 80)
+    assert not any("├" in text(row.line) for row in still)
+
+
+def test_what_the_paths_took_together_and_the_slowest_hop_by_name():
+    """Median and 95th percentile over the receivers; the slowest hop with its receiver."""
+    facts = [*path("t0", "t4", "t5", "t6"), *path("t0", "t4", "t6", receiver="mail", name="x-a1-2", pages=()),
+             *path("t0", "t4", receiver="slack", name="x-a1-3"),
+             *path("t4", "t7", purpose="escalate", name="x-a1-4")]  # fmt: skip
+    said = "\n".join(text(row.line) for row in waterfall.rows(view_of(*opened(), *facts), 110))
+    assert "2 of 3 acknowledged  p50 2.0s  p95 2.0s  1 of 1 escalated" in said
+    assert "slowest hop: delivered → acked 1.5s (mail)" in said
+    alone = "\n".join(text(row.line) for row in waterfall.rows(view_of(*opened(), *path("t4")), 110))
+    assert "p50" not in alone
+
+
+def test_a_receiver_that_is_tested_again_is_one_path():
+    """The newest test of a receiver counts; the attempt before it is gone from the screen and from the count."""
+    facts = [*path("t4"), problem("not_acknowledged", "no"), *path("t4", "t6", name="x-a2-1")]
+    view = view_of(*opened(), *facts)
+    assert [name for name, _ in newest_probes(view.state)] == ["x-a2-1"]
+    assert path_words(view.state) == (1, 1, "1 of 1 acknowledged")
+
+
+@pytest.mark.parametrize("width", [38, 56, 70, 78, 97, 120, 180])
+def test_rows_keep_their_width(width):
+    """At every width of a pane; hop columns only where there is room."""
+    facts = [*path("t1", "t4", "t5"), *path("t4", purpose="escalate", name="x-a1-2"), *path("t4", "t6", name="x-a1-3",
+             receiver="a-receiver-with-a-very-long-name-indeed")]  # fmt: skip
+    rows = waterfall.rows(view_of(*opened(), *facts), width)
+    assert max(len(text(row.line)) for row in rows) <= width + 1
+    assert any("where it stands" in text(row.line) for row in rows) is (width >= 96)
+
+
+async def test_acknowledged_paths_are_counted_as_they_come():
+    """The running step counts what has arrived, not what was last announced."""
+    clock = StillClock(at=[T0 + 7])
+    handle = FakeHandle(*opened(), f.StepStarted(step="2.2"), f.Progressed(step="2.2", text="waiting", done=0, total=2),
+                        *path("t4", "t5"), *path("t4", receiver="mail", name="x-a1-2", pages=()))  # fmt: skip
+    async with console(handle, (120, 40), clock=clock) as (app, _):
+        await shows(app, "0/2 0 of 2 acknowledged")
+        handle.feed(f.ProbeHopSeen(id="x-a1-1", hop="t6", earliest=T0, latest=T0 + 6, source="s", who="Priya Nair"))
+        await shows(app, "1/2 1 of 2 acknowledged")
+        assert "acked 6.0s by Priya Nair" in text_of(app)
+        assert "waiting for somebody to acknowledge, 0:07 of 0:15" in text_of(app)
+        clock.at[0] = T0 + 9
+        await shows(app, "0:09 of 0:15")
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+async def test_who_is_waited_for_is_on_the_screen_at_every_size(size):
+    """Receiver, person and time used, cut nowhere."""
+    clock = StillClock(at=[T0 + 7])
+    handle = FakeHandle(*opened(), f.StepStarted(step="2.2"), *path("t1", "t4", "t5"))
+    async with console(handle, size, clock=clock) as (app, _):
+        await until(lambda: "Priya Nair" in text_of(app) and "0:07 of 0:15" in text_of(app), "the person and the time")
+        assert any("pd-payments" in row and "Priya Nair" in row for row in text_of(app).split("\n"))
+
+
+async def test_the_detail_of_a_path_says_what_went_wrong_in_words():
+    """Enter on a path: its hops as intervals, and no id of a problem."""
+    async with console(FakeHandle(*mid_run()), (100, 40)) as (app, _):
+        app.open_detail("probe:7f3a-a1-3")
+        await shows(app, "late: no acknowledgement within 5 min")
+        assert "at t6" not in text_of(app)
