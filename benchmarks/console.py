@@ -24,6 +24,8 @@ from typing import ClassVar
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS, LINES = 120, 40
 CURSOR = "▸".encode()
+SHOW_CHARTS = (b"1", b"z", *(b"\x1b[6~",) * 4)
+"""Keys after which the whole screen is charts that move: what is out of sight costs nothing, and proves nothing."""
 LIMITS = {
     "bytes/s": 20 * 1024,
     "cpu": 0.15,
@@ -111,6 +113,10 @@ def measure(name: str, kind: str, rate: int, seconds: float, *, keys: bool) -> M
     try:
         seen = terminal.read(15, until=b"pd-payments")
         found.first_paint = (time.monotonic() - terminal.started) * 1000 if b"pd-payments" in seen else float("nan")
+        if kind == "live":
+            for key in SHOW_CHARTS:
+                terminal.press(key)
+                terminal.read(0.3)
         terminal.read(3.0)
         began, cpu, total = time.monotonic(), terminal.cpu_seconds(), terminal.total
         terminal.read(seconds)
@@ -144,29 +150,33 @@ def child(kind: str, rate: int) -> None:
     from ray_tui.core.readings import Reading
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions
-    from tests.tui.fake_handle import T0, FakeHandle, mid_run, opened
+    from tests.tui.fake_handle import T0, FakeHandle, FakeTransport, mid_run, opened
 
     class Loaded(FakeHandle):
         async def readings(self) -> AsyncIterator[Reading]:
             async for line in lines(rate):
                 yield Reading.model_validate(json.loads(line))
 
+    started = time.monotonic()
+
     class Now:
-        """The run's own time, or a clock that moves."""
+        """The run's own time, which moves on as a clock does."""
 
         def wall(self) -> float:
-            return T0 + 400
+            return T0 + 400 + time.monotonic() - started
 
         def monotonic(self) -> float:
             return time.monotonic()
 
-    facts = mid_run()
-    if kind == "ended":
-        facts = [*facts, f.RunCompleted(boxes={}, next_command="")]
-    if kind == "still":
-        facts = [*opened(), f.NoteAdded(text="pd-payments is quiet")]
+    quiet = f.NoteAdded(text="pd-payments is quiet")
+    facts = {
+        "still": [*opened(), quiet],
+        "running": [*opened(), quiet, f.StepStarted(step="prerequisites", attempt=1)],
+        "ended": [*mid_run(), f.RunCompleted(boxes={}, next_command="")],
+    }.get(kind, mid_run())
+    transport = FakeTransport(playing=False) if kind == "paused" else None
     options = ConsoleOptions(show_mission=False, clock=Now(), animations=False)  # type: ignore[arg-type]
-    asyncio.run(run_console(Loaded(*facts), options))
+    asyncio.run(run_console(Loaded(*facts, transport=transport), options))  # type: ignore[arg-type]
 
 
 async def lines(rate: int) -> AsyncIterator[str]:
@@ -179,7 +189,7 @@ async def lines(rate: int) -> AsyncIterator[str]:
             value = 0.2 + (number * 7919 % 97) / 400
             service = ("checkout", "payments", "search", "catalog")[number % 4]
             kpi = ("p99", "errors")[number // 4 % 2] if number % 8 else f"kpi{number % 40}"
-            yield json.dumps({"series": f"{service}/{kpi}", "at": 1.0e9 + number, "value": value, "unit": "s"})
+            yield json.dumps({"series": f"{service}/{kpi}", "at": 1.0e9 + number / rate, "value": value, "unit": "s"})
             number += 1
 
 
@@ -249,7 +259,10 @@ def main() -> int:
         "1,000/s": measure("1,000 readings/s", "live", 1_000, seconds, keys=True),
         "5,000/s": measure("5,000 readings/s", "live", 5_000, seconds, keys=True),
         "still": measure("live, nothing changes", "still", 0, seconds, keys=False),
+        "running": measure("live, only a step's clock", "running", 0, seconds, keys=False),
+        "sla": measure("live, alerts tick to the SLA", "sla", 0, seconds, keys=False),
         "ended": measure("finished", "ended", 0, seconds, keys=False),
+        "paused": measure("replay, paused", "paused", 0, seconds, keys=False),
         "naive": measure("naive console, 1,000/s", "naive", 1_000, seconds, keys=True),
     }
     print(f"{COLUMNS}×{LINES}, {seconds:g} s each, {os.cpu_count()} cores")
@@ -279,7 +292,8 @@ def judged(found: dict[str, Measured]) -> list[str]:
                 out.append(f"{name}: {what} {value:,.2f}, limit {limit:,.2f}")
         if one.unanswered:
             out.append(f"{name}: {one.unanswered} keys were not answered within 2 s")
-    for name, limit in (("still", LIMITS["still bytes/s"]), ("ended", LIMITS["ended bytes/s"])):
+    for name in ("still", "running", "ended", "paused"):
+        limit = LIMITS["ended bytes/s" if name in ("ended", "paused") else "still bytes/s"]
         if found[name].bytes_per_second > limit:
             out.append(f"{name}: {found[name].bytes_per_second:,.0f} bytes/s, limit {limit:,.0f}")
     if not found["still"].first_paint <= LIMITS["paint ms"]:

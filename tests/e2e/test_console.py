@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_tui import host, wiring
+from ray_tui import rendezvous, runs_on_disk, wiring
 from ray_tui.config import load
 from ray_tui.core import facts as f
 from ray_tui.core.handle import Rewound
@@ -21,7 +21,7 @@ from ray_tui.core.state import RunState, apply, fold
 from ray_tui.core.verdicts import Verdict
 from ray_tui.evidence import package
 from ray_tui.evidence.verify import read_strict
-from ray_tui.handles import SocketHandle
+from ray_tui.handles.socket import SocketHandle
 from tests.e2e.demo import Stack, ray_tui, wait_until
 from tests.e2e.person import Person, at_the_console, box_on
 from tests.e2e.tmux import Tmux
@@ -147,23 +147,21 @@ def test_three_consoles_show_one_run_and_only_the_driver_decides(tmp_path):
     with at_the_console(tmp_path) as scene:
         Person(scene.console).until(FIRST_QUESTION)
         second = scene.open("attach", scene.run_id, "--config", scene.stack.config)
-        second.wait_for("Enter begins")
-        second.press("Enter")
         second.wait_for(FIRST_QUESTION)
         assert box_on(second.screen()) is None, "only the driver is asked"
         Person(scene.console).until("Security approval")
         late = scene.open("attach", scene.run_id, "--config", scene.stack.config, "--observe")
-        late.wait_for("Enter begins")
-        late.press("Enter")
+        late.wait_for("READ-ONLY")
         scene.console.press("Escape")
         scene.console.wait_for("Events")
         for terminal in (scene.console, second, late):
             terminal.press("1")
         same_on(scene.console, second, late)
-        assert all("driving: mira" in terminal.lines()[0] for terminal in (scene.console, second))
+        assert "you drive" in scene.console.lines()[0]
+        assert "mira drives" in second.lines()[0]
         assert "READ-ONLY" in late.lines()[0]
         journalled = scene.stack.entries()
-        socket = host.socket_path(scene.run_id, load(scene.stack.config))
+        socket = rendezvous.socket_path(scene.run_id, load(scene.stack.config))
         one, other = asyncio.run(states_from(socket, journalled[-1].seq))
         assert one == other == fold(journalled)
         assert one.driver == "mira"
@@ -195,7 +193,7 @@ def test_q_detaches_says_how_to_come_back_and_the_run_goes_on(tmp_path):
         assert "Detached; the run goes on" in said
         back = re.search(r"ray-tui (attach \S+ --config \S+)", said)
         assert back, said
-        assert host.is_locked(scene.stack.run_folder())
+        assert rendezvous.is_locked(scene.stack.run_folder())
         again = scene.open(*shlex.split(back.group(1)))
         Person(again).until("Security approval")
         assert len(scene.hosts()) == 1, "the run never stopped"
@@ -213,9 +211,9 @@ def test_a_hang_up_ends_the_console_and_never_the_run(tmp_path):
         Person(again).until("Apply 4 changes", 30)
         scene.tmux.tmux("kill-session", "-t", again.name)
         wait_until(lambda: not scene.stack.state().consoles, "the second departure in the journal")
-        assert host.is_locked(scene.stack.run_folder())
+        assert rendezvous.is_locked(scene.stack.run_folder())
         third = scene.open("attach", scene.run_id, "--config", scene.stack.config)
-        third.wait_for("Enter begins")
+        third.wait_for("● live")
         assert len(scene.hosts()) == 1
         assert scene.stack.state().steps["1.3"].settled, "phase 1 was carried out between the hang-ups"
 
@@ -225,7 +223,7 @@ def test_ctrl_c_ends_nothing(tmp_path):
     with at_the_console(tmp_path) as scene:
         scene.console.wait_for("Enter begins")
         scene.console.press("C-c")
-        scene.console.wait_for("detaches; the run goes on")
+        scene.console.wait_for("Ctrl-C ends nothing")
         Person(scene.console).until(FIRST_QUESTION)
         scene.console.press("C-c", "Escape")
         scene.console.wait_for("Events")
@@ -233,31 +231,38 @@ def test_ctrl_c_ends_nothing(tmp_path):
         scene.console.press("p")
         scene.console.wait_for(lambda shown: (box := box_on(shown)) is not None and box.title == FIRST_QUESTION)
         assert scene.console.ended is None
-        assert host.is_locked(scene.stack.run_folder())
+        assert rendezvous.is_locked(scene.stack.run_folder())
         assert scene.stack.state().aborted is None
 
 
 # --- halts -----------------------------------------------------------------------------------------------------------
 
 
-def waive(person, box):
-    """Waive what blocks, one criterion after the other, with a reason."""
+def waive_together(scene, person, box):
+    """One reason for all five of one cause; then the second person, at a console of their own, confirms them."""
     assert "[RAY ERROR]" in box.text
     person.choose("Waive…")
-    person.terminal.wait_for("Which criterion?")
+    person.terminal.wait_for("All 5 of one cause")
     person.onward()
     person.fill("the pager is known to be slow this week")
     person.onward()
     person.onward()
     person.fill("OPS-1")
     person.terminal.press("Enter")
-    person.terminal.wait_for(lambda shown: "Which criterion?" not in shown)
+    person.terminal.wait_for("5 of 5 waivers proposed")
+    person.terminal.wait_for("waiting for a second person than mira: 5 waivers")
+    second = scene.open("attach", scene.run_id, "--as", "tom", "--config", scene.stack.config, size=(120, 40))
+    second.wait_for("Confirm 5 waivers")
+    second.press("Down", "Enter")
+    second.wait_for("5 of 5 waivers confirmed")
+    second.press("q")
+    assert second.wait_for_end() == 0
 
 
 def test_a_halt_shows_the_error_and_a_waived_run_goes_on_to_its_end(tmp_path):
-    """Late acknowledgements halt 2.2; the demo's policy lets them be waived with a reason, and that stays visible."""
+    """Late acknowledgements halt 2.2; waived together by one, confirmed by another: five waivers in the record."""
     with at_the_console(tmp_path, scenario="late-ack") as scene:
-        person = Person(scene.console, waive)
+        person = Person(scene.console, lambda person, box: waive_together(scene, person, box))
         person.until("protocol complete", 150)
         scene.console.press("q")
         assert scene.console.wait_for_end() == 0
@@ -266,7 +271,8 @@ def test_a_halt_shows_the_error_and_a_waived_run_goes_on_to_its_end(tmp_path):
         waived = [entry.fact for entry in scene.stack.entries() if isinstance(entry.fact, f.Waived)]
         assert len(waived) == 5
         assert all(one.criterion.startswith("alert_paths.ack:") for one in waived)
-        assert wiring.find_run(scene.stack.folder / ".artifacts" / "monitoring", None).state.completed is not None
+        assert {(one.operator, one.approver, one.ticket) for one in waived} == {("mira", "tom", "OPS-1")}
+        assert runs_on_disk.find_run(scene.stack.folder / ".artifacts" / "monitoring", None).state.completed is not None
         assert state.completed is not None
 
 

@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from ray_tui import host
+from ray_tui import rendezvous
 from tests.hostile.world import ENV, RAW_CONTROL, Repo, program, repo_is_sound, wait_until
 
 
@@ -89,7 +89,7 @@ def test_a_signal_ends_a_headless_run_cleanly_and_it_can_be_resumed(own, number,
     assert program("verify", folder).code == 0
     listed = json.loads(program("runs", "--json", "--config", own.config).out)
     assert {row["run_id"]: row["status"] for row in listed}[folder.name] == "resumable"
-    assert not host.is_locked(folder)
+    assert not rendezvous.is_locked(folder)
 
 
 def test_control_c_twice_still_ends(own):
@@ -124,7 +124,7 @@ def test_what_a_dead_host_left_behind_is_replaced(repo, tmp_path, stale):
     wait_until(lambda: repo.has_started("1.2"), "the run")
     process.kill()
     process.communicate()
-    path = host.socket_path(repo.run_folder().name, None)
+    path = rendezvous.socket_path(repo.run_folder().name, None)
     path.unlink(missing_ok=True)
     if stale == "socket":
         with socket.socket(socket.AF_UNIX) as left:

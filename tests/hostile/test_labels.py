@@ -2,9 +2,7 @@
 
 import json
 
-import pytest
-
-from tests.hostile.world import no_raw_control_in, no_secret_in, repo_is_sound
+from tests.hostile.world import Repo, World, no_raw_control_in, no_secret_in, repo_is_sound
 
 EVIL = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b31m\r\n\u202eevil\u2066\u200b[bold red]x[/][@click=app.quit]q[/] \ufeff\0 `"
 LONG = EVIL + "x" * 200_000
@@ -14,7 +12,8 @@ KEYS = {"instance", "job", "version", "html_url", "summary", "name", "descriptio
 def poisoned(value, evil, kept=("status", "resultType", "id", "user_id", "ok", "url")):
     """A copy of decoded JSON in which texts that mean nothing to a machine have become hostile, and one label more."""
     if isinstance(value, list):
-        return [poisoned(one, evil, kept) for one in value]
+        names = bool(value) and all(isinstance(one, str) for one in value)  # values of a label: services, say
+        return [poisoned(one, evil, kept) for one in value] + ([evil] if names else [])
     if not isinstance(value, dict):
         return value
     out = {}
@@ -29,23 +28,35 @@ def poisoned(value, evil, kept=("status", "resultType", "id", "user_id", "ok", "
     return out
 
 
-@pytest.mark.parametrize(
-    ("evil", "servers"),
-    [
-        (EVIL, ("prometheus", "loki", "tempo")),
-        (EVIL, ("pagerduty", "slack", "am0", "am1", "grafana")),
-        (LONG, ("loki", "pagerduty")),
-    ],
-    ids=["telemetry", "people", "long"],
-)
-def test_hostile_texts_are_never_written_raw(world, repo, evil, servers):
-    """The run comes to a verdict; no raw control stands in journal, evidence, output or error output."""
+def reached(repo):
+    """Whether a hostile text stands in the journal or the evidence, in its visible form."""
+    kept = [
+        path for path in repo.run_folder().rglob("*") if path.is_file() and path.suffix in (".jsonl", ".json", ".md")
+    ]
+    return any("evil" in path.read_text(encoding="utf-8") for path in kept)
+
+
+def test_hostile_telemetry_is_never_written_raw(world, repo):
+    """Labels, lines and spans of 200,000 hostile characters: phase 1 comes to its verdicts, no raw control anywhere."""
+    _never_raw(world, repo, LONG, ("prometheus", "loki", "tempo"))
+
+
+def test_hostile_people_and_alerts_are_never_written_raw(tmp_path):
+    """Names of people, policies and incidents, through the test pages of 2.2 to its evidence."""
+    with World(tmp_path / "demo") as world:
+        repo = Repo.copy(world, tmp_path / "repo")
+        repo.answer_everything(world)
+        _never_raw(world, repo, LONG, ("pagerduty", "slack", "am0", "am1"))
+
+
+def _never_raw(world, repo, evil, servers):
     for server in servers:
         world.fronts[server].rewrite = lambda value: poisoned(value, evil)
-    done = repo.run(seconds=60)
+    done = repo.run(seconds=90)
     assert done.code in (0, 1, 3), done.said
     assert "ray-tui itself failed" not in done.said, done.err[-3000:]
     assert done.summary["verdicts"].get("prerequisites") == "passed", done.summary["why"]
+    assert reached(repo), "no hostile text came as far as the record: this test tried nothing"
     no_raw_control_in(done, repo)
     no_secret_in(done, repo)
     assert max(len(line) for line in done.err.splitlines()) < 20_000

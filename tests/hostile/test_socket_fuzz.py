@@ -13,7 +13,7 @@ from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AddNote
 from ray_tui.core.state import RunState
 from ray_tui.engine import Engine, Places
-from ray_tui.handles import SocketHandle
+from ray_tui.handles.socket import SocketHandle
 from ray_tui.inputs import Inputs
 from ray_tui.journal import Journal, read
 from tests.fakes import a_config, all_ports
