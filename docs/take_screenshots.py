@@ -20,7 +20,7 @@ from ray_tui import wiring
 from ray_tui.clock import Clock
 from ray_tui.core import facts as f
 from ray_tui.core.handle import Link
-from ray_tui.handles import Replay
+from ray_tui.handles.replay import Replay
 from ray_tui.tui.app import RayApp
 from ray_tui.tui.options import ConsoleOptions
 
