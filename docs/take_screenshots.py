@@ -20,7 +20,7 @@ from ray_tui import wiring
 from ray_tui.clock import Clock
 from ray_tui.core import facts as f
 from ray_tui.core.handle import Link
-from ray_tui.handles.replay import Replay
+from ray_tui.handles.replay import Replay, read_tape
 from ray_tui.tui.app import RayApp
 from ray_tui.tui.options import ConsoleOptions
 
@@ -110,7 +110,7 @@ async def take(picture: Picture, folder: Path) -> Path:
     """Show the run's state at that moment on a console without a terminal, and save what it shows."""
     entries = wiring.replay_entries(folder)
     seq = picture.at(entries)
-    tape = wiring.handles.read_tape(folder / "tape.jsonl")
+    tape = read_tape(folder / "tape.jsonl")
     handle = Replay(entries, tape, playing=False) if picture.replay else Live(entries[:seq], tape, playing=False)
     handle.seek(seq)
     options = ConsoleOptions(

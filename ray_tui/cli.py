@@ -181,10 +181,10 @@ def attach(
     """Join a run that is being carried out."""
     from ray_tui import rendezvous, runs_on_disk
 
-    if not plain:
-        _want_terminal(TO_FOLLOW)
     chosen = _config(config, with_backends=False)
     found = runs_on_disk.find_run(chosen.store, run_id)
+    if not plain:
+        _want_terminal(TO_FOLLOW)
     if not found.alive:
         raise InputError(
             f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
