@@ -339,7 +339,6 @@ def test_a_run_goes_on_when_the_ssh_connection_of_a_console_is_killed(tmp_path):
         together([again], lambda: len(meeting.state.approvals) == 2)
         with frozen(member.processes("ssh -F none")):
             together([sam], lambda: meeting.state.steps["prerequisites"].settled)
-            assert "Pre ✓" not in again.terminal.screen(), "nothing comes through"
         together([again], shows(again, "Pre ✓"), 20)
         assert comings(meeting, "mira")[-1] == "came", "a link that only stood still was never lost"
         assert [e.fact.pid for e in meeting.facts(f.HostStarted)] == hosts, "the run never stopped"
