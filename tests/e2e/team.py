@@ -285,11 +285,15 @@ class Sshd:
         environment = tuple(f"{name}={member.environment[name]}" for name in keep)
         return Words(("ssh", "-F", "none", "-tt", *said, f"{member.login}@127.0.0.1"), environment)
 
-    def kill_sessions(self):
-        """SIGKILL for every process of the connections, as when the machine between is gone; not for what they ran."""
+    def sessions(self):
+        """The server's processes of the connections; not what they run."""
         pids = {pid for pid in descendants(self.process.pid) if name_of(pid) == "sshd"}
         assert pids, "nobody is connected"
-        for pid in pids:
+        return pids
+
+    def kill_sessions(self):
+        """SIGKILL for all of them, as when the machine between is gone."""
+        for pid in self.sessions():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
