@@ -4,6 +4,7 @@ What is delivered, seen or acknowledged "later" is put on the fake clock; ``Fake
 Each fake has ``trouble`` (a BackendError that every call raises) and ``condition`` (what ``health`` answers).
 """
 
+import asyncio
 import copy
 import hashlib
 import itertools
@@ -343,6 +344,16 @@ class FakeContext:
         self.apply(
             f.OutcomeRecorded(id=intent_id, outcome=outcome, detail=detail, reference=reference, reconciled=reconciled)
         )
+
+
+class LiveContext(FakeContext):
+    """As FakeContext, on the machine's own clock."""
+
+    def now(self) -> float:
+        return Clock().wall()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 _APPROVAL_KEYS = ("release", "config_digest", "expires_at", "given_at")

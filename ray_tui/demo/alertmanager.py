@@ -1,24 +1,17 @@
 """Alertmanager as the demo runs it: what becomes of an alert between POST and the notification that a human gets.
 
-Told in the order an alert lives it: configuration, matchers, routes, time intervals, alerts, silences and inhibition,
-the notification log that peers share, what each integration is sent, the groups that send it, the HTTP API.
+The notification log that peers share, the groups that send, the HTTP API, the demo's own configuration. What comes in
+(alertmanager_config, alertmanager_alerts) and what goes out (alertmanager_messages) stand beside it.
 """
 
 import asyncio
-import hashlib
-import html
 import json
 import re
-import smtplib
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import httpx
 import yaml
@@ -30,481 +23,39 @@ from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ray_tui.clock import Clock, iso
+from ray_tui.demo.alertmanager_alerts import Alert, Invalid, Silence, instant, read_alert
+from ray_tui.demo.alertmanager_config import (
+    INTEGRATIONS,
+    BadConfig,
+    BadRequest,
+    Integration,
+    Labels,
+    Matcher,
+    Route,
+    in_interval,
+    load_config,
+    parse_matchers,
+)
+from ray_tui.demo.alertmanager_messages import (
+    SEND_TIMEOUT_SECONDS,
+    Notification,
+    append,
+    is_here,
+    mail_message,
+    notification_event,
+    pagerduty_body,
+    send_mail,
+    slack_body,
+    webhook_body,
+)
 from ray_tui.demo.people import SERVICES
 from ray_tui.demo.scenario import Scenario
 
 VERSION = "0.27.0"
-ZERO_TIME = "0001-01-01T00:00:00Z"
 PEER_TIMEOUT_SECONDS = 0.4
 """How long the next peer in line leaves the one before it to notify (the real one: 15 s)."""
 RETRY_DELAYS_SECONDS = (0.1, 0.2, 0.4, 0.8)
 """Pauses between the tries of one notification inside one flush."""
-SEND_TIMEOUT_SECONDS = 5.0
-
-Labels = Mapping[str, str]
-Yaml = Mapping[str, Any]
-
-
-class BadConfig(ValueError):
-    """A configuration that the real Alertmanager refuses to load, for the same reason."""
-
-
-class BadRequest(ValueError):
-    """What the API answers with 400 and the text as a JSON string."""
-
-
-class Invalid(ValueError):
-    """What the API's request validation answers: an object with a code of its own."""
-
-    def __init__(self, code: int, message: str, status: int = 422) -> None:
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
-
-
-# --- matchers --------------------------------------------------------------------------------------------------------
-
-_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
-_MATCHER = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-def duration_seconds(text: str) -> float:
-    """``1h30m``, ``200ms``, in Prometheus's units."""
-    parts = _DURATION.findall(text)
-    if "".join(f"{number}{unit}" for number, unit in parts) != text or not parts:
-        raise BadConfig(f"not a valid duration string: {text!r}")
-    return float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts))
-
-
-@dataclass(frozen=True)
-class Matcher:
-    """One label condition. A missing label is an empty one; regular expressions are anchored."""
-
-    name: str
-    op: str
-    value: str
-
-    def __post_init__(self) -> None:
-        if self.op in {"=~", "!~"}:
-            try:
-                re.compile(self.value)
-            except re.error as error:
-                raise BadRequest(f"error parsing regexp: {error}: `{self.value}`") from error
-
-    def matches(self, labels: Labels) -> bool:
-        value = labels.get(self.name, "")
-        if self.op in {"=", "!="}:
-            return (value == self.value) == (self.op == "=")
-        return (re.fullmatch(self.value, value) is not None) == (self.op == "=~")
-
-    def __str__(self) -> str:
-        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.op}"{escaped}"'
-
-
-def parse_matchers(text: str) -> tuple[Matcher, ...]:
-    """``{a="b",c=~"d"}`` with or without braces (the classic syntax). Raises BadRequest."""
-    inner = text.strip()
-    if inner.startswith("{") and inner.endswith("}"):
-        inner = inner[1:-1]
-    return tuple(_parse_matcher(part) for part in _split_outside_quotes(inner) if part.strip())
-
-
-def _split_outside_quotes(text: str) -> list[str]:
-    parts, quoted, escaped = [""], False, False
-    for char in text:
-        if char == "," and not quoted:
-            parts.append("")
-            continue
-        if char == '"' and not escaped:
-            quoted = not quoted
-        escaped = char == "\\" and not escaped
-        parts[-1] += char
-    return parts
-
-
-def _parse_matcher(text: str) -> Matcher:
-    found = _MATCHER.fullmatch(text)
-    if not found:
-        raise BadRequest(f"bad matcher format: {text}")
-    name, op, raw = found.groups()
-    if raw.startswith('"') != raw.endswith('"') or raw == '"':
-        raise BadRequest(f"matcher value contains unescaped double quote: {raw}")
-    value = raw[1:-1] if raw.startswith('"') else raw
-    if re.search(r'(?<!\\)(?:\\\\)*"', value):
-        raise BadRequest(f"matcher value contains unescaped double quote: {raw}")
-    unescape = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
-    return Matcher(name, op, re.sub(r'\\[n"\\]', lambda escape: unescape[escape.group()], value))
-
-
-def _matchers_of(node: Yaml, prefix: str = "") -> tuple[Matcher, ...]:
-    """A node's ``matchers`` and the older ``match`` and ``match_re``, sorted by name as Alertmanager does."""
-    found = [Matcher(name, "=", str(value)) for name, value in (node.get(f"{prefix}match") or {}).items()]
-    for name, value in (node.get(f"{prefix}match_re") or {}).items():
-        found.append(Matcher(name, "=~", f"^(?:{value})$"))
-    for text in node.get(f"{prefix}matchers") or ():
-        found.extend(parse_matchers(text))
-    return tuple(sorted(found, key=lambda matcher: (matcher.name, matcher.value, matcher.op)))
-
-
-# --- routes ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Route:
-    """One node of the routing tree, with everything that it inherits filled in. ``key`` is its path of matchers."""
-
-    receiver: str
-    group_by: tuple[str, ...] = ()
-    group_by_all: bool = False
-    group_wait: float = 30.0
-    group_interval: float = 300.0
-    repeat_interval: float = 14_400.0
-    matchers: tuple[Matcher, ...] = ()
-    continues: bool = False
-    mute: tuple[str, ...] = ()
-    active: tuple[str, ...] = ()
-    key: str = "{}"
-    routes: tuple["Route", ...] = ()
-
-    def match(self, labels: Labels) -> tuple["Route", ...]:
-        """Depth first: the first child that matches, and the next ones while it says ``continue``; else this node."""
-        if not all(matcher.matches(labels) for matcher in self.matchers):
-            return ()
-        found: list[Route] = []
-        for child in self.routes:
-            matched = child.match(labels)
-            found.extend(matched)
-            if matched and not child.continues:
-                break
-        return tuple(found) or (self,)
-
-    def group_labels(self, labels: Labels) -> dict[str, str]:
-        names = labels if self.group_by_all else (name for name in self.group_by if name in labels)
-        return {name: labels[name] for name in names}
-
-    def walk(self) -> Iterable["Route"]:
-        yield self
-        for child in self.routes:
-            yield from child.walk()
-
-
-def build_route(node: Yaml, parent: Route | None = None) -> Route:
-    """Raises BadConfig or BadRequest for what the real one refuses."""
-    matchers = _matchers_of(node)
-    if parent is None:
-        if not node.get("receiver"):
-            raise BadConfig("root route must specify a default receiver")
-        if matchers:
-            raise BadConfig("root route must not have any matchers")
-        for key in ("continue", "mute_time_intervals", "active_time_intervals"):
-            if node.get(key):
-                raise BadConfig(f"root route must not have {key}")
-    base = parent or Route(receiver="")
-    group_by = tuple(node["group_by"]) if node.get("group_by") is not None else base.group_by
-    if len(set(group_by)) != len(group_by):
-        raise BadConfig("duplicated label in group_by")
-    by_all = group_by == ("...",) or (node.get("group_by") is None and base.group_by_all)
-    if not by_all and any(not _LABEL_NAME.fullmatch(name) for name in group_by):
-        raise BadConfig("invalid label name in group_by list")
-    for key in ("group_interval", "repeat_interval"):
-        if key in node and duration_seconds(node[key]) == 0:
-            raise BadConfig(f"{key} cannot be zero")
-    route = Route(
-        receiver=node.get("receiver") or base.receiver,
-        group_by=() if by_all else group_by,
-        group_by_all=by_all,
-        group_wait=duration_seconds(node["group_wait"]) if "group_wait" in node else base.group_wait,
-        group_interval=duration_seconds(node["group_interval"]) if "group_interval" in node else base.group_interval,
-        repeat_interval=(
-            duration_seconds(node["repeat_interval"]) if "repeat_interval" in node else base.repeat_interval
-        ),
-        matchers=matchers,
-        continues=bool(node.get("continue")),
-        mute=tuple(node.get("mute_time_intervals") or ()),
-        active=tuple(node.get("active_time_intervals") or ()),
-        key="{}" if parent is None else f"{base.key}/{{{','.join(map(str, matchers))}}}",
-    )
-    children = tuple(build_route(child, route) for child in node.get("routes") or ())
-    return Route(**{**vars(route), "routes": children})
-
-
-# --- time intervals --------------------------------------------------------------------------------------------------
-
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = (
-    "january", "february", "march", "april", "may", "june",
-    "july", "august", "september", "october", "november", "december",
-)  # fmt: skip
-
-
-def in_interval(parts: Sequence[Yaml], at: float) -> bool:
-    """Whether any of a named interval's parts holds at a unix time; within a part every given field must."""
-    return any(_part_holds(part, at) for part in parts)
-
-
-def _part_holds(part: Yaml, at: float) -> bool:
-    now = datetime.fromtimestamp(at, ZoneInfo(str(part.get("location") or "UTC")))
-    last_day = ((now.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)).day
-    minute = now.hour * 60 + now.minute
-    return (
-        _any(part.get("times"), lambda span: _minutes(span["start_time"]) <= minute < _minutes(span["end_time"]))
-        and _any(part.get("weekdays"), lambda span: _within(span, now.weekday(), _WEEKDAYS, 0))
-        and _any(part.get("months"), lambda span: _within(span, now.month, _MONTHS, 1))
-        and _any(part.get("years"), lambda span: _within(span, now.year, (), 0))
-        and _any(part.get("days_of_month"), lambda span: _day_within(str(span), now.day, last_day))
-    )
-
-
-def _any(spans: Sequence[Any] | None, holds: Callable[[Any], bool]) -> bool:
-    return not spans or any(holds(span) for span in spans)
-
-
-def _minutes(text: str | int) -> int:
-    if isinstance(text, int):  # YAML 1.1 reads an unquoted 9:30 as 570
-        return text
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
-
-
-def _within(span: str | int, value: int, names: Sequence[str], offset: int) -> bool:
-    ends = [
-        names.index(end) + offset if (end := part.strip().lower()) in names else int(end)
-        for part in str(span).split(":")
-    ]
-    return ends[0] <= value <= ends[-1]
-
-
-def _day_within(span: str, day: int, last_day: int) -> bool:
-    ends = [number if (number := int(part)) > 0 else last_day + 1 + number for part in span.split(":")]
-    return ends[0] <= day <= ends[-1]
-
-
-# --- configuration ---------------------------------------------------------------------------------------------------
-
-INTEGRATIONS = ("webhook", "email", "pagerduty", "slack")
-_SENDS_RESOLVED = {"webhook": True, "email": False, "pagerduty": True, "slack": False}
-_SECRET_KEYS = frozenset(
-    ("routing_key", "service_key", "api_url", "slack_api_url", "smtp_auth_password", "auth_password", "password")
-)
-
-
-@dataclass(frozen=True)
-class Integration:
-    """One way in which a receiver is told. ``index`` tells two of one kind in one receiver apart."""
-
-    kind: str
-    index: int
-    settings: Yaml
-
-    @property
-    def send_resolved(self) -> bool:
-        return bool(self.settings.get("send_resolved", _SENDS_RESOLVED[self.kind]))
-
-
-@dataclass(frozen=True)
-class InhibitRule:
-    source: tuple[Matcher, ...]
-    target: tuple[Matcher, ...]
-    equal: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Config:
-    """A configuration that loaded."""
-
-    original: str
-    """As the status endpoint shows it: secrets replaced."""
-    route: Route
-    receivers: Mapping[str, tuple[Integration, ...]]
-    inhibit_rules: tuple[InhibitRule, ...]
-    intervals: Mapping[str, Sequence[Yaml]]
-    resolve_timeout: float
-    smtp_from: str = ""
-
-
-def load_config(text: str) -> Config:
-    """Raises BadConfig, saying what the real Alertmanager would object to."""
-    try:
-        tree = yaml.safe_load(text) or {}
-        return _load(tree)
-    except (yaml.YAMLError, BadRequest, AttributeError, TypeError) as error:
-        raise BadConfig(str(error)) from error
-
-
-def _load(tree: Yaml) -> Config:
-    global_settings = tree.get("global") or {}
-    if not tree.get("route"):
-        raise BadConfig("no routes provided")
-    route = build_route(tree["route"])
-    receivers: dict[str, tuple[Integration, ...]] = {}
-    for receiver in tree.get("receivers") or ():
-        name = receiver.get("name")
-        if not name:
-            raise BadConfig("missing name in receiver")
-        if name in receivers:
-            raise BadConfig(f"notification config name {name!r} is not unique")
-        receivers[name] = tuple(
-            Integration(kind, index, {**_inherited(kind, global_settings), **settings})
-            for kind in INTEGRATIONS
-            for index, settings in enumerate(receiver.get(f"{kind}_configs") or ())
-        )
-    intervals: dict[str, Sequence[Yaml]] = {}
-    for entry in (*(tree.get("time_intervals") or ()), *(tree.get("mute_time_intervals") or ())):
-        if not entry.get("name"):
-            raise BadConfig("missing name in time interval")
-        if entry["name"] in intervals:
-            raise BadConfig(f"time interval {entry['name']!r} is not unique")
-        intervals[entry["name"]] = entry.get("time_intervals") or ()
-    for node in route.walk():
-        if node.receiver not in receivers:
-            raise BadConfig(f"undefined receiver {node.receiver!r} used in route")
-        for name in (*node.mute, *node.active):
-            if name not in intervals:
-                raise BadConfig(f"undefined time interval {name!r} used in route")
-    return Config(
-        original=yaml.safe_dump(_without_secrets(tree), sort_keys=False),
-        route=route,
-        receivers=receivers,
-        inhibit_rules=tuple(
-            InhibitRule(_matchers_of(rule, "source_"), _matchers_of(rule, "target_"), tuple(rule.get("equal") or ()))
-            for rule in tree.get("inhibit_rules") or ()
-        ),
-        intervals=intervals,
-        resolve_timeout=duration_seconds(global_settings.get("resolve_timeout", "5m")),
-    )
-
-
-def _inherited(kind: str, global_settings: Yaml) -> dict[str, Any]:
-    names = {
-        "email": {
-            "smarthost": "smtp_smarthost",
-            "from": "smtp_from",
-            "auth_username": "smtp_auth_username",
-            "auth_password": "smtp_auth_password",
-        },
-        "slack": {"api_url": "slack_api_url"},
-        "pagerduty": {"url": "pagerduty_url"},
-    }
-    mine = names.get(kind, {})
-    return {local: global_settings[name] for local, name in mine.items() if global_settings.get(name)}
-
-
-def _without_secrets(node: Any, parent: str = "") -> Any:
-    if isinstance(node, dict):
-        return {key: _shown(key, value, parent) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_without_secrets(item, parent) for item in node]
-    return node
-
-
-def _shown(key: str, value: Any, parent: str) -> Any:
-    if key in _SECRET_KEYS or (parent == "webhook_configs" and key == "url"):
-        return "<secret>"
-    return _without_secrets(value, key)
-
-
-# --- alerts, silences ------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Alert:
-    """One label set and its latest times. It is resolved once ``ends_at`` has passed; nobody has to say so."""
-
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    starts_at: float
-    ends_at: float
-    updated_at: float
-    generator_url: str = ""
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint(self.labels)
-
-    def resolved(self, at: float) -> bool:
-        return self.ends_at <= at
-
-
-def fingerprint(labels: Labels) -> str:
-    """Prometheus's label-set fingerprint, 16 hex digits: FNV-1a over names and values by name, 0xff after each."""
-    value = 0xCBF29CE484222325
-    for name in sorted(labels):
-        for byte in (*name.encode(), 0xFF, *labels[name].encode(), 0xFF):
-            value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return f"{value:016x}"
-
-
-@dataclass
-class Silence:
-    """Matchers, and the window in which they hold."""
-
-    id: str
-    matchers: tuple[Matcher, ...]
-    starts_at: float
-    ends_at: float
-    updated_at: float
-    created_by: str
-    comment: str
-
-    def state(self, at: float) -> str:
-        if at < self.starts_at:
-            return "pending"
-        return "active" if at < self.ends_at else "expired"
-
-    def matches(self, labels: Labels) -> bool:
-        return all(matcher.matches(labels) for matcher in self.matchers)
-
-    def wire(self, at: float) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "status": {"state": self.state(at)},
-            "updatedAt": iso(self.updated_at),
-            "comment": self.comment,
-            "createdBy": self.created_by,
-            "startsAt": iso(self.starts_at),
-            "endsAt": iso(self.ends_at),
-            "matchers": [
-                {
-                    "name": matcher.name,
-                    "value": matcher.value,
-                    "isRegex": matcher.op in {"=~", "!~"},
-                    "isEqual": matcher.op in {"=", "=~"},
-                }
-                for matcher in self.matchers
-            ],
-        }
-
-
-def instant(value: Any, name: str) -> float | None:
-    """Unix seconds of an RFC 3339 text; None for none and for Go's zero time."""
-    if value is None or value == ZERO_TIME:
-        return None
-    try:
-        # Go writes nanoseconds; fromisoformat takes no more than six digits.
-        at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
-    except (TypeError, ValueError) as error:
-        raise Invalid(400, f'parsing {name} failed: cannot parse "{value}" as "2006-01-02T15:04:05Z"', 400) from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-
-
-def read_alert(wire: Mapping[str, Any], now: float, resolve_timeout: float) -> Alert:
-    """Raises BadRequest for an alert that a batch can do without: the others of the batch are still stored."""
-    starts, ends = instant(wire.get("startsAt"), "startsAt"), instant(wire.get("endsAt"), "endsAt")
-    if starts is None:
-        starts = now if ends is None else ends
-    if ends is None:
-        ends = now + resolve_timeout
-    labels = {name: value for name, value in wire["labels"].items() if value != ""}
-    if not labels:
-        raise BadRequest("at least one label pair required")
-    for name in labels:
-        if not _LABEL_NAME.fullmatch(name):
-            raise BadRequest(f'invalid label set: invalid name "{name}"')
-    if starts > ends:
-        raise BadRequest("start time must be before end time")
-    return Alert(labels, dict(wire.get("annotations") or {}), starts, ends, now, wire.get("generatorURL") or "")
 
 
 # --- what peers share ------------------------------------------------------------------------------------------------
@@ -547,240 +98,6 @@ def needs_telling(
     if send_resolved and not resolved <= entry.resolved:
         return True
     return entry.at < repeat_before
-
-
-# --- what is sent ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Notification:
-    """One group's news for one receiver, at one time. ``alerts`` are pairs of alert and whether it is resolved."""
-
-    receiver: str
-    group_key: str
-    group_labels: Labels
-    alerts: tuple[tuple[Alert, bool], ...]
-    external_url: str
-
-    @property
-    def status(self) -> str:
-        return "resolved" if all(resolved for _, resolved in self.alerts) else "firing"
-
-    @property
-    def common_labels(self) -> dict[str, str]:
-        return _common([alert.labels for alert, _ in self.alerts])
-
-    @property
-    def common_annotations(self) -> dict[str, str]:
-        return _common([alert.annotations for alert, _ in self.alerts])
-
-    @property
-    def title(self) -> str:
-        """The default subject: ``[FIRING:1] group values (other common values)``."""
-        count = sum(not resolved for _, resolved in self.alerts)
-        head = f"[FIRING:{count}]" if self.status == "firing" else "[RESOLVED]"
-        names = sorted(self.group_labels, key=lambda name: (name != "alertname", name))
-        others = [value for name, value in sorted(self.common_labels.items()) if name not in self.group_labels]
-        text = f"{head} {' '.join(self.group_labels[name] for name in names)}"
-        return f"{text} ({' '.join(others)})" if others else f"{text} "
-
-    @property
-    def view_url(self) -> str:
-        return f"{self.external_url}/#/alerts?receiver={quote(self.receiver)}"
-
-
-def _common(sets: Sequence[Labels]) -> dict[str, str]:
-    first = sets[0] if sets else {}
-    return {name: first[name] for name in sorted(first) if all(each.get(name) == first[name] for each in sets)}
-
-
-_EXPRESSION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
-
-
-def render(template: str, news: Notification) -> str:
-    """The demo's part of Go templates: ``.CommonLabels.x``, ``.CommonAnnotations.x``, ``.GroupLabels.x``, ``.Status``.
-
-    Anything else stays as it is written.
-    """
-
-    def value(found: re.Match[str]) -> str:
-        head, _, name = found.group(1).partition(".")[2].partition(".")
-        maps = {
-            "CommonLabels": news.common_labels,
-            "CommonAnnotations": news.common_annotations,
-            "GroupLabels": news.group_labels,
-        }
-        if head == "Status" and not name:
-            return news.status
-        return maps[head].get(name, "") if head in maps and name else found.group()
-
-    return _EXPRESSION.sub(value, template)
-
-
-def webhook_body(news: Notification) -> dict[str, Any]:
-    """Webhook payload version 4."""
-    return {
-        "receiver": news.receiver,
-        "status": news.status,
-        "alerts": [
-            {
-                "status": "resolved" if resolved else "firing",
-                "labels": alert.labels,
-                "annotations": alert.annotations,
-                "startsAt": iso(alert.starts_at),
-                "endsAt": iso(alert.ends_at) if resolved else ZERO_TIME,
-                "generatorURL": alert.generator_url,
-                "fingerprint": alert.fingerprint,
-            }
-            for alert, resolved in news.alerts
-        ],
-        "groupLabels": dict(news.group_labels),
-        "commonLabels": news.common_labels,
-        "commonAnnotations": news.common_annotations,
-        "externalURL": news.external_url,
-        "version": "4",
-        "groupKey": news.group_key,
-        "truncatedAlerts": 0,
-    }
-
-
-def pagerduty_body(news: Notification, settings: Yaml) -> dict[str, Any]:
-    """Events API v2, as 0.25 sends it: the dedup key is a hash of the group key; counts are strings."""
-    firing = [alert for alert, resolved in news.alerts if not resolved]
-    resolved = [alert for alert, resolved in news.alerts if resolved]
-    return {
-        "routing_key": str(settings.get("routing_key", "")),
-        "dedup_key": hashlib.sha256(news.group_key.encode()).hexdigest(),
-        "event_action": "trigger" if news.status == "firing" else "resolve",
-        "payload": {
-            "summary": render(settings["description"], news) if "description" in settings else news.title,
-            "source": "Alertmanager",
-            "severity": render(str(settings.get("severity", "error")), news),
-            "custom_details": {
-                "firing": _as_text(firing),
-                "num_firing": str(len(firing)),
-                "num_resolved": str(len(resolved)),
-                "resolved": _as_text(resolved),
-                **{name: render(str(text), news) for name, text in (settings.get("details") or {}).items()},
-            },
-        },
-        "client": "Alertmanager",
-        "client_url": news.view_url,
-    }
-
-
-def _as_text(alerts: Sequence[Alert]) -> str:
-    lines: list[str] = []
-    for alert in alerts:
-        lines.append("Labels:")
-        lines.extend(f" - {name} = {value}" for name, value in sorted(alert.labels.items()))
-        lines.append("Annotations:")
-        lines.extend(f" - {name} = {value}" for name, value in sorted(alert.annotations.items()))
-        lines.append(f"Source: {alert.generator_url}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def slack_body(news: Notification, settings: Yaml) -> dict[str, Any]:
-    """What goes to a Slack incoming webhook."""
-    title = render(settings["title"], news) if "title" in settings else news.title
-    return {
-        "channel": str(settings.get("channel", "")),
-        "username": "Alertmanager",
-        "attachments": [
-            {
-                "title": title,
-                "title_link": news.view_url,
-                "text": render(str(settings.get("text", "")), news),
-                "fallback": f"{title} | {news.view_url}",
-                "callback_id": "",
-                "footer": "",
-                "color": "danger" if news.status == "firing" else "good",
-                "mrkdwn_in": ["fallback", "pretext", "text"],
-            }
-        ],
-    }
-
-
-def mail_message(news: Notification, settings: Yaml, now: float) -> EmailMessage:
-    """text/html inside multipart/alternative, and no plain text: as the real one's default."""
-    message = EmailMessage()
-    message["Subject"] = news.title
-    message["To"] = str(settings.get("to", ""))
-    message["From"] = str(settings.get("from", ""))
-    message["Message-Id"] = f"<{int(now * 1e9)}.{uuid.uuid4().int >> 66}@alertmanager>"
-    message["Date"] = datetime.fromtimestamp(now, UTC)
-    message.make_alternative()
-    blocks = []
-    for alert, resolved in news.alerts:
-        pairs = [("Labels", alert.labels), ("Annotations", alert.annotations)]
-        blocks.append(f"<strong>{'Resolved' if resolved else 'Firing'}</strong><br>")
-        for head, values in pairs:
-            rows = "".join(f"{html.escape(f'{name} = {value}')}<br>\n" for name, value in sorted(values.items()))
-            blocks.append(f"<strong>{head}</strong><br>\n{rows}")
-        blocks.append(f'<a href="{html.escape(alert.generator_url)}">Source</a><br>')
-    view = f'<a href="{html.escape(news.view_url)}">View in Alertmanager</a>'
-    page = f"<!DOCTYPE html>\n<html><head><title>{html.escape(news.title)}</title></head>\n<body>\n{view}<br>\n"
-    message.add_alternative(page + "\n".join(blocks) + "\n</body></html>\n", subtype="html", cte="quoted-printable")
-    return message
-
-
-def is_here(host: str | None) -> bool:
-    """Whether a host is this machine. The demo's Alertmanager talks to nobody else: it must never page anybody."""
-    return host in {"127.0.0.1", "localhost", "::1"}
-
-
-def send_mail(message: EmailMessage, settings: Yaml) -> None:
-    """Blocking. Raises OSError (smtplib's errors are OSErrors) when the smarthost does not take it."""
-    host, _, port = str(settings.get("smarthost", "")).rpartition(":")
-    if not is_here(host):
-        raise ConnectionRefusedError(f"the demo sends no mail to {host}")
-    with smtplib.SMTP(host, int(port), timeout=SEND_TIMEOUT_SECONDS) as smtp:
-        if settings.get("auth_username"):
-            smtp.login(str(settings["auth_username"]), str(settings.get("auth_password", "")))
-        smtp.send_message(message)
-
-
-def notification_event(
-    news: Notification, told: Sequence[tuple[Alert, bool]], integration: Integration, instance: str, at: float
-) -> dict[str, Any]:
-    """What the event recorder writes once a receiver has taken a notification: protobuf's JSON, its second schema.
-
-    Zero values are left out, and 64-bit integers are strings, as protobuf has it.
-    """
-
-    def shown(alert: Alert, resolved: bool) -> dict[str, Any]:
-        row = {
-            "fingerprint": str(int(alert.fingerprint, 16)), "name": alert.labels.get("alertname", ""),
-            "labels": dict(alert.labels), "annotations": dict(alert.annotations), "startsAt": iso(alert.starts_at),
-            "endsAt": iso(alert.ends_at),
-        }  # fmt: skip
-        return {**row, "resolved": True} if resolved else row
-
-    firing = [shown(alert, False) for alert, resolved in told if not resolved]
-    gone = [shown(alert, True) for alert, resolved in told if resolved]
-    index = {"index": str(integration.index)} if integration.index else {}
-    return {
-        "@timestamp": iso(at),
-        "instance": instance,
-        "data": {
-            "notification": {
-                "alerts": [*firing, *gone],
-                **({"firingAlerts": firing} if firing else {}),
-                **({"resolvedAlerts": gone} if gone else {}),
-                "groupInfo": {
-                    "groupKey": news.group_key, "groupLabels": dict(news.group_labels),
-                    "groupId": hashlib.sha256(news.group_key.encode()).hexdigest(), "receiverName": news.receiver,
-                },
-                "reason": "NOTIFY_REASON_FIRST_NOTIFICATION" if firing else "NOTIFY_REASON_ALL_ALERTS_RESOLVED",
-                "integration": {"name": integration.kind, **index},
-            }
-        },
-    }  # fmt: skip
-
-
-def _append(path: Path, event: Mapping[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
 
 # --- the server ------------------------------------------------------------------------------------------------------
@@ -962,7 +279,7 @@ class DemoAlertmanager:
                     return False
                 if self.event_log is not None:
                     event = notification_event(news, kept, integration, self.name, self.clock.wall())
-                    await asyncio.to_thread(_append, self.event_log, event)
+                    await asyncio.to_thread(append, self.event_log, event)
             self.gossip.log[key] = LogEntry(firing, resolved, self.clock.wall())
             return True
 
@@ -1086,7 +403,7 @@ class DemoAlertmanager:
         }
 
     def put_silence(self, wire: Mapping[str, Any]) -> str:
-        """Create or update; answers the id that holds from now on. Raises BadRequest, Invalid, or KeyError."""
+        """Create or update; answers the id that holds from now on. Raises Invalid, or KeyError."""
         wanted = _read_silence(wire, self.clock.wall())
         now = wanted.updated_at
         if wanted.id:

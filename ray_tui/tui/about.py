@@ -208,12 +208,10 @@ def _kpi(view: View, index: int, kpi: Mapping[str, Any], width: int) -> list[Lin
 
 def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
     step, *keys = path.split("/")
-    value: Any = view.step(step).data
-    for key in keys:
-        try:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return _gone(path)
+    try:
+        value = view.datum(path)
+    except LookupError:
+        return _gone(path)
     shown = mapping(value) if isinstance(value, dict) else {keys[-1] if keys else step: value}
     name = next((str(shown[k]) for k in ("title", "name", "rule", "metric", "asset", "service") if shown.get(k)), path)
     head: Line = ((f"from {plan.title(step)}, journal seq {view.step(step).seq}", "dim"),)

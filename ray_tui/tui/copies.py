@@ -75,14 +75,10 @@ def _of_probe(view: View, name: str) -> list[Copy]:
 
 
 def _of_datum(view: View, path: str) -> list[Copy]:
-    step, *keys = path.split("/")
-    value: Any = view.step(step).data
-    for key in keys:
-        try:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return []
-    found = mapping(value)
+    try:
+        found = mapping(view.datum(path))
+    except LookupError:
+        return []
     out: list[Copy] = []
     if isinstance(found.get("expr"), str) and found["expr"]:
         out += [("query", found["expr"]), *promql("query", found["expr"])]

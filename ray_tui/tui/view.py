@@ -60,6 +60,17 @@ class View:
     def step(self, name: str) -> Step:
         return self.state.steps.get(name) or Step()
 
+    def datum(self, path: str) -> Any:
+        """What stands in a step's data: ``1.3/kpis/0``. Raises LookupError where nothing does."""
+        step, *keys = path.split("/")
+        value: Any = self.step(step).data
+        for key in keys:
+            try:
+                value = value[int(key)] if isinstance(value, list) else value[key]
+            except (ValueError, TypeError) as exc:
+                raise LookupError(path) from exc
+        return value
+
     def verdict(self, name: str) -> Verdict | None:
         return views.verdict_of(self.state, name, self.now) if name in self.state.steps else None
 

@@ -1,6 +1,5 @@
 """The demo's pager, chat, mail, sink and Alertmanagers with switches for what may break, and 2.2 over real backends."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -28,22 +27,12 @@ from ray_tui.demo.webhook_sink import DemoWebhookSink, Received
 from ray_tui.gates import alert_validation
 from ray_tui.step import Result
 from tests.actions.probe_world import a_rule
-from tests.fakes import FakeContext, InMemoryMetrics, a_config
+from tests.fakes import InMemoryMetrics, LiveContext, a_config
 
 SLA, DELIVERY, ESCALATION_SECONDS = 8.0, 5.0, 1.0
 CLOCK = Clock()
 EVER = 1_000_000
 """So many requests that a fault never ends."""
-
-
-class LiveContext(FakeContext):
-    """As FakeContext, on the machine's own clock."""
-
-    def now(self) -> float:
-        return CLOCK.wall()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass

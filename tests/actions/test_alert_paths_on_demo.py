@@ -1,6 +1,5 @@
 """2.2 with the real backends over the demo's servers: what the wire makes of a healthy path and of each broken one."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,18 +13,7 @@ from ray_tui.core.verdicts import Verdict
 from ray_tui.demo.scenario import Assets, People, Scenario
 from ray_tui.demo.stack import Stack, open_stack
 from ray_tui.step import Result
-from tests.fakes import FakeContext, actual, verdicts
-
-
-class LiveContext(FakeContext):
-    """As FakeContext, on the machine's own clock."""
-
-    def now(self) -> float:
-        return Clock().wall()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
+from tests.fakes import LiveContext, actual, verdicts
 
 Proof = Callable[[Scenario], Awaitable[tuple[Result, Stack, LiveContext]]]
 

@@ -17,15 +17,14 @@ import pytest
 import yaml
 
 from ray_tui.clock import Clock, iso
-from ray_tui.demo import alertmanager
-from ray_tui.demo.alertmanager import (
+from ray_tui.demo import alertmanager_messages as messages
+from ray_tui.demo.alertmanager import DemoAlertmanager, demo_config, form_cluster
+from ray_tui.demo.alertmanager_alerts import Alert, fingerprint, read_alert
+from ray_tui.demo.alertmanager_config import (
     BadConfig,
     BadRequest,
-    DemoAlertmanager,
     build_route,
-    demo_config,
-    fingerprint,
-    form_cluster,
+    duration_seconds,
     in_interval,
     load_config,
     parse_matchers,
@@ -111,11 +110,11 @@ async def hooked(route: Mapping[str, Any] | None = None, **more: Any) -> AsyncIt
 
 def test_durations_are_prometheus_ones() -> None:
     """Units add up; anything else is refused."""
-    assert alertmanager.duration_seconds("1h30m") == 5_400
-    assert alertmanager.duration_seconds("200ms") == 0.2
+    assert duration_seconds("1h30m") == 5_400
+    assert duration_seconds("200ms") == 0.2
     for wrong in ("", "5", "1.5s", "s5", "-1s"):
         with pytest.raises(BadConfig):
-            alertmanager.duration_seconds(wrong)
+            duration_seconds(wrong)
 
 
 def test_matchers_are_anchored_and_see_missing_labels_as_empty() -> None:
@@ -187,7 +186,7 @@ async def test_notifications_have_the_captured_shapes() -> None:
         captured("slack_firing.json"),
     )
 
-    def news(receiver: str, channel: str, run_id: str, severity: str) -> alertmanager.Notification:
+    def news(receiver: str, channel: str, run_id: str, severity: str) -> messages.Notification:
         labels = {
             "alertname": "SyntheticProbe",
             "channel": channel,
@@ -196,22 +195,22 @@ async def test_notifications_have_the_captured_shapes() -> None:
             "synthetic": "true",
         }
         notes = {"runbook_url": "http://wiki/rb", "summary": f"synthetic {run_id}"}
-        one = alertmanager.Alert(labels, notes, 1.795373726252e9, 2e9, 0.0, f"http://console/run/{run_id}")
+        one = Alert(labels, notes, 1.795373726252e9, 2e9, 0.0, f"http://console/run/{run_id}")
         group = {name: labels[name] for name in ("alertname", "run_id")}
         key = f'{{}}/{{channel="{channel}"}}:{{alertname="SyntheticProbe", run_id="{run_id}"}}'
-        return alertmanager.Notification(receiver, key, group, ((one, False),), "http://vm:19093")
+        return messages.Notification(receiver, key, group, ((one, False),), "http://vm:19093")
 
     def timeless(body: dict[str, Any]) -> dict[str, Any]:
         return {**body, "alerts": [{**each, "startsAt": ""} for each in body["alerts"]]}
 
-    assert timeless(alertmanager.webhook_body(news("hook", "gw1", "r-0ae8f50b", "info"))) == timeless(hook)
+    assert timeless(messages.webhook_body(news("hook", "gw1", "r-0ae8f50b", "info"))) == timeless(hook)
     settings = {"routing_key": "0123456789abcdef0123456789abcdef", "severity": "critical"}
-    made = alertmanager.pagerduty_body(news("pd", "pagerduty", "pagerduty-a6da44", "critical"), settings)
+    made = messages.pagerduty_body(news("pd", "pagerduty", "pagerduty-a6da44", "critical"), settings)
     assert made == {**pager, "dedup_key": made["dedup_key"]}
     assert len(made["dedup_key"]) == len(pager["dedup_key"]) == 64
     text = {"channel": "#itest", "text": "{{ .CommonAnnotations.summary }}"}
-    assert alertmanager.slack_body(news("slack", "slack", "slack-441075", "critical"), text) == chat
-    mail = alertmanager.mail_message(
+    assert messages.slack_body(news("slack", "slack", "slack-441075", "critical"), text) == chat
+    mail = messages.mail_message(
         news("mail", "email", "email-a914d9", "critical"), {"to": "oncall@itest.local", "from": "am@itest.local"}, 1e9
     )
     assert mail["Subject"] == "[FIRING:1] SyntheticProbe email-a914d9 (email critical true)"
@@ -647,7 +646,7 @@ async def test_the_demos_receivers_take_what_a_real_alertmanager_sends(tmp_path:
                 await until(lambda: here.sink.received and here.sink.received[0].acknowledged_by, "heartbeat", 10)
                 shown = (await real.get("/api/v2/alerts", params={"filter": "service=payments"})).json()
                 ours = DemoAlertmanager(here.peers[0].config_yaml, Clock())
-                made = ours.wire(alertmanager.read_alert(alerts[0], Clock().wall(), 300.0), Clock().wall())
+                made = ours.wire(read_alert(alerts[0], Clock().wall(), 300.0), Clock().wall())
                 assert set(shown[0]) == set(made)
                 assert {**shown[0], "updatedAt": "", "status": ""} == {**made, "updatedAt": "", "status": ""}
                 events = here.pagerduty.events

@@ -1,6 +1,5 @@
 """2.2 through real Alertmanagers to Discord-style receivers: what they post is seen in the channel, and who reacts."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ray_tui.core.ports import Ports
 from ray_tui.demo.serving import serving
 from ray_tui.step import Result
 from tests.chat_servers import BOT, TOKEN, Discord
-from tests.fakes import FakeContext, a_config, actual, verdicts
+from tests.fakes import LiveContext, a_config, actual, verdicts
 from tests.real.systems import Peers, free_port, require_binaries
 
 pytestmark = pytest.mark.real
@@ -38,16 +37,6 @@ ALERTMANAGER = yaml.safe_dump({
                   {"name": "chat-two", "discord_configs": [{"webhook_url": HOOK}]},
                   {"name": "elsewhere", "webhook_configs": [{"url": HOOK}]}],
 })  # fmt: skip
-
-
-class LiveContext(FakeContext):
-    """As FakeContext, on the machine's own clock."""
-
-    def now(self) -> float:
-        return CLOCK.wall()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ray_tui import wiring
 from ray_tui.actions import alert_paths, probe_rules
@@ -21,43 +20,15 @@ from ray_tui.demo.people import People
 from ray_tui.demo.serving import serving
 from ray_tui.demo.webhook_sink import DemoWebhookSink
 from ray_tui.step import Result
-from tests.fakes import FakeContext, a_config, actual, verdicts
+from tests.fakes import LiveContext, a_config, actual, verdicts
+from tests.real.shop import RULES, alertmanager
 from tests.real.systems import Peers, RealPrometheus, free_port, require_binaries, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 CLOCK = Clock()
 SINK_PORT = free_port()
-RULES = """
-groups:
-  - name: shop
-    interval: 1s
-    rules:
-      - {alert: Watchdog, expr: vector(1), labels: {severity: none}}
-      - {alert: Down, expr: vector(1) > 2, labels: {severity: critical, service: checkout}}
-"""
-ALERTMANAGER = yaml.safe_dump({
-    "route": {
-        "receiver": "nobody", "group_by": ["alertname", "service", "ray_tui_probe"], "group_wait": "200ms",
-        "group_interval": "1s", "repeat_interval": "1h",
-        "routes": [{"matchers": ['alertname="Watchdog"'], "receiver": "watchdog"},
-                   {"matchers": ['severity="critical"'], "receiver": "oncall"}],
-    },
-    "receivers": [{"name": "nobody"}, *(
-        {"name": name, "webhook_configs": [{"url": f"http://127.0.0.1:{SINK_PORT}/hook/{name}"}]}
-        for name in ("watchdog", "oncall")
-    )],
-})  # fmt: skip
-
-
-class LiveContext(FakeContext):
-    """As FakeContext, on the machine's own clock."""
-
-    def now(self) -> float:
-        return CLOCK.wall()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+ALERTMANAGER = alertmanager(SINK_PORT)
 
 
 @dataclass
