@@ -180,16 +180,22 @@ def child(kind: str, rate: int) -> None:
 
 
 async def lines(rate: int) -> AsyncIterator[str]:
-    """JSON readings of 40 series, in the bursts in which a socket hands them over (20 a second)."""
+    """JSON readings of 40 series, in the bursts in which a socket hands them over (20 a second).
+
+    Put together from prepared halves: writing JSON is the host's work, and would be counted as the console's here.
+    """
     number, started = 0, time.monotonic()
+    halves = []
+    for one in range(7760):
+        service = ("checkout", "payments", "search", "catalog")[one % 4]
+        kpi = ("p99", "errors")[one // 4 % 2] if one % 8 else f"kpi{one % 40}"
+        value = 0.2 + (one * 7919 % 97) / 400
+        halves.append(f'{{"series": "{service}/{kpi}", "unit": "s", "value": {value}, "at": ')
     while True:
         await asyncio.sleep(0.05)
         due = int((time.monotonic() - started) * rate)
         while number < due:
-            value = 0.2 + (number * 7919 % 97) / 400
-            service = ("checkout", "payments", "search", "catalog")[number % 4]
-            kpi = ("p99", "errors")[number // 4 % 2] if number % 8 else f"kpi{number % 40}"
-            yield json.dumps({"series": f"{service}/{kpi}", "at": 1.0e9 + number / rate, "value": value, "unit": "s"})
+            yield f"{halves[number % len(halves)]}{1.0e9 + number / rate}}}"
             number += 1
 
 
