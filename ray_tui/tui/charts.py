@@ -35,11 +35,11 @@ def band_of(prior: object, allowed: object) -> Band:
 
 
 def points_of(gauge: Gauge | None, samples: Sequence[float], end: float, step: float) -> Points:
-    """The live points where there are any, else the samples that were measured, which end at ``end``."""
-    if gauge is not None and gauge.points:
-        return list(gauge.points)
+    """The samples that were measured, which end at ``end``, and what has come live since: that may have gaps."""
     first = end - step * (len(samples) - 1)
-    return [(first + step * n, value) for n, value in enumerate(samples)]
+    measured = [(first + step * n, value) for n, value in enumerate(samples)]
+    live = [] if gauge is None else [one for one in gauge.points if not measured or one[0] > end]
+    return [*measured, *live]
 
 
 def spark(points: Points, width: int, band: Band = None, before: float | None = None, released: float = 0.0) -> Line:

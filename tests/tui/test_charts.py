@@ -202,3 +202,15 @@ def test_units_and_ascii_cover_every_sign_of_a_chart():
     stood = {sign.translate(ASCII) for sign in charts.LOW + charts.NORMAL + charts.HIGH}
     assert len(stood) == 8
     assert charts.RELEASE.translate(ASCII) not in stood
+
+
+def test_live_points_follow_the_measured_samples_and_never_replace_them():
+    """Live readings are lossy: two of them must not turn an hour's chart into two points; earlier ones add nothing."""
+    gauge = Gauge()
+    for at, value in ((1050.0, 9.0), (1065.0, 4.0), (1070.0, 5.0)):
+        gauge.add(Reading(series="checkout/p99", at=at, value=value))
+    assert charts.points_of(gauge, [1.0, 2.0, 3.0], 1060.0, 30.0) == [
+        (1000.0, 1.0), (1030.0, 2.0), (1060.0, 3.0), (1065.0, 4.0), (1070.0, 5.0),
+    ]  # fmt: skip
+    assert charts.points_of(gauge, [], 1060.0, 30.0) == list(gauge.points)
+    assert charts.points_of(None, [1.0], 1060.0, 30.0) == [(1060.0, 1.0)]
