@@ -14,6 +14,8 @@ from ray_tui.config import Config
 from ray_tui.core.errors import InputError, RayError
 from ray_tui.core.policy import Person
 
+ASKED_SECONDS = 1.0
+"""How long a lock that is held may only have been asked about, over and over; a host holds it for longer."""
 LONGEST_PATH = 107
 """Bytes of an AF_UNIX path on Linux."""
 
@@ -37,14 +39,16 @@ class Lock:
             raise InputError(
                 f"{run_folder}: cannot be used: {exc.strerror}. A run needs a folder it can write, with free space."
             ) from exc
-        for patience in (0.01, 0.05, 0.0):  # somebody may only have asked whether it is held
-            if _flock(fd, fcntl.LOCK_EX):
-                return cls(fd)
-            time.sleep(patience)
-        os.close(fd)
-        raise RunLocked(
-            f"{run_folder.name}: a host carries this run out already. Join it: `ray-tui attach {run_folder.name}`"
-        )
+        until = time.monotonic() + ASKED_SECONDS
+        while not _flock(fd, fcntl.LOCK_EX):
+            if time.monotonic() > until:
+                os.close(fd)
+                raise RunLocked(
+                    f"{run_folder.name}: a host carries this run out already. "
+                    f"Join it: `ray-tui attach {run_folder.name}`"
+                )
+            time.sleep(0.005)
+        return cls(fd)
 
     def release(self) -> None:
         os.close(self.fd)

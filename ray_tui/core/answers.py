@@ -52,7 +52,7 @@ class WaiverAnswer(_Table):
     """The step or gate that it blocks: "1.3", "gate.alert_validation"."""
     reason: str
     approver: str
-    """The second person."""
+    """The second person; several, parted by commas, where [policy] approvers asks for more."""
     days: float = 7
     ticket: str = ""
     signature: str = ""
