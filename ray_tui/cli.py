@@ -1,8 +1,10 @@
 """The command line: arguments in, exit codes out, and the only place that prints."""
 
+import gc
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from ray_tui.core.answers import Answers
     from ray_tui.core.state import LogLine
 
+LOADED_SECONDS = 3.0
+"""By then every import that a command needs is made."""
 PASSED, FAILED, USAGE, INCONCLUSIVE, TAMPERED, ABORTED = range(6)
 
 app = typer.Typer(
@@ -47,6 +51,7 @@ STORE = Path(".artifacts/monitoring")
 
 def main() -> NoReturn:
     """Run the command line; every foreseen failure ends in one clear message and a documented exit code."""
+    _start_lightly()
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else PASSED)
@@ -69,6 +74,24 @@ def main() -> NoReturn:
             raise
         show()
         sys.exit(USAGE)
+
+
+def _start_lightly() -> None:
+    """A start is imports: they make objects that stay, and next to no garbage to look for.
+
+    What was loaded when the collector goes on is left out for good, so that no key ever waits for a look at it. Other
+    packages' pydantic plugins are not ours to run, and to look for them reads every installed package.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
+
+    def go_on() -> None:
+        gc.freeze()
+        gc.enable()
+
+    loaded = threading.Timer(LOADED_SECONDS, go_on)
+    loaded.daemon = True
+    loaded.start()
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -51,6 +51,8 @@ def deep_clean(value: Any, *, longest: int = LONGEST, depth: int = 64) -> Any:
 
 def cell_width(text: str) -> int:
     """Terminal cells that a cleaned text takes, wide characters counted as two."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

@@ -104,6 +104,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._themes, self._theme_problems = theme.load(options.theme_folders)
         self._theme_stamps = theme.stamps(options.theme_folders)
         super().__init__()
+        self._first_theme()
         self.desk = Desk(self)
         self.player = Player(self)
         self.typeahead = Typeahead(self, super().on_event)
@@ -119,6 +120,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._told_place = ""
         self._looks: tuple[Look, ...] = ()
         self._opening = False
+        self._laid_out = False
+        """Before that there is no width to paint for; what is read meanwhile is painted at once then."""
         self._mission_due = options.show_mission and handle.transport is None
         self._net = ControlFilter()
         if options.animations is False or (options.animations is None and over_ssh(options.environment)):
@@ -138,23 +141,24 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         super()._display(screen, renderable)
 
     def on_mount(self) -> None:
-        for loaded in self._themes:
-            self.register_theme(loaded.theme)
-        self._first_theme()
         self.set_class(self.options.ascii, "-ascii")
         self.set_keymap(self.keymap)
         self._catch_signals()
         self.push_screen(self.console_screen)
+        self.run_worker(self._follow_entries(), group="follow")
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        self._laid_out = True
         self._notices()
-        self.run_worker(self._follow_entries(), group="follow")
         self.run_worker(self._follow_readings(), group="follow")
         self.set_interval(TICK_SECONDS, self._tick)
         self.repaint()
 
     def _first_theme(self) -> None:
+        """Before anything is painted: Textual reads every stylesheet again for a theme that changes later."""
+        for loaded in self._themes:
+            self.register_theme(loaded.theme)
         wanted = "ansi-16" if self.options.environment.get("NO_COLOR") else self.options.theme
         if wanted not in self.theme_names:
             self._theme_problems.append(f"theme {wanted!r} is not there; known: {', '.join(self.theme_names)}")
@@ -400,7 +404,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self._paint_timer is not None:
             self._paint_timer.stop()
             self._paint_timer = None
-        if not self.console_screen.query("#keys"):
+        if not self._laid_out or not self.console_screen.query("#keys"):
             return
         self.paints += 1
         view = self.view()

@@ -75,6 +75,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self._begun: tuple[bool, ...] = ()
         self._arranged = True
         """Panes have moved since they were last painted."""
+        self._refitting = False
         self._at = ""
         """The step that the chosen row has followed to."""
         self.jump: Jump | None = None
@@ -260,6 +261,18 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def _rearrange(self) -> None:
         self._arrange()
         self.call_after_refresh(self.ray.repaint)
+
+    @on(Listing.Resized)
+    def _refit(self) -> None:
+        """Once for all panes that a change of layout has resized."""
+        self._arranged = True
+        if not self._refitting:
+            self._refitting = True
+            self.call_after_refresh(self._repaint_resized)
+
+    def _repaint_resized(self) -> None:
+        self._refitting = False
+        self.ray.repaint()
 
     @on(Listing.Picked)
     def _mouse(self, message: Listing.Picked) -> None:

@@ -24,6 +24,9 @@ class Listing(Painted):
             self.listing = listing
             self.again = again
 
+    class Resized(Message):
+        """Its rows were made for another size."""
+
     def __init__(self, *, id: str, classes: str = "", ascii_only: bool = False) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes, ascii_only=ascii_only)
         self._rows: Sequence[Row] = ()
@@ -147,6 +150,9 @@ class Listing(Painted):
             label = labels.get(y, "")
             lines.append(((label, "jump"), *_without(line, len(label))) if label else line)
         return self.show_lines(lines)
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y - (1 if self.styles.border_top[0] else 0)
