@@ -1,13 +1,14 @@
 """Follow a run without a person: answer from a file, say what happens, end with its verdict."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ray_tui.core import facts as f
 from ray_tui.core import views
 from ray_tui.core.answers import Answers, prompt_name
-from ray_tui.core.commands import Refused
+from ray_tui.core.commands import Refused, RunStep
 from ray_tui.core.handle import Rewound, RunHandle
 from ray_tui.core.state import LogLine, RunState, apply
 
@@ -30,31 +31,52 @@ class Headless:
     answers: Answers
     tell: Callable[[LogLine], None] = lambda line: None
     state: RunState = field(default_factory=RunState)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _answered: set[str] = field(default_factory=set)
+    _halts: set[int] = field(default_factory=set)
     _tried: set[str] = field(default_factory=set)
+    _retried: Counter[str] = field(default_factory=Counter)
 
     async def follow(self) -> Outcome:
         """Until the run ends, halts without an answer, or asks what the answers file does not say."""
-        async for entry in self.handle.entries():
-            if isinstance(entry, Rewound):
-                self.state = RunState()
-                continue
-            before = len(self.state.log)
-            apply(self.state, entry)
-            if len(self.state.log) > before:
-                self.tell(self.state.log[-1])
-            ended = await self._react(entry)
-            if ended is not None:
-                return ended
-        return Outcome(views.exit_code(self.state), self._why(), self.state)
-
-    async def _react(self, entry: f.Entry) -> Outcome | None:
-        fact = entry.fact
-        if isinstance(fact, f.RunCompleted | f.RunAborted):
+        entries = aiter(self.handle.entries())
+        coming = asyncio.ensure_future(anext(entries, None))
+        try:
+            while (entry := await coming) is not None:
+                coming = asyncio.ensure_future(anext(entries, None))
+                self._take(entry)
+                await asyncio.sleep(0)
+                if coming.done():  # the past of a resumed run: what was open in it may be settled further on
+                    continue
+                ended = await self._react()
+                if ended is not None:
+                    return ended
             return Outcome(views.exit_code(self.state), self._why(), self.state)
-        if isinstance(fact, f.PromptRaised):
-            return await self._answer(fact)
-        if isinstance(fact, f.Halted):
-            return await self._settle(fact)
+        finally:
+            coming.cancel()
+
+    def _take(self, entry: f.Entry | Rewound) -> None:
+        if isinstance(entry, Rewound):
+            self.state = RunState()
+            return
+        before = len(self.state.log)
+        apply(self.state, entry)
+        if len(self.state.log) > before:
+            self.tell(self.state.log[-1])
+
+    async def _react(self) -> Outcome | None:
+        """Answer what is open now, each question and each halt once."""
+        if self.state.ended:
+            return Outcome(views.exit_code(self.state), self._why(), self.state)
+        for prompt in self.state.open_prompts:
+            if prompt.raised.id not in self._answered:
+                self._answered.add(prompt.raised.id)
+                ended = await self._answer(prompt.raised)
+                if ended is not None:
+                    return ended
+        if self.state.halt is not None and self.state.halt_seq not in self._halts:
+            self._halts.add(self.state.halt_seq)
+            return await self._settle(self.state.halt)
         return None
 
     async def _answer(self, prompt: f.PromptRaised) -> Outcome | None:
@@ -71,6 +93,14 @@ class Headless:
         return Outcome(views.FAILED_CODE, why, self.state, unanswered=name)
 
     async def _settle(self, halt: f.Halted) -> Outcome | None:
+        again = self.answers.retry_of(halt.step, self._retried[halt.step])
+        if again is not None:
+            self._retried[halt.step] += 1
+            await self.sleep(again.after_seconds)
+            reply = await self.handle.submit(RunStep(step=halt.step))
+            if isinstance(reply, Refused):
+                return self._stays_halted(halt, f"the retry was refused: {reply.why}")
+            return None
         commands = self.answers.to_halt(halt)
         key = f"{halt.step}:{halt.criteria}"
         if not commands or key in self._tried:
@@ -79,9 +109,11 @@ class Headless:
         for command in commands:
             reply = await self.handle.submit(command)
             if isinstance(reply, Refused):
-                why = f"halted at {halt.step}: {halt.reason} (the answers file's waiver was refused: {reply.why})"
-                return Outcome(views.exit_code(self.state), why, self.state)
+                return self._stays_halted(halt, f"what the answers file says was refused: {reply.why}")
         return None
+
+    def _stays_halted(self, halt: f.Halted, why: str) -> Outcome:
+        return Outcome(views.exit_code(self.state), f"halted at {halt.step}: {halt.reason} ({why})", self.state)
 
     def _why(self) -> str:
         if self.state.completed is not None:

@@ -1,11 +1,11 @@
-"""What a headless run answers: confirmations, approvals, waivers and accepted tunings, decided before it began."""
+"""What a headless run answers, decided before it began: questions, approvals, waivers, retries, what a person saw."""
 
 import fnmatch
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ray_tui.core.commands import AnswerPrompt, Command, Decline, ProposeWaiver
+from ray_tui.core.commands import AnswerPrompt, Command, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import Halted, PromptRaised
 from ray_tui.core.policy import Role
 
@@ -58,6 +58,28 @@ class WaiverAnswer(_Table):
     signature: str = ""
 
 
+class ManualAnswer(_Table):
+    """What a person saw where a criterion could not be judged; it never settles a measured failure."""
+
+    criterion: str
+    """The criterion's id, to the letter."""
+    step: str
+    """The step or gate that it blocks."""
+    note: str
+    """What was seen, where, and by whom."""
+
+
+class Retry(_Table):
+    """A halt that may mend itself: the step is run again, before anything is waived or the run ends as halted."""
+
+    step: str
+    """The step that has halted: "1.2"."""
+    times: int = Field(default=1, ge=1, le=20)
+    """How often at most."""
+    after_seconds: float = Field(default=30, ge=0, le=3600, allow_inf_nan=False)
+    """The pause before each."""
+
+
 class Declined(_Table):
     """A guideline action that is not carried out."""
 
@@ -73,6 +95,8 @@ class Answers(_Table):
     For typed prompts: the text to be typed, under the prompt's own name."""
     approvals: tuple[Approval, ...] = ()
     waivers: tuple[WaiverAnswer, ...] = ()
+    manual: tuple[ManualAnswer, ...] = ()
+    retry: tuple[Retry, ...] = ()
     decline: tuple[Declined, ...] = ()
     type_what_is_expected: bool = False
     """Answers every typed confirmation with what it expects. For demos and tests: real pages deserve to be named."""
@@ -101,22 +125,30 @@ class Answers(_Table):
         return next((answer for glob, answer in self.confirm.items() if fnmatch.fnmatchcase(name, glob)), None)
 
     def to_halt(self, halt: Halted) -> list[Command]:
-        """Waivers for everything that blocks, or a decline; empty when this file cannot settle the halt."""
+        """A waiver or a manual validation for each that blocks, or a decline; empty when this file cannot settle it."""
         for declined in self.decline:
             if declined.step == halt.step:
                 return [Decline(step=declined.step, reason=declined.reason)]
-        known = {(waiver.step, waiver.criterion): waiver for waiver in self.waivers}
-        chosen = [known.get((halt.step, criterion)) for criterion in halt.criteria]
-        if not chosen or any(waiver is None for waiver in chosen):
-            return []
-        return [
-            ProposeWaiver(
-                criterion=waiver.criterion, step=waiver.step, reason=waiver.reason, days=waiver.days,
-                ticket=waiver.ticket, claimed_approver=waiver.approver, signature=waiver.signature,
-            )
-            for waiver in chosen
-            if waiver is not None
-        ]  # fmt: skip
+        settled = [self._settles(halt.step, criterion) for criterion in halt.criteria]
+        commands = [command for command in settled if command is not None]
+        return commands if len(commands) == len(settled) else []
+
+    def _settles(self, step: str, criterion: str) -> Command | None:
+        """A manual validation comes first: it is refused where something was measured, a waiver never is."""
+        for seen in self.manual:
+            if (seen.step, seen.criterion) == (step, criterion):
+                return RecordManual(criterion=criterion, step=step, note=seen.note)
+        for waiver in self.waivers:
+            if (waiver.step, waiver.criterion) == (step, criterion):
+                return ProposeWaiver(
+                    criterion=criterion, step=step, reason=waiver.reason, days=waiver.days, ticket=waiver.ticket,
+                    claimed_approver=waiver.approver, signature=waiver.signature,
+                )  # fmt: skip
+        return None
+
+    def retry_of(self, step: str, made: int) -> Retry | None:
+        """Whether a step that has halted is run again, after ``made`` retries."""
+        return next((one for one in self.retry if one.step == step and made < one.times), None)
 
 
 def prompt_name(prompt_id: str) -> str:
