@@ -756,7 +756,9 @@ def _console_on_socket(
             if plain:
                 from ray_tui import plain as plainly
 
-                code = await plainly.follow(handle, come_back=_come_back(chosen, handle.run_id))
+                code = await plainly.follow(
+                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person)
+                )
                 await handle.close("hung up" if code > 128 else "left")
                 return code
             return await _show(handle, chosen)

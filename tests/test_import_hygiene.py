@@ -33,6 +33,11 @@ def test_the_package_itself_imports_nothing():
     assert imported_by("import ray_tui") == set()
 
 
+def test_the_line_by_line_console_speaks_the_panes_words_without_textual():
+    """It reads the same rows and details, and paints nothing."""
+    assert imported_by("import ray_tui.plain") <= {"pydantic", "asyncio"}
+
+
 def test_a_headless_run_needs_neither_a_console_nor_a_web_server():
     """Importing the follower loads no front end and no demo."""
     assert imported_by("import ray_tui.headless") <= {"pydantic", "asyncio"}

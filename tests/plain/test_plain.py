@@ -16,6 +16,7 @@ from ray_tui.core.commands import (
     AddNote,
     AnswerPrompt,
     ConfirmWaiver,
+    GrantSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -28,13 +29,13 @@ from tests.tui.fake_handle import ENDS, FakeHandle, done, failed, opened, until
 class Desk:
     """A person at a line console: reads what is printed, types what they are told to."""
 
-    def __init__(self, handle, edit=None):
+    def __init__(self, handle, edit=None, roles=("operator", "sre-lead")):
         self.handle = handle
         self.output = io.StringIO()
         reading, writing = os.pipe()
         self.source = os.fdopen(reading, encoding="utf-8")
         self.keys = os.fdopen(writing, "w", encoding="utf-8")
-        self.task = asyncio.create_task(plain.follow(handle, self.source, self.output, edit))
+        self.task = asyncio.create_task(plain.follow(handle, self.source, self.output, edit, roles=roles))
 
     @property
     def shown(self):
@@ -60,8 +61,8 @@ class Desk:
 async def desk():
     made = []
 
-    def sit(*facts, edit=None, **how):
-        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit))
+    def sit(*facts, edit=None, roles=("operator", "sre-lead"), **how):
+        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit, roles))
         return made[-1]
 
     yield sit
@@ -70,6 +71,9 @@ async def desk():
         await asyncio.gather(one.task, return_exceptions=True)
         one.keys.close()
         one.source.close()
+
+
+SAM_DRIVES = (f.ConsoleAttached(console="c-sam", person="sam"), f.SeatTaken(person="sam", console="c-sam"))
 
 
 def asked(prompt, **more):
@@ -189,7 +193,7 @@ async def test_a_question_that_somebody_else_answers_is_withdrawn(desk):
     at.handle.feed(f.PromptAnswered(id="2.1#1:apply", answer="no", person="sam"))
     await at.sees("(answered meanwhile)")
     at.types("page Priya")
-    await at.sees(plain.HELP, times=2)
+    await at.sees("'page' is nothing to type here")
     assert at.handle.submitted == []
 
 
@@ -282,7 +286,7 @@ async def test_a_waiver_waits_for_the_second_person(desk):
         id="W1", criterion="baseline.checkout", step="1.3", reason="expected after the cache change", operator="sam",
         expires_at=1_800_000_000, evidence_sha256="0" * 64,
     )  # fmt: skip
-    at = desk(*HALT, waiver)
+    at = desk(*SAM_DRIVES, *HALT, waiver)
     await at.sees("WAIVER W1: sam asks to waive baseline.checkout")
     at.types("yes")
     assert await at.sent(ConfirmWaiver) == ConfirmWaiver(waiver_id="W1")
@@ -327,12 +331,42 @@ async def test_ctrl_c_ends_nothing_and_says_how_to_leave(desk):
     assert await at.code() == 143
 
 
+async def test_who_does_not_drive_is_told_for_whom_the_run_waits_and_is_asked_nothing(desk):
+    """A halt is the driver's, an approval its role's; both are said once."""
+    at = desk(*SAM_DRIVES, *HALT, roles=())
+    await at.sees("next: sam must decide on 1.3 Baseline")
+    at.handle.feed(f.HaltCleared(step="1.3", how="waived"), asked("approve", roles=("security",)))
+    await at.sees("next: waiting for security to answer: Apply the plan?")
+    assert "QUESTION" not in at.shown
+    assert "abort the run for good" not in at.shown
+
+
+async def test_who_drives_is_asked_for_the_seat(desk):
+    """Later is the default."""
+    at = desk(f.ConsoleAttached(console="c-tom", person="tom"), f.SeatRequested(person="tom", console="c-tom"))
+    await at.sees("tom asks for the driver's seat")
+    at.types("y")
+    assert (await at.sent(GrantSeat)).person == "tom"
+
+
+async def test_wishes_are_granted_between_questions(desk):
+    """Where it stands, why, a note; ? lists them."""
+    at = desk()
+    await at.sees("mira drives")
+    at.types("?", "s", "why 1.2", "n all is well")
+    await at.sees("why WHAT")
+    await at.sees("driving: mira (you)")
+    await at.sees("Verify Instrumentation Coverage")
+    assert (await at.sent(AddNote)).text == "all is well"
+
+
 async def test_a_console_that_only_watches_is_asked_nothing(desk):
     """--observe prints the halt and offers no menu."""
     at = desk(*HALT, read_only=True)
     await at.sees("halted at 1.3")
     at.types("x")
-    await at.sees(plain.HELP, times=2)
+    await at.sees("'x' is nothing to type here")
+    assert "Retry" not in at.shown
     assert "retry" not in at.shown
 
 
@@ -405,7 +439,7 @@ async def test_waivers_that_were_asked_for_together_are_one_question(desk):
                          expires_at=1_764_000_000.0 + n / 10, evidence_sha256=f"{n}" * 64)
         for n, c in enumerate(FIVE, 1)
     ]  # fmt: skip
-    at = desk(*STOPPED, *asked_for)
+    at = desk(*SAM_DRIVES, *STOPPED, *asked_for)
     await at.sees("WAIVER W5: sam asks to waive dashboards.panel:5")
     await at.sees("Waive all 5")
     at.types("yes")

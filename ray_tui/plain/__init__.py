@@ -16,15 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from ray_tui.clock import Clock
 from ray_tui.core import announcements, plan, rules, views
 from ray_tui.core import facts as f
 from ray_tui.core.commands import (
     Abort,
-    AddNote,
     AnswerPrompt,
     Command,
     ConfirmWaiver,
     Decline,
+    GrantSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -32,10 +33,13 @@ from ray_tui.core.commands import (
 )
 from ray_tui.core.handle import Rewound, RunHandle
 from ray_tui.core.state import RunState, apply
-from ray_tui.core.together import asked_together
+from ray_tui.core.together import group_of
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.plain import wishes
+from ray_tui.tui import attention
+from ray_tui.tui.view import View
 
-HELP = "q leaves, and the run goes on; n TEXT adds a note; Enter asks again what was put off."
+HELP = "q leaves, and the run goes on; s says where it stands; ? lists what else; Enter asks again what was put off."
 QUIET_SECONDS = 0.2
 """The past is over when nothing more comes for so long; only then is the first question asked."""
 CATCH_UP_SECONDS = 5.0
@@ -60,12 +64,14 @@ async def follow(
     output: TextIO | None = None,
     edit: Editor | None = None,
     come_back: str = "",
+    roles: tuple[str, ...] = (),
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
-    Where the input ends while a question is open, the exit code is the run's: nobody has passed anything.
+    ``roles``: whose questions are asked here; the host has the last word. Where the input ends while a question is
+    open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles)
     with _signals(console):
         return await console.follow()
 
@@ -96,6 +102,9 @@ class Console:
     edit: Editor | None = None
     come_back: str = ""
     """How to attach again; from the run id alone where empty."""
+    roles: tuple[str, ...] = ()
+    """Of the person here, as the configuration says."""
+    clock: Clock = field(default_factory=Clock)
     state: RunState = field(default_factory=RunState)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _lines: "asyncio.Queue[str | None]" = field(default_factory=asyncio.Queue)
@@ -104,6 +113,8 @@ class Console:
     _over: bool = False
     _later: set[str] = field(default_factory=set)
     _details: list[str] = field(default_factory=list)
+    _standing: tuple[str, ...] = ()
+    """What waits for others, as it was last said."""
     _left: "asyncio.Future[int] | None" = None
 
     async def follow(self) -> int:
@@ -196,15 +207,38 @@ class Console:
         finally:
             change.cancel()
 
+    def view(self) -> View:
+        handle = self.handle
+        return View(
+            state=self.state, now=self.clock.wall(), person=handle.person, console=handle.console,
+            read_only=handle.read_only, roles=self.roles, link=handle.link, transport=handle.transport,
+        )  # fmt: skip
+
     def _question(self) -> Question | None:
-        """The first thing that waits for a person and was not put off."""
-        if self.handle.read_only or self.state.ended:
-            return None
-        waiting = [self._of_prompt(prompt.raised) for prompt in self.state.open_prompts]
-        waiting += [self._of_waivers(group) for group in asked_together(self.state)]
-        if self.state.halt is not None:
-            waiting.append(Question(f"halt:{self.state.halt_seq}", self._ask_halt))
-        return next((question for question in waiting if question.key not in self._later), None)
+        """The first thing that waits for this person and was not put off."""
+        waiting = (key for key in attention.waiting(self.view()) if key not in self._later)
+        return next((self._of(key) for key in waiting), None)
+
+    def _of(self, key: str) -> Question:
+        kind, _, name = key.partition(":")
+        match kind:
+            case "prompt":
+                return self._of_prompt(self.state.prompts[name].raised)
+            case "waiver":
+                return self._of_waivers(key, group_of(self.state, name))
+            case "seat":
+                return Question(key, lambda: self._ask_seat(name))
+        return Question(key, self._ask_halt)
+
+    def _say_who_is_waited_for(self) -> None:
+        """Once, where the run stands still for somebody else."""
+        view = self.view()
+        open_ = (*(prompt.raised.id for prompt in self.state.open_prompts), *self.state.proposed)
+        waits = (*open_, str(self.state.halt_seq)) if self.state.halt is not None else open_
+        if waits != self._standing:
+            self._standing = waits
+            if waits and not attention.waiting(view):
+                self.say(wishes.standing(view))
 
     async def _put(self, question: Question) -> None:
         """Ask; stop asking as soon as somebody else has answered."""
@@ -215,7 +249,8 @@ class Console:
                 self._changed.clear()
                 current = self._question()
                 if current is None or current.key != question.key:
-                    self.say("(answered meanwhile)")
+                    gone = question.key not in attention.waiting(self.view())
+                    self.say("(answered meanwhile)" if gone else "(something else comes first)")
                     return
                 change = asyncio.create_task(self._changed.wait())
                 await asyncio.wait({asking, change}, return_when=asyncio.FIRST_COMPLETED)
@@ -250,6 +285,7 @@ class Console:
 
     async def _idle(self) -> None:
         """Nothing is asked: a line is a wish, a change may bring a question."""
+        self._say_who_is_waited_for()
         self._changed.clear()
         typed = asyncio.create_task(self.line())
         change = asyncio.create_task(self._changed.wait())
@@ -266,13 +302,22 @@ class Console:
             await self._changed.wait()
 
     async def _wish(self, text: str) -> None:
-        if text[:2] == "n ":
-            reply = await self.handle.submit(AddNote(text=text[2:].strip()))
-            self.say(f"Refused: {reply.why}" if isinstance(reply, Refused) else "Noted.")
-        elif not text and self._later:
+        if not text:
             self._later.clear()
-        else:
-            self.say(HELP)
+            return
+        if text == "?":
+            self.say("\n".join((HELP, *wishes.help_lines(), "  abort                   end the run for good")))
+            return
+        try:
+            wished = await self._abort() if text == "abort" else wishes.granted(self.view(), text)
+        except wishes.Unknown as exc:
+            self.say(str(exc))
+            return
+        if isinstance(wished, Sequence):
+            self.say("\n".join(wished))
+        elif wished is not None:
+            reply = await self.handle.submit(wished)
+            self.say(f"Refused: {reply.why}" if isinstance(reply, Refused) else "Done.")
 
     # --- the kinds of question ---------------------------------------------------------------------------------------
 
@@ -355,7 +400,7 @@ class Console:
             self.say(f"$EDITOR could not be used: {exc}. The text is as it was.")
             return None
 
-    def _of_waivers(self, waivers: Sequence[f.WaiverProposed]) -> Question:
+    def _of_waivers(self, key: str, waivers: Sequence[f.WaiverProposed]) -> Question:
         """Those that were asked for together are one question; each is confirmed by itself."""
         waiver = waivers[0]
 
@@ -370,7 +415,11 @@ class Console:
             typed = await self.line(f"Waive {what}, as the second person? yes, l: later (default) > ")
             return [ConfirmWaiver(waiver_id=one.id) for one in waivers] if typed.lower() == "yes" else None
 
-        return Question(f"waiver:{waiver.id}", ask)
+        return Question(key, ask)
+
+    async def _ask_seat(self, person: str) -> Decided:
+        typed = await self.line(f"\n{person} asks for the driver's seat. Give it? y, l: later (default) > ")
+        return GrantSeat(person=person) if typed.lower() in ("y", "yes") else None
 
     async def _ask_halt(self) -> Decided:
         halt = self.state.halt
