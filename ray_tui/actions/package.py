@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from ray_tui.actions import telling
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core import plan
-from ray_tui.core.errors import BackendError, EvidenceError
-from ray_tui.core.ports import Notifier, SideEffect
+from ray_tui.core.errors import EvidenceError
 from ray_tui.core.rules import effective
 from ray_tui.core.state import RunState
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -19,8 +18,6 @@ from ray_tui.step import Context, Header, Result
 ZIP = package.ZIP_NAME
 MANIFEST = "monitoring-package-manifest.json"
 NOTIFICATIONS = "handoff-notifications.json"
-EARLIER = 300.0
-"""How much before its intent a message is searched for: other clocks may be behind."""
 BOOKS = ("waivers.json", "communication-log.jsonl", "improvement-backlog.json", "improvement-backlog.md")
 
 
@@ -183,8 +180,7 @@ async def _notify(context: Context, protocol: str, names: tuple[str, ...], seale
     before = context.state.notified.get(protocol)
     if before is None or not before.ok or before.package_sha256 != sealed.sha256:
         before = await _tell(context, protocol, names, sealed)
-    known = context.state.intents.get(_intent_of(context, protocol, sealed))
-    unknown = known is not None and known.outcome is not None and known.outcome.outcome == "unknown"
+    unknown = telling.is_unknown(context, _intent_name(protocol, sealed))
     remedy = f"Repair [notify.{protocol}], then retry."
     if unknown:
         remedy = f"Ask the owner of protocol {protocol} whether it came, and waive this; or retry: they are told anew."
@@ -199,8 +195,8 @@ async def _notify(context: Context, protocol: str, names: tuple[str, ...], seale
     )
 
 
-def _intent_of(context: Context, protocol: str, sealed: f.PackageSealed) -> str:
-    return f"{context.step}#{context.attempt}:notify-{protocol}-{sealed.sha256[:12]}"
+def _intent_name(protocol: str, sealed: f.PackageSealed) -> str:
+    return f"notify-{protocol}-{sealed.sha256[:12]}"
 
 
 async def _tell(context: Context, protocol: str, names: tuple[str, ...], sealed: f.PackageSealed) -> f.HandoffNotified:
@@ -215,73 +211,20 @@ async def _tell(context: Context, protocol: str, names: tuple[str, ...], sealed:
     opened = context.state.opened
     assert opened is not None
     token = f"{opened.run_id}-p{protocol}-{sealed.sha256[:12]}"
-    id_ = _intent_of(context, protocol, sealed)
-    if id_ in context.state.intents:
-        found = await _found_out(context, notifier, id_, token)
-    else:
-        found = None
-        await context.intend(
-            f"tell protocol {protocol} of the package", notifier.side_effect, notifier.name,
-            name=id_.partition(":")[2], data={"token": token},
-        )  # fmt: skip
-    if found is None:
-        subject = f"Monitoring package of {opened.release} in {opened.environment} is ready"
-        body = (
+    subject = f"Monitoring package of {opened.release} in {opened.environment} is ready"
+
+    def body(at: float) -> str:
+        return (
             f"{subject}.\nFor protocol {protocol}: {', '.join(names)}.\nPackage sha256 {sealed.sha256}.\n"
-            f"Run {opened.run_id}, {iso(context.state.intents[id_].at)}. Reference {token}.\n"
-        )  # the time of the intent: what a resumed attempt repeats is identical
-        found = await _send(notifier, subject, body, token)
-    ok = found.outcome == "done"
+            f"Run {opened.run_id}, {iso(at)}. Reference {token}.\n"
+        )
+
+    what = f"tell protocol {protocol} of the package"
+    message = telling.Message(_intent_name(protocol, sealed), what, subject, token, body)
+    found = await telling.tell(context, notifier, message)
     told = f.HandoffNotified(
-        protocol=protocol, channel=notifier.name, ok=ok, reference=found.reference, detail=found.detail,
-        package_sha256=sealed.sha256,
+        protocol=protocol, channel=notifier.name, ok=found.outcome == "done", reference=found.reference,
+        detail=found.detail, package_sha256=sealed.sha256,
     )  # fmt: skip
-    detail = "" if ok else found.detail
-    await context.outcome(id_, found.outcome, detail, found.reference, reconciled=found.reconciled)
     await context.record(told)
     return told
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What became of a message to a downstream owner."""
-
-    outcome: Literal["done", "failed", "unknown"]
-    reference: str = ""
-    detail: str = ""
-    reconciled: bool = False
-
-
-async def _send(notifier: Notifier, subject: str, body: str, token: str) -> _Found:
-    try:
-        return _Found("done", await notifier.notify(subject, body, token))
-    except BackendError as exc:
-        if not exc.may_have_taken_effect:
-            return _Found("failed", detail=str(exc))
-        return _Found("unknown", detail=f"{exc}; {_only_a_person(notifier, token)}")
-
-
-async def _found_out(context: Context, notifier: Notifier, id_: str, token: str) -> _Found | None:
-    """What became of the message of a host that died; None where it is to be sent.
-
-    Sent again only when it is certainly not there, or where sending twice is sending once.
-    """
-    known = context.state.intents[id_]
-    outcome = None if known.outcome is None else known.outcome.outcome
-    if known.outcome is not None and outcome == "done":
-        return _Found("done", known.outcome.reference, reconciled=True)
-    if outcome == "failed" or notifier.side_effect is SideEffect.DEDUP:
-        return None
-    if notifier.side_effect is SideEffect.QUERY:
-        try:
-            reference = await notifier.told(token, known.at - EARLIER)
-        except BackendError as exc:
-            why = f"the host died around the send, and it cannot be looked up ({exc})"
-            return _Found("unknown", detail=f"{why}; {_only_a_person(notifier, token)}", reconciled=True)
-        return None if reference is None else _Found("done", reference, reconciled=True)
-    why = f"the host died around the send, which cannot be repeated; {_only_a_person(notifier, token)}"
-    return _Found("unknown", detail=why, reconciled=True)
-
-
-def _only_a_person(notifier: Notifier, token: str) -> str:
-    return f"unknown: only a person can tell whether {notifier.name} told its reader; look there for {token}"
