@@ -348,6 +348,8 @@ class Config(Section):
     """Ticket systems and files: ``[[incidents]]``, ``kind = "pagerduty"`` or ``"file"``."""
     notify: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Who is told at hand-off: ``[notify.20]``, ``kind = "webhook"``, ``"slack"`` or ``"mail"``."""
+    tracker: dict[str, Any] | None = None
+    """Where 4.3 files the backlog's entries; ``kind = "github"``, or ``"webhook"``, ``"slack"``, ``"mail"``."""
     host: Host = Host()
     """The host process."""
     ui: Ui = Ui()
@@ -373,6 +375,8 @@ class Config(Section):
             check_backend("incidents", f"incidents.{number}", settings)
         for protocol, settings in self.notify.items():
             check_backend("notifiers", f"notify.{protocol}", settings)
+        if self.tracker is not None:
+            check_backend("notifiers", "tracker", self.tracker)
         for name, settings in self.webhooks.items():
             if name == "webhook":
                 raise ValueError("webhooks.webhook: that name is [webhook]'s own; take another")

@@ -168,6 +168,8 @@ def _named(ports: Ports) -> Iterable[tuple[str, Any]]:
         yield f"incidents.{number}", port
     for protocol, port in ports.notifiers.items():
         yield f"notify.{protocol}", port
+    if ports.tracker is not None:
+        yield "tracker", ports.tracker
     for name, port in ports.webhooks.items():
         yield f"webhooks.{name}", port
 

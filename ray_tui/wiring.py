@@ -57,9 +57,10 @@ async def open_ports(chosen: Config, clock: Clock) -> AsyncIterator[Ports]:
     named = {port: one(port, port, table) for port in config.PORTS if (table := getattr(chosen, port)) is not None}
     incidents = tuple(one("incidents", f"incidents.{n}", table) for n, table in enumerate(chosen.incidents))
     notifiers = {number: one("notifiers", f"notify.{number}", table) for number, table in chosen.notify.items()}
+    tracker = one("notifiers", "tracker", chosen.tracker) if chosen.tracker is not None else None
     webhooks = {name: one("webhook", f"webhooks.{name}", table) for name, table in chosen.webhooks.items()}
     try:
-        yield replace(Ports(**named), incidents=incidents, notifiers=notifiers, webhooks=webhooks)
+        yield replace(Ports(**named), incidents=incidents, notifiers=notifiers, tracker=tracker, webhooks=webhooks)
     finally:
         for backend in opened:
             with contextlib.suppress(Exception):

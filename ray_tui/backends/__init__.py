@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, str]] = {
     "heartbeat": {"healthchecks": "healthchecks"},
     "pusher": {"pushgateway": "pushgateway"},
     "incidents": {"pagerduty": "incident_pagerduty", "file": "incident_file"},
-    "notifiers": {"webhook": "notifiers", "slack": "slack", "mail": "mail"},
+    "notifiers": {"webhook": "notifiers", "slack": "slack", "mail": "mail", "github": "github_issues"},
 }
 """Port -> kind -> module of this package. A module has ``SETTINGS`` ((port, kind) -> model) and ``open``."""
 

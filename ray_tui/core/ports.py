@@ -720,6 +720,8 @@ class Ports:
     incidents: tuple[Incidents, ...] = ()
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     """By downstream protocol's number as text: "20", "21", "22"."""
+    tracker: Notifier | None = None
+    """Where the backlog's entries are filed as issues."""
     webhooks: Mapping[str, WebhookSink] = field(default_factory=dict)
     """Further places that can be asked what a webhook brought, by the name of their table."""
 

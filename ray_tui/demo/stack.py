@@ -11,6 +11,7 @@ from ray_tui.demo import workspace
 from ray_tui.demo.alertmanager import DemoAlertmanager, demo_config, form_cluster
 from ray_tui.demo.artifacts import write_artifacts
 from ray_tui.demo.contact_points import Outside
+from ray_tui.demo.github import DemoGitHub
 from ray_tui.demo.grafana import DemoGrafana
 from ray_tui.demo.loki import DemoLoki
 from ray_tui.demo.mail import DemoMail
@@ -98,6 +99,7 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
         pagerduty=urls["pd"],
         slack=urls["slack"],
         sink=urls["sink"],
+        github=await up(DemoGitHub(clock).app),
         targets=targets_url,
         smtp_port=mail.smtp_port,
         imap_port=mail.imap_port,

@@ -47,6 +47,7 @@ SECRETS = {
     "pagerduty": "demo-pagerduty-key",
     "slack": "xoxb-demo",
     "mail": "demo-mail",
+    "github": "demo-github-token",
     "pagerduty-test": "rkpsvctst".ljust(32, "0"),
 }
 
@@ -63,6 +64,7 @@ class Addresses:
     pagerduty: str
     slack: str
     sink: str
+    github: str
     targets: str
     smtp_port: int
     imap_port: int
@@ -134,6 +136,8 @@ def config_toml(scenario: Scenario, addresses: Addresses, deployed_at: float) ->
     for protocol in ("20", "21", "22"):
         told = {"kind": "webhook", "url": f"{addresses.sink}/notify/{protocol}", "honours_idempotency_key": True}
         tables.append((f"notify.{protocol}", told))
+    tables.append(("tracker", {"kind": "github", "url": addresses.github, "repository": "shop/operations",
+                               "token": "file:secrets/github"}))  # fmt: skip
     tables += [(f"services.{name}", dict(facts)) for name, facts in SERVICES.items()]
     tables += [(f"owners.{name}", {"people": [person], "policy": policy}) for name, (person, policy) in OWNERS.items()]
     for key, roles in ROLES.items():

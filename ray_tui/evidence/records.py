@@ -55,7 +55,7 @@ def backlog(state: RunState) -> tuple[bytes, bytes]:
     opened = state.opened
     assert opened is not None
     rows = [
-        [gap["id"], gap["title"], gap["subject"], gap["owner"], gap["due"], gap["severity"], gap["status"]]
+        [gap[key] for key in ("id", "title", "subject", "owner", "due", "severity", "status", "reference")]
         for gap in entries
     ]
     body = [
@@ -63,7 +63,7 @@ def backlog(state: RunState) -> tuple[bytes, bytes]:
         f"Run {text.cell(opened.run_id)}. {len(entries)} entries.",
     ]
     if rows:
-        body.append(text.table(["Id", "Task", "Subject", "Owner", "Due", "Severity", "Status"], rows))
+        body.append(text.table(["Id", "Task", "Subject", "Owner", "Due", "Severity", "Status", "Reference"], rows))
     else:
         body.append("No gap was found in this run.")
     return twin("improvement-backlog.json", state, "4.3", {"entries": entries}), ("\n\n".join(body) + "\n").encode()

@@ -7,9 +7,10 @@ import pytest
 
 from ray_tui.actions import backlog
 from ray_tui.core import facts as f
+from ray_tui.core.errors import BackendUnreachable
 from ray_tui.core.verdicts import Verdict
 from tests.actions.sealed import FiledContext
-from tests.fakes import actual
+from tests.fakes import InMemoryNotifier, actual, all_ports
 
 
 def gap(ident: str, owner: str = "checkout", due: str = "next release cycle") -> f.GapFound:
@@ -50,3 +51,50 @@ async def test_a_run_without_gaps_says_so(tmp_path: Path) -> None:
 
     assert result.verdict is Verdict.PASSED
     assert b"No gap was found" in (context.evidence("improvement-backlog.md") or b"")
+
+
+def filing(folder: Path, tracker: InMemoryNotifier, *gaps: f.GapFound) -> FiledContext:
+    return FiledContext(folder, step="4.3", facts=list(gaps), ports=all_ports(tracker=tracker))
+
+
+async def test_every_open_entry_is_filed_once_and_its_address_is_in_the_backlog(tmp_path: Path) -> None:
+    """An intent before each; a retry files nothing again. (P70)"""
+    tracker = InMemoryNotifier(name="issues")
+    settled = gap("c").model_copy(update={"status": "resolved"})
+    context = filing(tmp_path, tracker, gap("a"), gap("b").model_copy(update={"reference": "OPS-7"}), settled)
+
+    result = await backlog.run(context)
+    again = await backlog.run(context)
+
+    assert result.verdict is again.verdict is Verdict.PASSED
+    assert actual(result, "backlog.filed") == "2 of 2 filed by issues"
+    assert [subject for subject, _, _ in tracker.sent] == ["Repair a | now (production)", "Repair b | now (production)"]
+    assert all(text.startswith(token) for _, text, token in tracker.sent)
+    entries = json.loads(context.evidence("improvement-backlog.json") or b"")["body"]["entries"]
+    assert [one["reference"] for one in entries] == ["issues-1", "issues-2 (OPS-7)", ""]
+    assert [one.outcome.outcome for one in context.state.intents.values() if one.outcome] == ["done", "done"]
+
+
+async def test_what_an_earlier_run_filed_and_is_still_open_is_found_and_not_filed_again(tmp_path: Path) -> None:
+    """The token is the entry's, not the run's."""
+    tracker = InMemoryNotifier(name="issues")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    await backlog.run(filing(tmp_path / "one", tracker, gap("a")))
+
+    result = await backlog.run(filing(tmp_path / "two", tracker, gap("a")))
+
+    assert actual(result, "backlog.filed") == "1 of 1 filed by issues"
+    assert len(tracker.sent) == 1
+
+
+async def test_a_tracker_that_does_not_answer_blocks_and_names_what_is_not_filed(tmp_path: Path) -> None:
+    """Not filed is never a pass, and nothing is lost of the backlog itself."""
+    tracker = InMemoryNotifier(name="issues", trouble=BackendUnreachable("tracker", "no connection", "Check it"))
+    context = filing(tmp_path, tracker, gap("a"))
+
+    result = await backlog.run(context)
+
+    assert result.verdict is not Verdict.PASSED
+    assert "0 of 1 filed by issues; a: " in actual(result, "backlog.filed")
+    assert context.evidence("improvement-backlog.json")

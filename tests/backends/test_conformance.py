@@ -41,6 +41,9 @@ from ray_tui.core.ports import (
 )
 from ray_tui.demo.alertmanager import DemoAlertmanager, demo_config, form_cluster
 from ray_tui.demo.faults import Faults
+from ray_tui.demo.github import REPOSITORY as GITHUB_REPOSITORY
+from ray_tui.demo.github import TOKEN as GITHUB_TOKEN
+from ray_tui.demo.github import DemoGitHub
 from ray_tui.demo.grafana import TOKEN as GRAFANA_TOKEN
 from ray_tui.demo.grafana import DemoGrafana
 from ray_tui.demo.jaeger import DemoJaeger
@@ -1300,6 +1303,49 @@ async def test_an_owner_is_told_once_by_webhook(monkeypatch: pytest.MonkeyPatch)
                 await notifier.notify("s", "t", "tok-n2")
             assert caught.value.status == 404
             assert "secret-path-part" not in str(caught.value)
+
+
+async def test_an_entry_is_filed_as_an_issue_and_found_again_at_once(monkeypatch: pytest.MonkeyPatch):
+    """By its token in an open issue with our label, over several pages; a pull request is no issue."""
+    monkeypatch.setenv("DEMO_GITHUB", GITHUB_TOKEN)
+    server = DemoGitHub(CLOCK)
+    async with serving(server.app) as url:
+        fields = {"url": url, "repository": GITHUB_REPOSITORY, "token": "env:DEMO_GITHUB"}
+        async with opened("notifiers", "github", **fields) as tracker:
+            assert (await tracker.health()).ok
+            assert await tracker.told("tok-g1", CLOCK.wall()) is None
+            address = await tracker.notify("Repair it", "tok-g1\n\ndetails", "tok-g1")
+            assert address == "https://github.com/shop/operations/issues/1"
+            assert server.issues[0]["labels"] == [{"name": "ray-tui"}]
+            for number in range(120):
+                server.issues.append(server.issues[0] | {"number": number + 2, "body": "tok-g1-other"})
+            server.issues.append(server.issues[0] | {"number": 200, "pull_request": {}, "html_url": "a pull request"})
+            assert await tracker.told("tok-g1", CLOCK.wall()) == address
+            assert await tracker.told("tok-g", CLOCK.wall()) is None
+            server.has_issues = False
+            assert not (await tracker.health()).ok
+            with pytest.raises(BackendRefused) as caught:
+                await tracker.notify("Repair it", "tok-g2", "tok-g2")
+            assert caught.value.status == 410
+        for wrong in ({"token": "env:WRONG"}, {"repository": "shop/nowhere"}):
+            async with opened("notifiers", "github", **{**fields, **wrong}) as tracker:
+                assert not (await tracker.health()).ok
+                with pytest.raises(BackendRefused) as caught:
+                    await tracker.notify("Repair it", "tok-g3", "tok-g3")
+                assert "wrong-secret-value" not in str(caught.value)
+
+
+async def test_more_open_issues_than_are_looked_through_are_an_error_not_an_answer(monkeypatch: pytest.MonkeyPatch):
+    """Not found among the first is not certainly not there."""
+    monkeypatch.setenv("DEMO_GITHUB", GITHUB_TOKEN)
+    server = DemoGitHub(CLOCK)
+    async with serving(server.app) as url:
+        fields = {"url": url, "repository": GITHUB_REPOSITORY, "token": "env:DEMO_GITHUB"}
+        async with opened("notifiers", "github", **fields) as tracker:
+            await tracker.notify("Repair it", "tok-g4", "tok-g4")
+            server.issues *= 1100
+            with pytest.raises(BackendBroken):
+                await tracker.told("tok-g5", CLOCK.wall())
 
 
 async def test_an_owner_is_told_in_slack_and_by_mail():

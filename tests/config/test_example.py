@@ -92,7 +92,7 @@ def backend_tables(port: str, kind: str) -> dict[str, Any]:
     """Everything documented for one kind of one port."""
     merged: dict[str, Any] = {}
     for raw in [tomllib.loads(TEXT), *(with_block(*block) for block in blocks())]:
-        tables = {"notifiers": list(raw["notify"].values()), "incidents": raw["incidents"]}.get(port)
+        tables = {"notifiers": [*raw["notify"].values(), raw["tracker"]], "incidents": raw["incidents"]}.get(port)
         tables = tables or ([raw[port]] if port in raw else [])
         for table in tables:
             if table["kind"] == kind:

@@ -29,7 +29,7 @@ ENV = {
     **{name: value for name, value in os.environ.items() if name not in ("PYTHONWARNINGS", "SSH_CONNECTION")},
     "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8",
 }  # fmt: skip
-SECRETS = ("demo-grafana-token", "demo-pagerduty-key", "xoxb-demo", "demo-mail", "rkpsvctst")
+SECRETS = ("demo-grafana-token", "demo-pagerduty-key", "xoxb-demo", "demo-mail", "rkpsvctst", "demo-github-token")
 RAW_CONTROL = re.compile("[\x00-\x08\x0b-\x0d\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
