@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any
 
 from ray_tui.actions import probe_plan, tuning, tuning_apply, tuning_report
+from ray_tui.actions.scorecard import COVERED, LOOK_SECONDS
 from ray_tui.actions.services import effective_services, owner_for_gap, with_resolved
 from ray_tui.actions.tuning_report import percent
 from ray_tui.analysis import backtest, episodes, promql, red, wilson
@@ -14,7 +15,7 @@ from ray_tui.analysis.wilson import Share
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendError
-from ray_tui.core.ports import Incident, LoadedRule, Matrix, PagerService, Silence
+from ray_tui.core.ports import Incident, LoadedRule, Matrix, Metrics, PagerService, Silence
 from ray_tui.core.verdicts import Criterion, Finding, Verdict
 from ray_tui.step import Ask, Context, Header, Result, criterion
 
@@ -26,6 +27,8 @@ MOST_POINTS = 200_000
 MOST_BACKTESTS = 20
 MOST_QUESTIONS = 25
 REPORT = "alert-tuning-report.json"
+LISTENED = "count(up) or count(ALERTS)"
+"""Answers wherever the store holds any sample of a scrape, or of a rule that always fires."""
 LATER = "later"
 OTHER_KIND = {"noisy": "missed:", "missed": "noisy:"}
 """What a backtest says of the kind of proposal that was not asked for."""
@@ -52,6 +55,8 @@ class Past:
     silences: tuple[Silence, ...] = ()
     incidents: tuple[Incident, ...] = ()
     pager: tuple[PagerService, ...] = ()
+    covered: float | None = None
+    """The share of the window that the store has samples of; None: not measured."""
     criteria: list[Criterion] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -96,13 +101,15 @@ async def run(context: Context) -> Result:
     needs = await _needs(context, past, found, shares, missed)
     decisions = await _decisions(context, needs)
     insufficient = [rule for rule in found.rules if shares[rule.alert].finding is Finding.INSUFFICIENT]
-    gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
-    criteria = [*past.criteria, _attribution(past, ours, unattributed), *_judged(needs, decisions)]
     overall = wilson.precision(sum(rule.true for rule in found.rules), len(heard.kept), target)
+    gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
+    if overall.finding is Finding.INSUFFICIENT:
+        gaps.append(_too_few(context, overall))
+    criteria = [*past.criteria, _attribution(past, ours, unattributed), *_judged(needs, decisions, found)]
     inside = [one for one in found.incidents if one.incident.started_at >= past.window.start]
     recall = wilson.precision(sum(not one.missed for one in inside), len(inside), target)
     data = {
-        "window": _window_data(past.window),
+        "window": _window_data(past),
         "rules": [_rule_row(rule, shares[rule.alert], past, needs, decisions) for rule in found.rules],
         "proposals": [
             {**proposal, "accepted": decision.action.startswith("accepted") if decision.action else None,
@@ -186,8 +193,34 @@ async def _read_alerts(context: Context, past: Past) -> Criterion:
     if not past.matrix.series and not past.rules:
         actual = "no ALERTS series and no alerting rule: this store does not know the alerts"
         return _source("history", "Alert history", Verdict.INCONCLUSIVE, actual, "Ask the store that runs the rules.")
-    actual = f"{len(past.matrix.series)} series over {window.seconds / 86_400:g} days, {window.step:g} s steps"
-    return _source("history", "Alert history", Verdict.PASSED, actual)
+    return await _read_coverage(metrics, past)
+
+
+async def _read_coverage(metrics: Metrics, past: Past) -> Criterion:
+    """Silence counts only where somebody listened: ``up`` tells of each scrape, ``ALERTS`` of an evaluated heartbeat.
+
+    Counted in the store; whole looks only, so that the youngest and the oldest count alike.
+    """
+    window, title = past.window, "Alert history"
+    look = min(LOOK_SECONDS, max(window.step, window.seconds / 24))
+    looks = max(1, int(window.seconds // look))
+    try:
+        alive = await metrics.query_range(LISTENED, window.end - (looks - 1) * look, window.end, look)
+    except BackendError as exc:
+        return _source("history", title, Verdict.ERROR, str(exc), "Repair the metrics store, then retry.")
+    if alive.warnings:
+        actual = f"how far it reaches may be partial: {'; '.join(alive.warnings)}"
+        return _source("history", title, Verdict.INCONCLUSIVE, actual, "Retry when the store is whole.")
+    seen = {at for series in alive.series for at, value in series.points if value > 0}
+    past.covered = min(1.0, len(seen) / looks)
+    asked, covered = window.seconds / 86_400, len(seen) * look / 86_400
+    if past.covered < COVERED:
+        oldest = f", the oldest of {iso(min(seen))}" if seen else ""
+        actual = f"the store answers for {covered:.3g} of {asked:g} days{oldest}: silence before proves nothing"
+        remedy = "Ask the store that keeps the history, or set thresholds.correlation_days to what is kept; then retry."
+        return _source("history", title, Verdict.INCONCLUSIVE, actual, remedy)
+    actual = f"{len(past.matrix.series)} series; samples for {covered:.3g} of {asked:g} days, {window.step:g} s steps"
+    return _source("history", title, Verdict.PASSED, actual)
 
 
 async def _read_incidents(context: Context, past: Past) -> Criterion:
@@ -220,7 +253,7 @@ def _source(name: str, title: str, verdict: Verdict, actual: str, remedy: str = 
 def _unread(past: Past) -> Result:
     bad = [one.actual for one in past.criteria if not one.verdict.lets_go_on]
     data = {
-        "window": _window_data(past.window), "rules": [], "proposals": [], "missed": [], "recall": None,
+        "window": _window_data(past), "rules": [], "proposals": [], "missed": [], "recall": None,
         "recall_share": None, "precision": None, "precision_share": None, "incidents": len(past.incidents),
         "episodes": 0, "excluded": {}, "unattributed": [], "gaps": [], "decisions": [], "notes": past.notes,
     }  # fmt: skip
@@ -460,14 +493,17 @@ def _question(need: Need, name: str) -> Ask:
 # --- what came of it -------------------------------------------------------------------------------------------------
 
 
-def _judged(needs: Sequence[Need], decisions: Mapping[str, Decision]) -> list[Criterion]:
+def _judged(needs: Sequence[Need], decisions: Mapping[str, Decision], found: episodes.Correlation) -> list[Criterion]:
+    """A gap that nobody has answered for fails. Too few cases are a finding with a backlog entry: no block."""
+    rules = sum(rule.n >= wilson.MINIMUM for rule in found.rules)
     if not needs:
-        return [
-            criterion(
-                "correlate.gaps", "No unresolved monitoring gap", Verdict.PASSED,
-                "no rule with 10 episodes is noisy, and no incident was missed without an action", evidence=(REPORT,),
-            )
-        ]  # fmt: skip
+        actual = (
+            f"none of {rules} rules with {wilson.MINIMUM} episodes is noisy, "
+            f"none of {len(found.incidents)} incidents was missed without an action"
+        )
+        if not rules and not found.incidents:
+            actual = "insufficient, see the backlog: no incident, and no rule has enough episodes to be judged"
+        return [criterion("correlate.gaps", "No unresolved monitoring gap", Verdict.PASSED, actual, evidence=(REPORT,))]
     return [
         criterion(
             f"correlate.gaps:{need.slug}",
@@ -507,6 +543,13 @@ def _thin(context: Context, past: Past, rules: Sequence[episodes.RuleRecord]) ->
     ]  # fmt: skip
 
 
+def _too_few(context: Context, overall: Share) -> f.GapFound:
+    return f.GapFound(
+        id="correlate:insufficient", step="3.2", title=f"Alert precision could not be judged: {overall.why}",
+        subject="alert precision", owner=owner_for_gap(None, context.config), due="next release cycle", severity="info",
+    )  # fmt: skip
+
+
 def _rule_row(
     rule: episodes.RuleRecord, share: Share, past: Past, needs: Sequence[Need], decisions: Mapping[str, Decision]
 ) -> dict[str, Any]:
@@ -532,9 +575,10 @@ def _missed_row(
             "severity": one.severity, "source": one.source, "action": action}  # fmt: skip
 
 
-def _window_data(window: Window) -> dict[str, Any]:
+def _window_data(past: Past) -> dict[str, Any]:
+    window = past.window
     return {"start": iso(window.start), "end": iso(window.end), "days": window.seconds / 86_400,
-            "step_seconds": window.step}  # fmt: skip
+            "step_seconds": window.step, "covered": past.covered}  # fmt: skip
 
 
 def _share(share: Share) -> dict[str, Any]:

@@ -70,6 +70,11 @@ def values(right: Sequence[int], wrong: Sequence[int]) -> Series:
     return Series({}, tuple((t, {**low, **high}.get(t, 0.01)) for t in grid))
 
 
+def listened(expr: str, start: float, end: float, step: float) -> Matrix:
+    """A store that has scraped at every look."""
+    return Matrix((Series({}, tuple((start + step * k, 24.0) for k in range(round((end - start) / step) + 1))),))
+
+
 RIGHT, WRONG = tuple(range(0, 48, 4)), tuple(range(1, 48, 4))
 
 
@@ -79,7 +84,8 @@ def world(
     metrics = InMemoryMetrics(clock=FakeClock(), loaded=tuple(loaded_rules("/etc/rules/shop.yml", RULES)))
     if history is not None:
         metrics.answer_range("errors", [history])
-    metrics.answer_range("ALERTS", Matrix(tuple(firing)))
+    metrics.answer_range("ALERTS{", Matrix(tuple(firing)))
+    metrics.answer_range(r"^count\(up\)", listened)
     rules = InMemoryRules(metrics=metrics, files={"shop.yml": RULES})
     given = {"metrics": metrics, "rules": rules, "incidents": (InMemoryIncidents(tickets=list(incidents)),), **ports}
     return all_ports(**given), rules
@@ -171,7 +177,9 @@ async def test_few_episodes_are_insufficient_and_get_a_backlog_entry(tmp_path: P
 
     assert result.verdict is Verdict.PASSED
     assert row(result, "CheckoutErrors")["status"] == "insufficient"
-    assert [(gap.id, gap.owner) for gap in result.gaps] == [("correlate:insufficient-checkouterrors", "checkout")]
+    assert [(gap.id, gap.owner) for gap in result.gaps] == [
+        ("correlate:insufficient-checkouterrors", "checkout"), ("correlate:insufficient", "checkout"),
+    ]  # fmt: skip
 
 
 async def test_an_incident_before_the_window_is_not_missed(tmp_path: Path) -> None:
@@ -220,17 +228,60 @@ async def test_a_source_that_breaks_is_an_error(tmp_path: Path) -> None:
 async def test_a_history_that_is_not_whole_is_not_judged(tmp_path: Path, answer: Any, verdict: str) -> None:
     """A time-out is an error; a partial answer is inconclusive."""
     ports, _ = world([], [])
-    ports.metrics.answer_range("ALERTS", answer)
+    ports.metrics.answer_range("ALERTS{", answer)
 
     result = await correlate.run(context(tmp_path, ports))
 
     assert verdicts(result)["correlate.history"] == verdict
 
 
-async def test_a_store_that_knows_no_alert_at_all_is_inconclusive(tmp_path: Path) -> None:
-    """No ALERTS and no rule: the wrong store, not a quiet fortnight. With rules loaded it is one."""
+async def test_a_quiet_fortnight_is_insufficient_and_gets_a_backlog_entry(tmp_path: Path) -> None:
+    """Rules and scrapes of all 14 days, no alert, no incident: it blocks nothing, and says that it proves nothing."""
     ports, _ = world([], [])
-    assert (await correlate.run(context(tmp_path, ports))).verdict is Verdict.PASSED
+
+    result = await correlate.run(context(tmp_path, ports))
+
+    assert actual(result, "correlate.gaps").startswith("insufficient")
+    assert verdicts(result)["correlate.history"] == "passed"
+    assert "14 of 14 days" in actual(result, "correlate.history")
+    assert (result.data["precision"], result.data["precision_share"]["finding"]) == (None, "insufficient")
+    assert [(gap.id, gap.severity) for gap in result.gaps] == [("correlate:insufficient", "info")]
+
+
+@pytest.mark.parametrize(("days", "said"), [(0, "0 of 14 days"), (1, "1 of 14 days"), (12, "12 of 14 days")])
+async def test_a_store_that_keeps_less_than_the_window_proves_no_silence(tmp_path: Path, days: int, said: str) -> None:
+    """A day of retention is no clean fortnight: inconclusive with what is kept, and nobody is asked."""
+
+    def kept(expr: str, start: float, end: float, step: float) -> Matrix:
+        (whole,) = listened(expr, start, end, step).series
+        points = tuple(point for point in whole.points if point[0] > NOW - days * 86_400)
+        return Matrix((Series({}, points),) if points else ())
+
+    ports, _ = noisy_world()
+    ports.metrics.answer_range(r"^count\(up\)", kept)
+    here = context(tmp_path, ports)
+
+    result = await correlate.run(here)
+
+    assert verdicts(result)["correlate.history"] == "inconclusive"
+    assert said in actual(result, "correlate.history")
+    assert result.data["window"]["covered"] == pytest.approx(days / 14)
+    assert here.asked == []
+
+
+async def test_the_reach_of_a_store_that_answers_in_part_is_not_known(tmp_path: Path) -> None:
+    """A warning on the question how far history reaches is no pass either, and a time-out is an error."""
+    ports, _ = noisy_world()
+    ports.metrics.answer_range(r"^count\(up\)", Matrix((), ("a store did not answer",)))
+    assert verdicts(await correlate.run(context(tmp_path, ports)))["correlate.history"] == "inconclusive"
+    ports.metrics.answer_range(r"^count\(up\)", BackendTimeout("metrics", "15 s passed"))
+
+    assert verdicts(await correlate.run(context(tmp_path, ports)))["correlate.history"] == "error"
+
+
+async def test_a_store_that_knows_no_alert_at_all_is_inconclusive(tmp_path: Path) -> None:
+    """No ALERTS and no rule: the wrong store, not a quiet fortnight."""
+    ports, _ = world([], [])
     ports.metrics.loaded = ()
 
     result = await correlate.run(context(tmp_path, ports))
@@ -473,7 +524,7 @@ async def test_values_that_are_no_numbers_are_no_alerts(tmp_path: Path) -> None:
     """NaN in ALERTS or in the history neither fires nor reaches the JSON."""
     bad = Series(alerts("Odd", [1]).labels, tuple((t, float("nan")) for t, _ in alerts("Odd", [1]).points))
     ports, _ = noisy_world()
-    ports.metrics.answer_range("ALERTS", Matrix((bad, alerts("CheckoutErrors", sorted(RIGHT + WRONG)))))
+    ports.metrics.answer_range("ALERTS{", Matrix((bad, alerts("CheckoutErrors", sorted(RIGHT + WRONG)))))
     ports.metrics.answer_range("errors", [Series({}, tuple((t, float("nan")) for t, _ in values((), ()).points))])
 
     result = await correlate.run(context(tmp_path, ports, "later"))
