@@ -324,11 +324,26 @@ class Visit:
     detail: str
 
 
+@dataclass(frozen=True)
+class WebPage:
+    """What a visitor reads. ``text`` is None where there is none to read: not good, too large, or no text."""
+
+    visit: Visit
+    text: str | None = None
+    media_type: str = ""
+
+
 @runtime_checkable
 class Visits(Probed, Protocol):
-    """A direct HTTP probe of ours: GET, no redirects followed, body not kept."""
+    """A direct HTTP probe of ours: GET, no redirects followed."""
 
-    async def visit(self, url: str) -> Visit: ...
+    async def visit(self, url: str) -> Visit:
+        """Whether it answers; the body is not kept."""
+        ...
+
+    async def read(self, url: str) -> WebPage:
+        """The same, with up to 2 MiB of text."""
+        ...
 
 
 # --- dashboards ------------------------------------------------------------------------------------------------------

@@ -184,6 +184,26 @@ async def test_a_second_attempt_finds_everything_in_place_and_asks_nothing(world
     assert (context.asked, outcomes(context), world.rules.reloads, len(world.boards.notes)) == ([], {}, 1, 1)
 
 
+async def test_a_release_that_names_nothing_is_inconclusive(world: World) -> None:
+    """Over no file, no plan and no rule nothing is sound, carried out or equal. (P33 P34)"""
+    world.ports["dashboards"] = None
+    result = await configure.run(world.context(paths={}))
+
+    said = verdicts(result)
+    for name in ("configure.inputs", "configure.applied", "configure.loaded"):
+        assert said[name] == "inconclusive", name
+    assert result.data["loaded_equals_written"] is None
+
+
+async def test_a_release_with_dashboards_only_has_no_rules_to_compare(world: World) -> None:
+    """The plan is carried out; that its rules are loaded is said of none."""
+    result = await configure.run(world.context(paths={"dashboards": ["boards/*.json"]}))
+
+    said = verdicts(result)
+    assert (said["configure.inputs"], said["configure.applied"]) == ("passed", "passed")
+    assert (said["configure.loaded"], result.data["loaded_equals_written"]) == ("inconclusive", None)
+
+
 async def test_a_file_that_stands_but_is_not_loaded_is_reloaded(world: World) -> None:
     """What counts is what the server has loaded, not what lies in the folder."""
     await configure.run(world.context())
