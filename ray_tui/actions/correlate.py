@@ -1,7 +1,7 @@
 """3.2 Correlate alerts with incidents: which rules told the truth, what was missed, and what a person decides on it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -97,7 +97,9 @@ async def run(context: Context) -> Result:
     )
     target = context.config.thresholds.precision
     shares = {rule.alert: wilson.precision(rule.true, rule.n, target) for rule in found.rules}
-    missed = [one for one in found.incidents if one.missed and one.incident.started_at >= past.window.start]
+    counted = [one for one in found.incidents if one.incident.started_at >= past.window.start]
+    inside = [one for one in counted if not _worked_on(context, one.incident)]
+    missed = [one for one in inside if one.missed]
     needs = await _needs(context, past, found, shares, missed)
     decisions = await _decisions(context, needs)
     insufficient = [rule for rule in found.rules if shares[rule.alert].finding is Finding.INSUFFICIENT]
@@ -105,8 +107,8 @@ async def run(context: Context) -> Result:
     gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
     if overall.finding is Finding.INSUFFICIENT:
         gaps.append(_too_few(context, overall))
-    criteria = [*past.criteria, _attribution(past, ours, unattributed), *_judged(needs, decisions, found)]
-    inside = [one for one in found.incidents if one.incident.started_at >= past.window.start]
+    attribution = _attribution(past, ours, unattributed)
+    criteria = [*past.criteria, attribution, *_judged(needs, decisions, found.rules, inside)]
     recall = wilson.precision(sum(not one.missed for one in inside), len(inside), target)
     data = {
         "window": _window_data(past),
@@ -127,7 +129,9 @@ async def run(context: Context) -> Result:
         "excluded": {
             "probes": heard.probes, "silenced": heard.silenced, "maintenance": heard.maintenance,
             "elsewhere": foreign, "probe_incidents": probes, "unattributed_incidents": len(unattributed),
+            "maintenance_incidents": len(counted) - len(inside),
         },
+        "maintenance": [one.model_dump(mode="json") for one in context.config.maintenance],
         "unattributed": [{"incident": one.id, "title": one.title, "service": one.service} for one in unattributed],
         "gaps": [
             {"id": gap.id, "subject": gap.subject, "title": gap.title, "status": gap.status,
@@ -166,7 +170,10 @@ async def _read(context: Context) -> Past:
             past.silences = await context.ports.alerting.silences()
         except BackendError as exc:
             past.notes.append(f"silences could not be read: {exc}")
-    past.notes.append("only silences that still stand are known; maintenance windows have no source")
+    past.notes.append(
+        "silences that Alertmanager has forgotten (after its --data.retention, 120 h by default) "
+        "and work that [[maintenance]] does not name are not left out"
+    )
     if context.ports.paging is not None:
         try:
             past.pager = await context.ports.paging.services()
@@ -255,7 +262,8 @@ def _unread(past: Past) -> Result:
     data = {
         "window": _window_data(past), "rules": [], "proposals": [], "missed": [], "recall": None,
         "recall_share": None, "precision": None, "precision_share": None, "incidents": len(past.incidents),
-        "episodes": 0, "excluded": {}, "unattributed": [], "gaps": [], "decisions": [], "notes": past.notes,
+        "episodes": 0, "excluded": {}, "unattributed": [], "maintenance": [], "gaps": [], "decisions": [],
+        "notes": past.notes,
     }  # fmt: skip
     return Result("; ".join(bad), tuple(past.criteria), data)
 
@@ -268,7 +276,8 @@ def _heard(context: Context, past: Past) -> tuple[episodes.Episodes, int]:
     heartbeats = {rule.name for rule in past.rules if _is_constant(rule.query)}
     series = [one for one in past.matrix.series if one.labels.get("alertname", "") not in heartbeats]
     labels = tuning.service_labels(context.config)
-    found = episodes.find(series, past.window.step, past.silences, service_labels=labels)
+    names = {episodes.service_of(one.labels, labels) for one in series}
+    found = episodes.find(series, past.window.step, past.silences, _maintenance(context, names), labels)
     rows = context.state.steps["2.1"].data.get("alerts")
     known = {str(row.get("name")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
     kept = tuple(
@@ -277,6 +286,16 @@ def _heard(context: Context, past: Past) -> tuple[episodes.Episodes, int]:
     )  # fmt: skip
     counted = episodes.Episodes(kept, found.probes, found.silenced, found.maintenance)
     return counted, len(found.kept) - len(kept)
+
+
+def _maintenance(context: Context, names: Collection[str]) -> list[episodes.Maintenance]:
+    """The configured windows, their services under the names that the alerts' labels give them."""
+    found = []
+    for one in context.config.maintenance:
+        services = frozenset(name for name in names if tuning.ours(name, context.config) in one.services)
+        if services or not one.services:
+            found.append(episodes.Maintenance(one.start.timestamp(), one.end.timestamp(), services))
+    return found
 
 
 def _is_constant(expr: str) -> bool:
@@ -298,6 +317,10 @@ def _incidents(
         named = tuning.attribute(one, heard, context.config, past.pager)
         (others if named is None else kept).append(named or one)
     return kept, others, len(past.incidents) - len(real)
+
+
+def _worked_on(context: Context, incident: Incident) -> bool:
+    return any(one.covers(incident.service, incident.started_at) for one in context.config.maintenance)
 
 
 def _attribution(past: Past, ours: Sequence[Incident], unattributed: Sequence[Incident]) -> Criterion:
@@ -493,15 +516,20 @@ def _question(need: Need, name: str) -> Ask:
 # --- what came of it -------------------------------------------------------------------------------------------------
 
 
-def _judged(needs: Sequence[Need], decisions: Mapping[str, Decision], found: episodes.Correlation) -> list[Criterion]:
+def _judged(
+    needs: Sequence[Need],
+    decisions: Mapping[str, Decision],
+    records: Sequence[episodes.RuleRecord],
+    incidents: Sequence[episodes.IncidentRecord],
+) -> list[Criterion]:
     """A gap that nobody has answered for fails. Too few cases are a finding with a backlog entry: no block."""
-    rules = sum(rule.n >= wilson.MINIMUM for rule in found.rules)
+    rules = sum(rule.n >= wilson.MINIMUM for rule in records)
     if not needs:
         actual = (
             f"none of {rules} rules with {wilson.MINIMUM} episodes is noisy, "
-            f"none of {len(found.incidents)} incidents was missed without an action"
+            f"none of {len(incidents)} incidents was missed without an action"
         )
-        if not rules and not found.incidents:
+        if not rules and not incidents:
             actual = "insufficient, see the backlog: no incident, and no rule has enough episodes to be judged"
         return [criterion("correlate.gaps", "No unresolved monitoring gap", Verdict.PASSED, actual, evidence=(REPORT,))]
     return [

@@ -108,8 +108,8 @@ def find(
     step_seconds: float,
     silences: Sequence[Silence] = (),
     maintenance: Sequence[Maintenance] = (),
-    external_labels: Labels | None = None,
     service_labels: Sequence[str] = SERVICE_LABELS,
+    external_labels: Labels | None = None,
 ) -> Episodes:
     """Episodes of firing in an ``ALERTS`` matrix of that step; a gap of more than two steps ends one.
 

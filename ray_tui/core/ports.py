@@ -212,7 +212,7 @@ class PeerStatus:
 
 @dataclass(frozen=True)
 class Silence:
-    """An active or pending silence. Matchers are (name, operator, value)."""
+    """A silence, past, active or pending: its times say which. Matchers are (name, operator, value)."""
 
     id: str
     matchers: tuple[tuple[str, str, str], ...]
@@ -257,7 +257,9 @@ class Alerting(Probed, Protocol):
         """Every peer that answers; raises when none does."""
         ...
 
-    async def silences(self) -> tuple[Silence, ...]: ...
+    async def silences(self) -> tuple[Silence, ...]:
+        """All that are remembered; Alertmanager forgets an expired one after its retention (120 h by default)."""
+        ...
 
     async def notifications(self) -> Mapping[tuple[str, str], float]:
         """(peer, integration) -> notifications sent so far minus failed ones, from /metrics; {} where not readable."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,47 @@ async def test_a_heartbeat_and_our_own_probes_are_no_alerts(tmp_path: Path) -> N
     assert row(result, "CheckoutErrors")["n"] == 12
     excluded = result.data["excluded"]
     assert (excluded["probes"], excluded["silenced"], excluded["elsewhere"]) == (12, 1, 12)
+
+
+def window(first: int, last: int, *services: str) -> dict[str, Any]:
+    start, end = (datetime.fromtimestamp(at(n) + more, UTC) for n, more in ((first, -600), (last, 3_000)))
+    return {"start": start, "end": end, "services": list(services), "reason": "database upgrade"}
+
+
+async def test_what_happened_in_announced_work_does_not_count(tmp_path: Path) -> None:
+    """Alerts and incidents of the services of a [[maintenance]] window; the report names each. (P54 P59)"""
+    firing = [alerts("CheckoutErrors", sorted(RIGHT + WRONG[:1])), alerts("SearchSlow", WRONG[:1], service="find")]
+    ports, _ = world(firing, [*(incident(n) for n in RIGHT), incident(41, "search"), incident(45, "payments")])
+    config = a_config(
+        tmp_path,
+        services={"search": {"names": {"metrics": {"app": "find"}}}},
+        maintenance=[window(WRONG[0], WRONG[0], "checkout", "search"), window(41, 41, "search")],
+    )  # fmt: skip
+
+    result = await correlate.run(context(tmp_path, ports, "later", config=config))
+
+    assert [one["rule"] for one in result.data["rules"]] == ["CheckoutErrors"]
+    assert row(result, "CheckoutErrors")["n"] == len(RIGHT)
+    excluded = result.data["excluded"]
+    assert (excluded["maintenance"], excluded["maintenance_incidents"]) == (2, 1)
+    assert [one["incident"] for one in result.data["missed"]] == ["INC-45"]
+    assert (result.data["recall_share"]["hits"], result.data["recall_share"]["n"]) == (12, 13)
+    header = Header("r", "v", "production", "3.2", 1, NOW, "failed", result.summary, result.criteria)
+    text = correlate.documents(result.data, header)["alert-tuning-report.md"]
+    assert "| checkout, search | database upgrade |" in text
+
+
+async def test_work_on_a_service_that_fired_nothing_excuses_no_other(tmp_path: Path) -> None:
+    """A window whose services carry no alert is no window for all of them."""
+    ports, _ = world([alerts("CheckoutErrors", RIGHT)], [incident(n) for n in RIGHT])
+    config = a_config(
+        tmp_path,
+        maintenance=[window(0, 47, "search")],
+    )
+
+    result = await correlate.run(context(tmp_path, ports, config=config))
+
+    assert row(result, "CheckoutErrors")["n"] == len(RIGHT)
 
 
 async def test_pages_of_our_own_tests_are_no_incidents(tmp_path: Path) -> None:

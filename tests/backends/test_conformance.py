@@ -546,7 +546,7 @@ async def test_no_peer_at_all_is_an_error():
 
 
 async def test_silences_are_read_with_their_matchers():
-    """The four operators come from isRegex and isEqual."""
+    """The four operators come from isRegex and isEqual; an expired one tells still when it held. (P54)"""
     server = DemoAlertmanager("route: {receiver: n}\nreceivers: [{name: n}]", CLOCK)
     matchers = [
         {"name": "a", "value": "1", "isRegex": False},
@@ -560,6 +560,10 @@ async def test_silences_are_read_with_their_matchers():
         (silence,) = await port.silences()
         assert silence.matchers == (("a", "=", "1"), ("b", "!=", "2"), ("c", "=~", "3.*"), ("d", "!~", "4.*"))
         assert (silence.created_by, silence.comment) == ("ann", "work")
+        server.expire_silence(silence.id)
+        (expired,) = await port.silences()
+        assert expired.starts_at < expired.ends_at <= CLOCK.wall()
+        assert expired.matchers == silence.matchers
     await server.stop()
 
 
