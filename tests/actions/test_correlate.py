@@ -373,6 +373,43 @@ async def test_a_noisy_rule_that_is_put_off_halts_with_its_figures(tmp_path: Pat
     assert [gap.severity for gap in result.gaps] == ["blocks"]
 
 
+@pytest.mark.parametrize(
+    ("true", "n", "asked"), [(0, 10, True), (0, 9, False), (16, 20, True), (17, 20, False), (20, 20, False)]
+)
+async def test_a_rule_is_noisy_from_ten_episodes_and_below_the_target(
+    tmp_path: Path, true: int, n: int, asked: bool
+) -> None:
+    """n ≥ 10 and precision < 85% needs an answer; 17 of 20 is 85%, and enough. (P55 P58)"""
+    ports, _ = world([alerts("CheckoutErrors", range(n))], [incident(number) for number in range(true)])
+    here = context(tmp_path, ports, "later")
+
+    result = await correlate.run(here)
+
+    assert [ask.name for ask in here.asked] == (["tuning-noisy-checkouterrors"] if asked else [])
+    assert (verdicts(result).get(NOISY) == "failed") is asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "resolved"),
+    [
+        ("reject", "it was a drill of the network team", True),
+        ("file", "", True),
+        ("accept", "", False),
+        ("later", "", False),
+    ],
+)
+async def test_only_a_decision_resolves_a_missed_incident(
+    tmp_path: Path, answer: str, reason: str, resolved: bool
+) -> None:
+    """Rejected with a reason or filed; there is no proposal to accept here. (P56 P58)"""
+    ports, _ = world([alerts("CheckoutErrors", RIGHT)], [*(incident(n) for n in RIGHT), incident(41, "search")])
+
+    result = await correlate.run(context(tmp_path, ports, {"answer": answer, "reason": reason}))
+
+    assert verdicts(result)["correlate.gaps:missed-inc-41"] == ("passed" if resolved else "failed")
+    assert [gap.severity for gap in result.gaps] == ["warns" if resolved else "blocks"]
+
+
 async def test_an_accepted_proposal_changes_the_rule_and_is_read_back(tmp_path: Path) -> None:
     """Only this threshold changes, comments stay; intent before, outcome after what the server loaded. (P55)"""
     ports, rules = noisy_world()
@@ -479,7 +516,7 @@ async def test_a_missed_incident_with_a_lower_threshold_that_would_have_told_of_
 
 
 async def test_a_missed_incident_whose_follow_up_the_source_knows_is_filed(tmp_path: Path) -> None:
-    """The ticket names an action: nobody is asked."""
+    """The ticket names an action: nobody is asked. (P56)"""
     known = incident(41, "search", action="OPS-77")
     ports, _ = world([alerts("CheckoutErrors", RIGHT)], [*(incident(n) for n in RIGHT), known])
     here = context(tmp_path, ports)
