@@ -85,7 +85,7 @@ async def _put_in_place(context: Context, attempt: Attempt) -> bool:
         if context.resumed:
             await applying.reconcile(context)
         await context.progress("comparing with what is live")
-        current = await monitoring_plan.read_current(ports, desired, applying.tags(context.config.run.release))
+        current = await monitoring_plan.read_current(ports, desired, applying.tags(context.config.run))
     except BackendError as exc:
         _applied(
             attempt, Verdict.ERROR, f"no plan could be made, nothing was changed: {exc}", "Repair it, run 2.1 again"
@@ -157,7 +157,7 @@ def _question(context: Context, desired: Desired, items: Sequence[Item], changes
 def _annotation(context: Context, current: Current) -> dict[str, Any] | None:
     if current.annotated is None:
         return None
-    tags = applying.tags(context.config.run.release)
+    tags = applying.tags(context.config.run)
     return {"text": applying.annotation_text(context), "tags": list(tags), "was_there": current.annotated}
 
 

@@ -144,7 +144,9 @@ async def test_rules_slos_dashboards_and_the_annotation_are_put_in_place_and_pro
     assert set(world.rules.files) == {"release.yml", "ray-tui-slo-checkout.yml"}
     assert world.rules.reloads == 1
     assert world.boards.stored["checkout-red"].model["title"] == "Checkout RED"
-    assert [tags for _, tags, _, _ in world.boards.notes] == [("release", RELEASE, "ray-tui")]
+    assert [tags for _, tags, _, _ in world.boards.notes] == [
+        ("release", RELEASE, "environment:production", "ray-tui")
+    ]  # fmt: skip
     assert outcomes(context) == {
         "rules:release.yml": "done", "rules:ray-tui-slo-checkout.yml": "done", "reload": "done",
         "dashboard:checkout-red": "done", "annotation": "done",
@@ -182,6 +184,16 @@ async def test_a_second_attempt_finds_everything_in_place_and_asks_nothing(world
     assert unmet(result) == set()
     assert {row["action"] for row in result.data["plan"]} == {"unchanged"}
     assert (context.asked, outcomes(context), world.rules.reloads, len(world.boards.notes)) == ([], {}, 1, 1)
+
+
+async def test_each_environment_gets_its_own_annotation(world: World) -> None:
+    """One Grafana may show staging and production: what staging wrote is not production's."""
+    await configure.run(world.context(run={"environment": "staging"}))
+    result = await configure.run(world.context(attempt=2))
+
+    assert unmet(result) == set()
+    assert {tags[2] for _, tags, _, _ in world.boards.notes} == {"environment:staging", "environment:production"}
+    assert result.data["annotation"]["was_there"] is False
 
 
 async def test_a_release_that_names_nothing_is_inconclusive(world: World) -> None:
