@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import UnionType
@@ -225,6 +225,21 @@ class Maintenance(Section):
         return there and (not self.services or service in self.services)
 
 
+class Alerts(Section):
+    """How alerts say how bad they are."""
+
+    severity_label: str = Field(default="severity", min_length=1)
+    """The label that holds it."""
+    critical: tuple[str, ...] = Field(default=("critical", "page"), min_length=1)
+    """Its values that page somebody, whatever their case; routes are asked for the first one where no rule says."""
+
+    def severity(self, labels: Mapping[str, str]) -> str:
+        return labels.get(self.severity_label, "").strip()
+
+    def is_critical(self, labels: Mapping[str, str]) -> bool:
+        return self.severity(labels).casefold() in {one.casefold() for one in self.critical}
+
+
 class AlertPaths(Section):
     """2.2: how alert paths are probed."""
 
@@ -340,6 +355,8 @@ class Config(Section):
     """Ongoing checks."""
     maintenance: tuple[Maintenance, ...] = ()
     """Announced work: ``[[maintenance]]``, one table a window; 3.2 leaves it out."""
+    alerts: Alerts = Alerts()
+    """How alerts say how bad they are."""
     alert_paths: AlertPaths = AlertPaths()
     """How alert paths are probed."""
     acknowledge: Acknowledge = Acknowledge()

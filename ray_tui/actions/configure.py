@@ -191,9 +191,9 @@ async def _validate_alerts(context: Context, attempt: Attempt) -> None:
     loaded = await metrics.rules()
     services, label = effective_services(context.config, context.state), context.config.telemetry.service_label
     routes = await alert_checks.read_routes(context.ports.alerting)
-    alerts = alert_checks.examine(loaded, routes, attempt.desired.rules, services, label)
+    alerts = alert_checks.examine(loaded, routes, attempt.desired.rules, services, label, context.config.alerts)
     attempt.criteria.append(_loaded(attempt, loaded))
-    attempt.criteria += alert_checks.judge(alerts, loaded, routes, services, label)
+    attempt.criteria += alert_checks.judge(alerts, loaded, routes, services, label, context.config.alerts)
     if managers is not None:
         attempt.criteria.append(_managers(managers))
     attempt.gaps += alert_checks.gaps(alerts, routes, services, context.config, context.now())

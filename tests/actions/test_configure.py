@@ -597,6 +597,25 @@ async def test_critical_alerts_must_reach_somebody_and_the_service_is_named(worl
     assert "checkout" not in said
 
 
+async def test_critical_is_what_the_configuration_says(world: World) -> None:
+    """P1 under `prio`: that label must be there, its routes are asked, and no alert is invented. (P38)"""
+    world.alerting.routes = [({"prio": "P1"}, ("pager",))]
+    ours = {"severity_label": "prio", "critical": ["P1", "sev1"]}
+    result = await judged(world, alert(labels={"prio": "p1"}), alert("Plain"), alerts=ours)
+
+    assert verdicts(result)["configure.routed"] == "failed"
+    said = actual(result, "configure.routed")
+    assert "Other (service payments)" in said  # routes are exact about case: p1 is not routed
+    assert "critical alerts of service" not in said
+    rows = {row["name"]: row for row in result.data["alerts"]}
+    assert [(rows[name]["severity"], rows[name]["critical"]) for name in ("Other", "Plain")] == [
+        ("p1", True), ("", False),
+    ]  # fmt: skip
+    assert rows["Plain"]["issue_ids"] == ["severity-missing"]
+    again = await judged(world, alert(labels={"prio": "P1"}), alerts=ours)
+    assert verdicts(again)["configure.routed"] == "passed"
+
+
 async def test_a_default_receiver_that_tells_somebody_is_a_gap_and_no_failure(world: World) -> None:
     """Small setups page from the root route; it is said, not refused."""
     world.alerting.routes, world.alerting.default_receiver = [], "pager"
