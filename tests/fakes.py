@@ -271,7 +271,8 @@ class FakeContext:
         self.apply(
             f.PromptRaised(
                 id=prompt_id, step=self.step, prompt=question.prompt, title=question.title, text=question.text,
-                expects=question.expects, roles=question.roles, options=question.options, data=dict(question.data),
+                expects=question.expects, roles=question.roles, options=question.options,
+                with_reason=question.with_reason, data=dict(question.data),
             )
         )  # fmt: skip
         answered = self._answered(prompt_id, question)

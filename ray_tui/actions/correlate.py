@@ -29,7 +29,7 @@ MOST_QUESTIONS = 25
 REPORT = "alert-tuning-report.json"
 LISTENED = "count(up) or count(ALERTS)"
 """Answers wherever the store holds any sample of a scrape, or of a rule that always fires."""
-LATER = "later"
+LATER, REJECT = "later", "reject"
 OTHER_KIND = {"noisy": "missed:", "missed": "noisy:"}
 """What a backtest says of the kind of proposal that was not asked for."""
 
@@ -475,39 +475,42 @@ async def _decide(context: Context, need: Need) -> Decision:
         case "accept" if proposal is not None:
             done = await tuning_apply.change_rule(context, need.slug, need.owner, proposal)
             return Decision("accepted" if done.ok else "", done.state, done.ok, proposal)
-        case "reject" if len(reason) >= context.config.policy.reason_characters:
+        case "reject" if _settles(context, answered):
             return Decision(f"rejected: {reason}", f"rejected by {answered.person}: {reason}", True, proposal)
-        case "reject":
-            least = context.config.policy.reason_characters
-            return Decision("", f"rejected without a reason of at least {least} characters", False, proposal)
         case "file":
             reference = f"backlog entry correlate:{need.slug}, {need.owner}, next release cycle"
             return Decision(f"filed: {reference}", f"filed as {reference}", True, proposal)
-    return Decision("", "put off: later", False, proposal)
+    return Decision("", f"put off: {answered.answer}", False, proposal)
 
 
 def _before(context: Context, name: str) -> tuple[f.PromptAnswered | None, Any]:
     """The last answer of this run to the same question that settles it, and the proposal that it was given to."""
-    least = context.config.policy.reason_characters
     for prompt in reversed(list(context.state.prompts.values())):
         given = prompt.answered
         if given is None or prompt.raised.step != context.step or not prompt.raised.id.endswith(f":{name}"):
             continue
-        if given.answer in ("accept", "file") or (given.answer == "reject" and len(given.reason.strip()) >= least):
+        if _settles(context, given):
             return given, prompt.raised.data.get("proposal")
     return None, None
 
 
+def _settles(context: Context, given: f.PromptAnswered) -> bool:
+    """Whether it decides: a rejection that an older journal holds may be without the reason that is asked for now."""
+    enough = len(given.reason.strip()) >= context.config.policy.reason_characters
+    return given.answer in ("accept", "file") or (given.answer == REJECT and enough)
+
+
 def _question(need: Need, name: str) -> Ask:
-    options = ("accept", "reject", "file", LATER) if need.proposal else ("reject", "file", LATER)
+    options = (LATER, REJECT, "file", *(("accept",) if need.proposal else ()))
     said = [f"{need.why}."]
     if need.proposal:
         said += [f"Proposal for {need.proposal['rule']}: {need.proposal['change']}.", str(need.proposal["why"]) + "."]
+    said.append("later: the run halts. reject: nothing changes; say why. file: a backlog entry with an owner.")
+    if need.proposal:
         said.append("accept: the rule is changed, here or by its owner.")
-    said.append("reject: nothing changes; say why. file: a backlog entry with an owner. later: the run halts.")
     title = f"{need.subject} is noisy" if need.kind == "noisy" else f"{need.subject} was missed"
     return Ask(
-        name, "choose", f"{title}: what is to be done?", "\n".join(said), options=options,
+        name, "choose", f"{title}: what is to be done?", "\n".join(said), options=options, with_reason=(REJECT,),
         data={"kind": need.kind, "subject": need.subject, "why": need.why, "owner": need.owner,
               "proposal": need.proposal, **need.figures},
     )  # fmt: skip

@@ -363,7 +363,8 @@ async def test_a_noisy_rule_that_is_put_off_halts_with_its_figures(tmp_path: Pat
     assert "12 of 24" in said
     assert "50%" in said
     assert "31% to 69%" in said
-    assert here.asked[0].options == ("accept", "reject", "file", "later")
+    assert here.asked[0].options == ("later", "reject", "file", "accept")  # a stray Enter changes no rule
+    assert here.asked[0].with_reason == ("reject",)
     proposal = result.data["proposals"][0]
     assert (proposal["rule"], proposal["accepted"]) == ("CheckoutErrors", None)
     assert proposal["pages_after"] < proposal["pages_before"]
