@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import UnionType
@@ -199,6 +199,47 @@ class Schedule(Section):
     """By asset id, such as ``"dashboard:checkout-red"``."""
 
 
+class Maintenance(Section):
+    """3.2: announced work, during which alerts were expected and incidents are no misses."""
+
+    start: datetime
+    """When it began (with a time zone)."""
+    end: datetime
+    """When it was over (with a time zone)."""
+    services: tuple[str, ...] = ()
+    """Keys of [services]; every service where empty."""
+    reason: str = Field(min_length=1)
+    """Why; it stands in the report."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Maintenance":
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("start and end need a time zone, as in 2026-11-22T19:00:00Z")
+        if self.end <= self.start:
+            raise ValueError("end must be after start")
+        return self
+
+    def covers(self, service: str, at: float) -> bool:
+        """Whether this service was worked on at that time."""
+        there = self.start.timestamp() <= at < self.end.timestamp()
+        return there and (not self.services or service in self.services)
+
+
+class Alerts(Section):
+    """How alerts say how bad they are."""
+
+    severity_label: str = Field(default="severity", min_length=1)
+    """The label that holds it."""
+    critical: tuple[str, ...] = Field(default=("critical", "page"), min_length=1)
+    """Its values that page somebody, whatever their case; routes are asked for the first one where no rule says."""
+
+    def severity(self, labels: Mapping[str, str]) -> str:
+        return labels.get(self.severity_label, "").strip()
+
+    def is_critical(self, labels: Mapping[str, str]) -> bool:
+        return self.severity(labels).casefold() in {one.casefold() for one in self.critical}
+
+
 class AlertPaths(Section):
     """2.2: how alert paths are probed."""
 
@@ -312,6 +353,10 @@ class Config(Section):
     """What counts as enough."""
     schedule: Schedule = Schedule()
     """Ongoing checks."""
+    maintenance: tuple[Maintenance, ...] = ()
+    """Announced work: ``[[maintenance]]``, one table a window; 3.2 leaves it out."""
+    alerts: Alerts = Alerts()
+    """How alerts say how bad they are."""
     alert_paths: AlertPaths = AlertPaths()
     """How alert paths are probed."""
     acknowledge: Acknowledge = Acknowledge()
@@ -365,6 +410,10 @@ class Config(Section):
             for person in owner.people:
                 if person not in self.people:
                     raise ValueError(f"owners.{name}.people: {person!r} is not in [people]")
+        for number, window in enumerate(self.maintenance):
+            for name in window.services:
+                if name not in self.services:
+                    raise ValueError(f"maintenance.{number}.services: {name!r} is not in [services]")
         if (info.context or {}).get(_BACKENDS) is False:
             return self
         for port in PORTS:

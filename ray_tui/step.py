@@ -27,6 +27,8 @@ class Ask:
     expects: str = ""
     roles: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    with_reason: tuple[str, ...] = ()
+    """Options that are taken only with a reason."""
     data: Mapping[str, Any] = field(default_factory=dict)
 
 

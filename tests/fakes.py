@@ -53,6 +53,7 @@ from ray_tui.core.ports import (
     Vector,
     Visit,
     WebhookReceipt,
+    WebPage,
 )  # fmt: skip
 from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState, apply
@@ -270,7 +271,8 @@ class FakeContext:
         self.apply(
             f.PromptRaised(
                 id=prompt_id, step=self.step, prompt=question.prompt, title=question.title, text=question.text,
-                expects=question.expects, roles=question.roles, options=question.options, data=dict(question.data),
+                expects=question.expects, roles=question.roles, options=question.options,
+                with_reason=question.with_reason, data=dict(question.data),
             )
         )  # fmt: skip
         answered = self._answered(prompt_id, question)
@@ -593,9 +595,10 @@ def _last_seen(name: str, seen: Mapping[str, float], since: float, query: str) -
 
 @dataclass
 class InMemoryVisits(Fake):
-    """Every address answers 200 but those in ``down``."""
+    """Every address answers 200 but those in ``down``; ``pages`` says with what: (media type, text or None)."""
 
     name: str = "visits"
+    pages: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     down: dict[str, str] = field(default_factory=dict)
     visited: list[str] = field(default_factory=list)
 
@@ -604,6 +607,11 @@ class InMemoryVisits(Fake):
         self.visited.append(url)
         why = self.down.get(url)
         return Visit(url, why is None, 200 if why is None else 503, 0.02, why or "200 OK")
+
+    async def read(self, url: str) -> WebPage:
+        visit = await self.visit(url)
+        media_type, text = self.pages.get(url, ("text/plain", "ok"))
+        return WebPage(visit, text, media_type) if visit.ok else WebPage(visit)
 
 
 # --- dashboards ------------------------------------------------------------------------------------------------------

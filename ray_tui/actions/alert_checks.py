@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ray_tui.actions import loaded_rules
@@ -11,7 +11,7 @@ from ray_tui.actions.services import ServiceFacts, owner_for_gap
 from ray_tui.analysis import promql, routing, rule_quality
 from ray_tui.analysis.rule_files import format_duration
 from ray_tui.analysis.rule_quality import Issue
-from ray_tui.config import Config
+from ray_tui.config import Alerts, Config
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendError, InputError
 from ray_tui.core.ports import Alerting, Labels, LoadedRule
@@ -20,8 +20,7 @@ from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.step import criterion
 
 EVIDENCE = ("dashboard-config.json",)
-CRITICAL_SEVERITIES = ("critical", "page")
-POLICY = rule_quality.DEFAULT_POLICY
+POLICY = rule_quality.Policy()
 ROUTE_CHECK = "RayTuiRouteCheck"
 """The name of an alert that nobody fires: routing is asked where a critical alert of a service would go."""
 _THRESHOLD = frozenset({"threshold-missing", "threshold-unreachable", "expression-broken"})
@@ -70,18 +69,12 @@ class Alert:
     receivers: tuple[str, ...]
     nobody: bool
     from_release: bool
+    severity: str
+    critical: bool
 
     @property
     def name(self) -> str:
         return self.rule.name
-
-    @property
-    def severity(self) -> str:
-        return self.rule.labels.get(POLICY.severity_label, "")
-
-    @property
-    def critical(self) -> bool:
-        return self.severity.lower() in CRITICAL_SEVERITIES
 
 
 async def read_routes(alerting: Alerting | None) -> Routes:
@@ -104,13 +97,13 @@ async def read_routes(alerting: Alerting | None) -> Routes:
 
 def examine(
     loaded: Sequence[LoadedRule], routes: Routes, files: Sequence[RuleFile], services: Mapping[str, ServiceFacts],
-    service_label: str,
+    service_label: str, severities: Alerts,
 ) -> tuple[Alert, ...]:  # fmt: skip
     """Every loaded alert, in the server's order."""
     ours = {(file.name, group.name) for file in files for group in file.groups}
     return tuple(
         _alert(
-            rule, routes, services, service_label,
+            rule, routes, services, service_label, severities,
             any(rule.group == group and loaded_rules.belongs(rule, name) for name, group in ours),
         )
         for rule in loaded
@@ -119,7 +112,12 @@ def examine(
 
 
 def _alert(
-    rule: LoadedRule, routes: Routes, services: Mapping[str, ServiceFacts], service_label: str, ours: bool
+    rule: LoadedRule,
+    routes: Routes,
+    services: Mapping[str, ServiceFacts],
+    service_label: str,
+    severities: Alerts,
+    ours: bool,
 ) -> Alert:
     labels = {**rule.labels, "alertname": rule.name}
     kept = kept_value(rule.query, service_label)
@@ -131,11 +129,13 @@ def _alert(
         owner=next((rule.labels[name] for name in POLICY.owner_labels if rule.labels.get(name)), ""),
         runbook=next((rule.annotations[name] for name in POLICY.runbook_annotations if rule.annotations.get(name)), ""),
         thresholds=_thresholds(rule.query),
-        issues=rule_quality.check(rule, POLICY),
+        issues=rule_quality.check(rule, replace(POLICY, severity_label=severities.severity_label)),
         labels=labels,
         receivers=routes.receivers(labels),
         nobody=bool(routes.configs) and routes.nobody(labels),
         from_release=ours,
+        severity=severities.severity(rule.labels),
+        critical=severities.is_critical(rule.labels),
     )
 
 
@@ -183,14 +183,14 @@ def kept_value(expr: str, label: str) -> str:
 
 def judge(
     alerts: Sequence[Alert], loaded: Sequence[LoadedRule], routes: Routes, services: Mapping[str, ServiceFacts],
-    service_label: str,
+    service_label: str, severities: Alerts,
 ) -> tuple[Criterion, ...]:  # fmt: skip
     """Thresholds, health, completeness and routing; nothing loaded is inconclusive, never a pass."""
     return (
         _threshold(alerts),
         _health(loaded),
         _complete(alerts, services),
-        _routed(alerts, routes, services, service_label),
+        _routed(alerts, routes, services, service_label, severities),
     )
 
 
@@ -256,7 +256,11 @@ def _complete(alerts: Sequence[Alert], services: Mapping[str, ServiceFacts]) -> 
 
 
 def _routed(
-    alerts: Sequence[Alert], routes: Routes, services: Mapping[str, ServiceFacts], service_label: str
+    alerts: Sequence[Alert],
+    routes: Routes,
+    services: Mapping[str, ServiceFacts],
+    service_label: str,
+    severities: Alerts,
 ) -> Criterion:
     title, required = "Critical alerts reach a receiver", "every critical alert reaches a receiver that tells somebody"
     if routes.problem:
@@ -268,22 +272,20 @@ def _routed(
             if one.critical and one.nobody]  # fmt: skip
     critical = [name for name, service in services.items() if service.critical]
     for name in critical:
-        labels = probe_labels(name, service_label)
+        labels = {"alertname": ROUTE_CHECK, severities.severity_label: severities.critical[0], service_label: name}
         if routes.nobody(labels):
             lost.append(f"critical alerts of service {name} end at {_to(routes.receivers(labels))}")
     simulated = sum(one.critical for one in alerts) + len(critical)
     verdict = Verdict.FAILED if lost else Verdict.PASSED if simulated else Verdict.INCONCLUSIVE
-    actual = f"{simulated} critical alerts simulated, each reaches somebody" if simulated else "no alert is critical"
+    critical_is = f"{severities.severity_label} is one of {', '.join(severities.critical)}"
+    actual = f"{simulated} critical alerts simulated, each reaches somebody"
+    if not simulated:
+        actual = f"no alert is critical: critical is whose {critical_is}, by [alerts]"
     return criterion(
         "configure.routed", title, verdict, f"nobody would be told: {named(lost)}" if lost else actual,
         required=required, evidence=EVIDENCE,
         remedy="Add a route for them to the Alertmanager configuration, reload it, and run 2.1 again",
     )  # fmt: skip
-
-
-def probe_labels(service: str, service_label: str) -> dict[str, str]:
-    """A critical alert of a service, whatever its rule would be."""
-    return {"alertname": ROUTE_CHECK, POLICY.severity_label: "critical", service_label: service}
 
 
 def _to(receivers: Sequence[str]) -> str:

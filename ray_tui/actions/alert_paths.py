@@ -103,7 +103,7 @@ async def _prepare(context: Context) -> Attempt | Result:
     rota, skews = await _rota(context), await _skews(context)
     settings = context.config.alert_paths
     base = {"alertname": planning.ALERTNAME, **settings.labels}
-    chosen = planning.targets(config, settings.receivers, base, shapes)
+    chosen = planning.targets(config, settings.receivers, base, shapes, context.config.alerts)
     unseen = {one.receiver: why for one in chosen if (why := build.unseen(context, one))}
     plan = planning.plan(config, chosen, settings.labels, started_at, unseen)
     limits = _limits(context)
@@ -171,9 +171,10 @@ async def _simulated(
         )  # fmt: skip
         return (), [broken, routes.unjudged("the loaded alerts could not be listed")]
     critical = [name for name, service in context.config.services.items() if service.critical]
-    shapes = routes.shapes(rules, critical, context.config.telemetry.service_label)
+    severities = context.config.alerts
+    shapes = routes.shapes(rules, critical, context.config.telemetry.service_label, severities)
     firing = [one.labels for one in active if one.state == "firing"]
-    found = routes.simulate(config, shapes, firing, context.now())
+    found = routes.simulate(config, shapes, firing, context.now(), severities)
     return found, [routes.judge(found)]
 
 
@@ -350,7 +351,7 @@ def _result(context: Context, attempt: Attempt) -> Result:
         dry=attempt.dry,
         declined_by=attempt.declined_by,
         by_rule=[leg for alert in ruled if alert.phase != "unsent" for leg in alert.legs],
-        paths=routes.data(attempt.config, attempt.simulated),
+        paths=routes.data(attempt.config, attempt.simulated, context.config.alerts),
         watchdog={} if attempt.heartbeat is None else watchdog.data(attempt.heartbeat),
         contact_points=contacts.data(attempt.points, watch.limits),
     )

@@ -36,7 +36,7 @@ class Attempt:
     alerts: list[dict[str, Any]] = field(default_factory=list)
     boards: list[dict[str, Any]] = field(default_factory=list)
     loaded_equals_written: bool | None = None
-    """None while it was not looked at."""
+    """None while it was not looked at, and where there is nothing to compare."""
     annotation: dict[str, Any] | None = None
 
 
@@ -59,18 +59,23 @@ def documents(data: Mapping[str, Any], header: Header) -> dict[str, str]:
 
 
 def _inputs(desired: Desired) -> Criterion:
-    verdict = Verdict.FAILED if desired.problems else Verdict.PASSED
-    actual = f"{len(desired.read)} files read: {alert_checks.named(desired.read)}" if desired.read else "none is named"
+    """A problem cannot be waived: what is written would be another thing than what was meant."""
+    verdict, actual = Verdict.PASSED, f"{len(desired.read)} files read: {alert_checks.named(desired.read)}"
+    remedy = "Correct the file at the line that is named; nothing was changed"
+    if not desired.read:
+        verdict, actual = Verdict.INCONCLUSIVE, "none is named: what the release wants is not known"
+        remedy = "Name its files under [paths] rules, slos and dashboards, run 2.1 again"
+    if desired.problems:
+        verdict, actual = Verdict.FAILED, alert_checks.named(desired.problems)
     return criterion(
-        "configure.inputs", "The release's monitoring files are sound", verdict,
-        alert_checks.named(desired.problems) if desired.problems else actual,
+        "configure.inputs", "The release's monitoring files are sound", verdict, actual,
         required="every rule file, SLO and dashboard under [paths] can be read and would be accepted",
-        evidence=EVIDENCE, waivable=False, remedy="Correct the file at the line that is named; nothing was changed",
+        evidence=EVIDENCE, waivable=not desired.problems, remedy=remedy,
     )  # fmt: skip
 
 
 async def _put_in_place(context: Context, attempt: Attempt) -> bool:
-    """Whether what the release wants now stands there; its criterion is in ``attempt``."""
+    """Whether what is live may be looked at: nothing of the plan is missing. Its criterion is in ``attempt``."""
     desired, ports = attempt.desired, context.ports
     if ports.metrics is None:
         why = "no [metrics] is configured: what is loaded could not be read back"
@@ -80,7 +85,7 @@ async def _put_in_place(context: Context, attempt: Attempt) -> bool:
         if context.resumed:
             await applying.reconcile(context)
         await context.progress("comparing with what is live")
-        current = await monitoring_plan.read_current(ports, desired, applying.tags(context.config.run.release))
+        current = await monitoring_plan.read_current(ports, desired, applying.tags(context.config.run))
     except BackendError as exc:
         _applied(
             attempt, Verdict.ERROR, f"no plan could be made, nothing was changed: {exc}", "Repair it, run 2.1 again"
@@ -97,6 +102,11 @@ async def _put_in_place(context: Context, attempt: Attempt) -> bool:
 
 
 async def _carry_out(context: Context, attempt: Attempt, current: Current) -> bool:
+    if not attempt.items:
+        _applied(
+            attempt, Verdict.INCONCLUSIVE, "there is no plan: the release names no file", "Name them under [paths]"
+        )
+        return True
     changes = [item for item in attempt.items if item.action != "unchanged"]
     if not changes:
         _applied(attempt, Verdict.PASSED, "nothing to change: everything stands as the release wants it")
@@ -147,7 +157,7 @@ def _question(context: Context, desired: Desired, items: Sequence[Item], changes
 def _annotation(context: Context, current: Current) -> dict[str, Any] | None:
     if current.annotated is None:
         return None
-    tags = applying.tags(context.config.run.release)
+    tags = applying.tags(context.config.run)
     return {"text": applying.annotation_text(context), "tags": list(tags), "was_there": current.annotated}
 
 
@@ -181,9 +191,9 @@ async def _validate_alerts(context: Context, attempt: Attempt) -> None:
     loaded = await metrics.rules()
     services, label = effective_services(context.config, context.state), context.config.telemetry.service_label
     routes = await alert_checks.read_routes(context.ports.alerting)
-    alerts = alert_checks.examine(loaded, routes, attempt.desired.rules, services, label)
+    alerts = alert_checks.examine(loaded, routes, attempt.desired.rules, services, label, context.config.alerts)
     attempt.criteria.append(_loaded(attempt, loaded))
-    attempt.criteria += alert_checks.judge(alerts, loaded, routes, services, label)
+    attempt.criteria += alert_checks.judge(alerts, loaded, routes, services, label, context.config.alerts)
     if managers is not None:
         attempt.criteria.append(_managers(managers))
     attempt.gaps += alert_checks.gaps(alerts, routes, services, context.config, context.now())
@@ -193,14 +203,18 @@ async def _validate_alerts(context: Context, attempt: Attempt) -> None:
 def _loaded(attempt: Attempt, loaded: Sequence[LoadedRule]) -> Criterion:
     files = attempt.desired.rules
     differing = loaded_rules.differences(files, loaded)
-    attempt.loaded_equals_written = not differing
+    attempt.loaded_equals_written = not differing if files else None
     written = sum(len(group.rules) for file in files for group in file.groups)
-    actual = f"{written} rules of {len(files)} files are loaded as written" if files else "the release brings no rules"
+    verdict, actual = Verdict.PASSED, f"{written} rules of {len(files)} files are loaded as written"
+    remedy = "See that the server reads the rule folder, run 2.1 again"
+    if not files:
+        verdict, actual = Verdict.INCONCLUSIVE, "the release names no rules: there is nothing to compare"
+        remedy = "Name its rule files or SLOs under [paths], run 2.1 again"
+    if differing:
+        verdict, actual = Verdict.FAILED, alert_checks.named(differing)
     return criterion(
-        "configure.loaded", "Loaded rules are the written ones", Verdict.FAILED if differing else Verdict.PASSED,
-        alert_checks.named(differing) if differing else actual, evidence=EVIDENCE,
-        required="same groups, names, expressions, durations, labels and annotations",
-        remedy="See that the server reads the rule folder, run 2.1 again",
+        "configure.loaded", "Loaded rules are the written ones", verdict, actual, evidence=EVIDENCE,
+        required="same groups, names, expressions, durations, labels and annotations", remedy=remedy,
     )  # fmt: skip
 
 

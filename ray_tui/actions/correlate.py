@@ -1,12 +1,13 @@
 """3.2 Correlate alerts with incidents: which rules told the truth, what was missed, and what a person decides on it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 from ray_tui.actions import probe_plan, tuning, tuning_apply, tuning_report
+from ray_tui.actions.scorecard import COVERED, LOOK_SECONDS
 from ray_tui.actions.services import effective_services, owner_for_gap, with_resolved
 from ray_tui.actions.tuning_report import percent
 from ray_tui.analysis import backtest, episodes, promql, red, wilson
@@ -14,7 +15,7 @@ from ray_tui.analysis.wilson import Share
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendError
-from ray_tui.core.ports import Incident, LoadedRule, Matrix, PagerService, Silence
+from ray_tui.core.ports import Incident, LoadedRule, Matrix, Metrics, PagerService, Silence
 from ray_tui.core.verdicts import Criterion, Finding, Verdict
 from ray_tui.step import Ask, Context, Header, Result, criterion
 
@@ -26,7 +27,9 @@ MOST_POINTS = 200_000
 MOST_BACKTESTS = 20
 MOST_QUESTIONS = 25
 REPORT = "alert-tuning-report.json"
-LATER = "later"
+LISTENED = "count(up) or count(ALERTS)"
+"""Answers wherever the store holds any sample of a scrape, or of a rule that always fires."""
+LATER, REJECT = "later", "reject"
 OTHER_KIND = {"noisy": "missed:", "missed": "noisy:"}
 """What a backtest says of the kind of proposal that was not asked for."""
 
@@ -52,6 +55,8 @@ class Past:
     silences: tuple[Silence, ...] = ()
     incidents: tuple[Incident, ...] = ()
     pager: tuple[PagerService, ...] = ()
+    covered: float | None = None
+    """The share of the window that the store has samples of; None: not measured."""
     criteria: list[Criterion] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -92,17 +97,21 @@ async def run(context: Context) -> Result:
     )
     target = context.config.thresholds.precision
     shares = {rule.alert: wilson.precision(rule.true, rule.n, target) for rule in found.rules}
-    missed = [one for one in found.incidents if one.missed and one.incident.started_at >= past.window.start]
+    counted = [one for one in found.incidents if one.incident.started_at >= past.window.start]
+    inside = [one for one in counted if not _worked_on(context, one.incident)]
+    missed = [one for one in inside if one.missed]
     needs = await _needs(context, past, found, shares, missed)
     decisions = await _decisions(context, needs)
     insufficient = [rule for rule in found.rules if shares[rule.alert].finding is Finding.INSUFFICIENT]
-    gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
-    criteria = [*past.criteria, _attribution(past, ours, unattributed), *_judged(needs, decisions)]
     overall = wilson.precision(sum(rule.true for rule in found.rules), len(heard.kept), target)
-    inside = [one for one in found.incidents if one.incident.started_at >= past.window.start]
+    gaps = [*(_gap(need, decisions[need.slug]) for need in needs), *_thin(context, past, insufficient)]
+    if overall.finding is Finding.INSUFFICIENT:
+        gaps.append(_too_few(context, overall))
+    attribution = _attribution(past, ours, unattributed)
+    criteria = [*past.criteria, attribution, *_judged(needs, decisions, found.rules, inside)]
     recall = wilson.precision(sum(not one.missed for one in inside), len(inside), target)
     data = {
-        "window": _window_data(past.window),
+        "window": _window_data(past),
         "rules": [_rule_row(rule, shares[rule.alert], past, needs, decisions) for rule in found.rules],
         "proposals": [
             {**proposal, "accepted": decision.action.startswith("accepted") if decision.action else None,
@@ -120,7 +129,9 @@ async def run(context: Context) -> Result:
         "excluded": {
             "probes": heard.probes, "silenced": heard.silenced, "maintenance": heard.maintenance,
             "elsewhere": foreign, "probe_incidents": probes, "unattributed_incidents": len(unattributed),
+            "maintenance_incidents": len(counted) - len(inside),
         },
+        "maintenance": [one.model_dump(mode="json") for one in context.config.maintenance],
         "unattributed": [{"incident": one.id, "title": one.title, "service": one.service} for one in unattributed],
         "gaps": [
             {"id": gap.id, "subject": gap.subject, "title": gap.title, "status": gap.status,
@@ -159,7 +170,10 @@ async def _read(context: Context) -> Past:
             past.silences = await context.ports.alerting.silences()
         except BackendError as exc:
             past.notes.append(f"silences could not be read: {exc}")
-    past.notes.append("only silences that still stand are known; maintenance windows have no source")
+    past.notes.append(
+        "silences that Alertmanager has forgotten (after its --data.retention, 120 h by default) "
+        "and work that [[maintenance]] does not name are not left out"
+    )
     if context.ports.paging is not None:
         try:
             past.pager = await context.ports.paging.services()
@@ -186,8 +200,34 @@ async def _read_alerts(context: Context, past: Past) -> Criterion:
     if not past.matrix.series and not past.rules:
         actual = "no ALERTS series and no alerting rule: this store does not know the alerts"
         return _source("history", "Alert history", Verdict.INCONCLUSIVE, actual, "Ask the store that runs the rules.")
-    actual = f"{len(past.matrix.series)} series over {window.seconds / 86_400:g} days, {window.step:g} s steps"
-    return _source("history", "Alert history", Verdict.PASSED, actual)
+    return await _read_coverage(metrics, past)
+
+
+async def _read_coverage(metrics: Metrics, past: Past) -> Criterion:
+    """Silence counts only where somebody listened: ``up`` tells of each scrape, ``ALERTS`` of an evaluated heartbeat.
+
+    Counted in the store; whole looks only, so that the youngest and the oldest count alike.
+    """
+    window, title = past.window, "Alert history"
+    look = min(LOOK_SECONDS, max(window.step, window.seconds / 24))
+    looks = max(1, int(window.seconds // look))
+    try:
+        alive = await metrics.query_range(LISTENED, window.end - (looks - 1) * look, window.end, look)
+    except BackendError as exc:
+        return _source("history", title, Verdict.ERROR, str(exc), "Repair the metrics store, then retry.")
+    if alive.warnings:
+        actual = f"how far it reaches may be partial: {'; '.join(alive.warnings)}"
+        return _source("history", title, Verdict.INCONCLUSIVE, actual, "Retry when the store is whole.")
+    seen = {at for series in alive.series for at, value in series.points if value > 0}
+    past.covered = min(1.0, len(seen) / looks)
+    asked, covered = window.seconds / 86_400, len(seen) * look / 86_400
+    if past.covered < COVERED:
+        oldest = f", the oldest of {iso(min(seen))}" if seen else ""
+        actual = f"the store answers for {covered:.3g} of {asked:g} days{oldest}: silence before proves nothing"
+        remedy = "Ask the store that keeps the history, or set thresholds.correlation_days to what is kept; then retry."
+        return _source("history", title, Verdict.INCONCLUSIVE, actual, remedy)
+    actual = f"{len(past.matrix.series)} series; samples for {covered:.3g} of {asked:g} days, {window.step:g} s steps"
+    return _source("history", title, Verdict.PASSED, actual)
 
 
 async def _read_incidents(context: Context, past: Past) -> Criterion:
@@ -220,9 +260,10 @@ def _source(name: str, title: str, verdict: Verdict, actual: str, remedy: str = 
 def _unread(past: Past) -> Result:
     bad = [one.actual for one in past.criteria if not one.verdict.lets_go_on]
     data = {
-        "window": _window_data(past.window), "rules": [], "proposals": [], "missed": [], "recall": None,
+        "window": _window_data(past), "rules": [], "proposals": [], "missed": [], "recall": None,
         "recall_share": None, "precision": None, "precision_share": None, "incidents": len(past.incidents),
-        "episodes": 0, "excluded": {}, "unattributed": [], "gaps": [], "decisions": [], "notes": past.notes,
+        "episodes": 0, "excluded": {}, "unattributed": [], "maintenance": [], "gaps": [], "decisions": [],
+        "notes": past.notes,
     }  # fmt: skip
     return Result("; ".join(bad), tuple(past.criteria), data)
 
@@ -235,7 +276,8 @@ def _heard(context: Context, past: Past) -> tuple[episodes.Episodes, int]:
     heartbeats = {rule.name for rule in past.rules if _is_constant(rule.query)}
     series = [one for one in past.matrix.series if one.labels.get("alertname", "") not in heartbeats]
     labels = tuning.service_labels(context.config)
-    found = episodes.find(series, past.window.step, past.silences, service_labels=labels)
+    names = {episodes.service_of(one.labels, labels) for one in series}
+    found = episodes.find(series, past.window.step, past.silences, _maintenance(context, names), labels)
     rows = context.state.steps["2.1"].data.get("alerts")
     known = {str(row.get("name")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
     kept = tuple(
@@ -244,6 +286,16 @@ def _heard(context: Context, past: Past) -> tuple[episodes.Episodes, int]:
     )  # fmt: skip
     counted = episodes.Episodes(kept, found.probes, found.silenced, found.maintenance)
     return counted, len(found.kept) - len(kept)
+
+
+def _maintenance(context: Context, names: Collection[str]) -> list[episodes.Maintenance]:
+    """The configured windows, their services under the names that the alerts' labels give them."""
+    found = []
+    for one in context.config.maintenance:
+        services = frozenset(name for name in names if tuning.ours(name, context.config) in one.services)
+        if services or not one.services:
+            found.append(episodes.Maintenance(one.start.timestamp(), one.end.timestamp(), services))
+    return found
 
 
 def _is_constant(expr: str) -> bool:
@@ -265,6 +317,10 @@ def _incidents(
         named = tuning.attribute(one, heard, context.config, past.pager)
         (others if named is None else kept).append(named or one)
     return kept, others, len(past.incidents) - len(real)
+
+
+def _worked_on(context: Context, incident: Incident) -> bool:
+    return any(one.covers(incident.service, incident.started_at) for one in context.config.maintenance)
 
 
 def _attribution(past: Past, ours: Sequence[Incident], unattributed: Sequence[Incident]) -> Criterion:
@@ -419,39 +475,42 @@ async def _decide(context: Context, need: Need) -> Decision:
         case "accept" if proposal is not None:
             done = await tuning_apply.change_rule(context, need.slug, need.owner, proposal)
             return Decision("accepted" if done.ok else "", done.state, done.ok, proposal)
-        case "reject" if len(reason) >= context.config.policy.reason_characters:
+        case "reject" if _settles(context, answered):
             return Decision(f"rejected: {reason}", f"rejected by {answered.person}: {reason}", True, proposal)
-        case "reject":
-            least = context.config.policy.reason_characters
-            return Decision("", f"rejected without a reason of at least {least} characters", False, proposal)
         case "file":
             reference = f"backlog entry correlate:{need.slug}, {need.owner}, next release cycle"
             return Decision(f"filed: {reference}", f"filed as {reference}", True, proposal)
-    return Decision("", "put off: later", False, proposal)
+    return Decision("", f"put off: {answered.answer}", False, proposal)
 
 
 def _before(context: Context, name: str) -> tuple[f.PromptAnswered | None, Any]:
     """The last answer of this run to the same question that settles it, and the proposal that it was given to."""
-    least = context.config.policy.reason_characters
     for prompt in reversed(list(context.state.prompts.values())):
         given = prompt.answered
         if given is None or prompt.raised.step != context.step or not prompt.raised.id.endswith(f":{name}"):
             continue
-        if given.answer in ("accept", "file") or (given.answer == "reject" and len(given.reason.strip()) >= least):
+        if _settles(context, given):
             return given, prompt.raised.data.get("proposal")
     return None, None
 
 
+def _settles(context: Context, given: f.PromptAnswered) -> bool:
+    """Whether it decides: a rejection that an older journal holds may be without the reason that is asked for now."""
+    enough = len(given.reason.strip()) >= context.config.policy.reason_characters
+    return given.answer in ("accept", "file") or (given.answer == REJECT and enough)
+
+
 def _question(need: Need, name: str) -> Ask:
-    options = ("accept", "reject", "file", LATER) if need.proposal else ("reject", "file", LATER)
+    options = (LATER, REJECT, "file", *(("accept",) if need.proposal else ()))
     said = [f"{need.why}."]
     if need.proposal:
         said += [f"Proposal for {need.proposal['rule']}: {need.proposal['change']}.", str(need.proposal["why"]) + "."]
+    said.append("later: the run halts. reject: nothing changes; say why. file: a backlog entry with an owner.")
+    if need.proposal:
         said.append("accept: the rule is changed, here or by its owner.")
-    said.append("reject: nothing changes; say why. file: a backlog entry with an owner. later: the run halts.")
     title = f"{need.subject} is noisy" if need.kind == "noisy" else f"{need.subject} was missed"
     return Ask(
-        name, "choose", f"{title}: what is to be done?", "\n".join(said), options=options,
+        name, "choose", f"{title}: what is to be done?", "\n".join(said), options=options, with_reason=(REJECT,),
         data={"kind": need.kind, "subject": need.subject, "why": need.why, "owner": need.owner,
               "proposal": need.proposal, **need.figures},
     )  # fmt: skip
@@ -460,14 +519,22 @@ def _question(need: Need, name: str) -> Ask:
 # --- what came of it -------------------------------------------------------------------------------------------------
 
 
-def _judged(needs: Sequence[Need], decisions: Mapping[str, Decision]) -> list[Criterion]:
+def _judged(
+    needs: Sequence[Need],
+    decisions: Mapping[str, Decision],
+    records: Sequence[episodes.RuleRecord],
+    incidents: Sequence[episodes.IncidentRecord],
+) -> list[Criterion]:
+    """A gap that nobody has answered for fails. Too few cases are a finding with a backlog entry: no block."""
+    rules = sum(rule.n >= wilson.MINIMUM for rule in records)
     if not needs:
-        return [
-            criterion(
-                "correlate.gaps", "No unresolved monitoring gap", Verdict.PASSED,
-                "no rule with 10 episodes is noisy, and no incident was missed without an action", evidence=(REPORT,),
-            )
-        ]  # fmt: skip
+        actual = (
+            f"none of {rules} rules with {wilson.MINIMUM} episodes is noisy, "
+            f"none of {len(incidents)} incidents was missed without an action"
+        )
+        if not rules and not incidents:
+            actual = "insufficient, see the backlog: no incident, and no rule has enough episodes to be judged"
+        return [criterion("correlate.gaps", "No unresolved monitoring gap", Verdict.PASSED, actual, evidence=(REPORT,))]
     return [
         criterion(
             f"correlate.gaps:{need.slug}",
@@ -507,6 +574,13 @@ def _thin(context: Context, past: Past, rules: Sequence[episodes.RuleRecord]) ->
     ]  # fmt: skip
 
 
+def _too_few(context: Context, overall: Share) -> f.GapFound:
+    return f.GapFound(
+        id="correlate:insufficient", step="3.2", title=f"Alert precision could not be judged: {overall.why}",
+        subject="alert precision", owner=owner_for_gap(None, context.config), due="next release cycle", severity="info",
+    )  # fmt: skip
+
+
 def _rule_row(
     rule: episodes.RuleRecord, share: Share, past: Past, needs: Sequence[Need], decisions: Mapping[str, Decision]
 ) -> dict[str, Any]:
@@ -532,9 +606,10 @@ def _missed_row(
             "severity": one.severity, "source": one.source, "action": action}  # fmt: skip
 
 
-def _window_data(window: Window) -> dict[str, Any]:
+def _window_data(past: Past) -> dict[str, Any]:
+    window = past.window
     return {"start": iso(window.start), "end": iso(window.end), "days": window.seconds / 86_400,
-            "step_seconds": window.step}  # fmt: skip
+            "step_seconds": window.step, "covered": past.covered}  # fmt: skip
 
 
 def _share(share: Share) -> dict[str, Any]:

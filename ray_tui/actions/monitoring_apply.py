@@ -9,6 +9,7 @@ from typing import Any
 from ray_tui.actions import loaded_rules, monitoring_plan, services
 from ray_tui.actions.loaded_rules import RuleFile
 from ray_tui.actions.monitoring_plan import BoardFile, Current, Desired, Item
+from ray_tui.config import Run
 from ray_tui.core.errors import BackendBroken, BackendError, BackendRefused, NotSupported
 from ray_tui.core.ports import Dashboard, Dashboards, Metrics, RuleStore
 from ray_tui.core.state import Intent
@@ -55,9 +56,9 @@ class Change:
     reloaded: bool = False
 
 
-def tags(release: str) -> tuple[str, str, str]:
-    """What the release's annotation is found by."""
-    return ("release", release, "ray-tui")
+def tags(run: Run) -> tuple[str, ...]:
+    """What the release's annotation is found by: staging and production may share one Grafana."""
+    return ("release", run.release, f"environment:{run.environment}", "ray-tui")
 
 
 async def apply(context: Context, desired: Desired, current: Current, items: Sequence[Item]) -> Applied:
@@ -281,15 +282,15 @@ async def _annotate(context: Context) -> None:
     )  # fmt: skip
     text = annotation_text(context)
     at = services.deployed_at(context.config, context.state) or context.now()
-    if await dashboards.annotations(tags(run.release)):  # an earlier try took effect
+    if await dashboards.annotations(tags(run)):  # an earlier try took effect
         await context.outcome(intent, "done", "is there already", reconciled=True)
         return
     try:
-        reference = await dashboards.annotate(text, tags(run.release), at)
+        reference = await dashboards.annotate(text, tags(run), at)
     except BackendError as exc:
         await context.outcome(intent, "failed" if isinstance(exc, BackendRefused) else "unknown", str(exc))
         raise
-    if text not in await dashboards.annotations(tags(run.release)):
+    if text not in await dashboards.annotations(tags(run)):
         await context.outcome(intent, "failed", "it is not found by its tags", reference)
         raise BackendBroken("dashboards", "the release annotation was accepted and is not found by its tags")
     await context.outcome(intent, "done", "found by its tags", reference)
@@ -385,7 +386,7 @@ async def _found_out(context: Context, intent: Intent) -> tuple[str, str, str]:
                 return "done", "stored as it was to be saved", str(stored.version)
             return _untouched((None if stored is None else stored.version) == data.get("expected_version"))
         case "annotation" if ports.dashboards is not None:
-            there = await ports.dashboards.annotations(tags(context.config.run.release))
+            there = await ports.dashboards.annotations(tags(context.config.run))
             return ("done", "found by its tags", "") if there else ("failed", "it is not there", "")
         case "reload":
             return "unknown", "a reload leaves no trace; it is repeated where what is loaded differs", ""

@@ -12,14 +12,13 @@ from zoneinfo import ZoneInfo
 
 from ray_tui.analysis import routing
 from ray_tui.analysis.matchers import examples
+from ray_tui.config import Alerts
 from ray_tui.core.policy import Person
 from ray_tui.core.ports import EscalationPolicy, Labels, OnCall, PagerService
 from ray_tui.core.verdicts import Verdict
 
 PROBE_LABEL = "ray_tui_probe"
 ALERTNAME = "RayTuiProbe"
-CRITICAL = ("critical", "page")
-OTHER_SEVERITIES = ("warning", "error", "high", "major", "info")
 HOUR = 3600.0
 _COMBINATIONS = 500
 _GENERIC_WORDS = frozenset(
@@ -119,7 +118,7 @@ def token(prefix: str, receiver: str, purpose: Purpose) -> str:
 
 
 def targets(
-    config: routing.RoutingConfig, wanted: Sequence[str], base: Labels, alerts: Sequence[Labels]
+    config: routing.RoutingConfig, wanted: Sequence[str], base: Labels, alerts: Sequence[Labels], severities: Alerts
 ) -> tuple[Target, ...]:
     """The receivers that critical routes and loaded critical alerts lead to; or exactly the wanted ones.
 
@@ -132,7 +131,7 @@ def targets(
     alerted = {hit.receiver for labels in alerts for hit in routing.route(config, labels)}
     found: dict[str, Labels | None] = {}
     for fixed in (base, plain):  # with our alertname where the routes let it pass, else with one that they want
-        for one in routing.critical_receivers(config, critical_values=CRITICAL, alerts=alerts, base=fixed):
+        for one in routing.critical_receivers(config, severities.severity_label, severities.critical, alerts, fixed):
             ours = one.integrations or one.name in alerted or any(ends[path] for path in one.paths)
             if ours:
                 found[one.name] = found.get(one.name) or one.example

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ray_tui.actions.probe_plan import CRITICAL, OTHER_SEVERITIES
 from ray_tui.analysis import routing
 from ray_tui.analysis.rule_quality import is_dead_mans_switch
+from ray_tui.config import Alerts
 from ray_tui.core.ports import Labels, LoadedRule
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.step import criterion
 
 NO_SEVERITY = "none"
+OTHER_SEVERITIES = ("warning", "error", "high", "major", "info")
+"""Looked for in routes as well, beside those of loaded alerts."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,13 @@ class Simulated:
     """Somebody is behind them, and time intervals keep them all quiet at this moment."""
     inhibited_by: tuple[str, ...]
     """Alerts that fire now and suppress it."""
-
-    @property
-    def severity(self) -> str:
-        return self.labels.get("severity", "") or NO_SEVERITY
-
-    @property
-    def critical(self) -> bool:
-        return self.severity in CRITICAL
+    severity: str
+    critical: bool
 
 
-def shapes(rules: Iterable[LoadedRule], services: Sequence[str], service_label: str) -> list[Labels]:
+def shapes(
+    rules: Iterable[LoadedRule], services: Sequence[str], service_label: str, severities: Alerts
+) -> list[Labels]:
     """What each alerting rule's alerts look like: static labels, and every critical service where none stands.
 
     Values that are templates are not known before an alert fires, and are left out.
@@ -47,19 +45,21 @@ def shapes(rules: Iterable[LoadedRule], services: Sequence[str], service_label: 
     found: list[Labels] = []
     for rule in (one for one in rules if one.kind == "alerting"):
         known = {name: value for name, value in rule.labels.items() if "{{" not in value} | {"alertname": rule.name}
-        by_service = known.get("severity") in CRITICAL and service_label not in known
+        by_service = severities.is_critical(known) and service_label not in known
         found += [{**known, service_label: service} for service in services] if by_service and services else [known]
     return found
 
 
 def simulate(
-    config: routing.RoutingConfig, alerts: Sequence[Labels], firing: Sequence[Labels], now: float
+    config: routing.RoutingConfig, alerts: Sequence[Labels], firing: Sequence[Labels], now: float, severities: Alerts
 ) -> tuple[Simulated, ...]:
     """Each alert through the routing tree, its time intervals, and the inhibitions by what fires now."""
-    return tuple(_simulated(config, labels, firing, now) for labels in alerts)
+    return tuple(_simulated(config, labels, firing, now, severities) for labels in alerts)
 
 
-def _simulated(config: routing.RoutingConfig, labels: Labels, firing: Sequence[Labels], now: float) -> Simulated:
+def _simulated(
+    config: routing.RoutingConfig, labels: Labels, firing: Sequence[Labels], now: float, severities: Alerts
+) -> Simulated:
     hits = routing.route(config, labels, now)
     nobody = routing.reaches_nobody(config, labels)
     return Simulated(
@@ -74,6 +74,8 @@ def _simulated(config: routing.RoutingConfig, labels: Labels, firing: Sequence[L
                 one.source.get("alertname", "an alert") for one in routing.inhibited_by(config, labels, firing)
             )
         ),
+        severities.severity(labels) or NO_SEVERITY,
+        severities.is_critical(labels),
     )
 
 
@@ -107,12 +109,12 @@ def _named(one: Simulated) -> str:
     return f"{one.alert} ({inside})" if inside else one.alert
 
 
-def data(config: routing.RoutingConfig, found: Sequence[Simulated]) -> dict[str, Any]:
+def data(config: routing.RoutingConfig, found: Sequence[Simulated], severities: Alerts) -> dict[str, Any]:
     """Receivers × severities, by the routes that name a severity and by the loaded alerts, and who is not told."""
-    severities = dict.fromkeys((*CRITICAL, *OTHER_SEVERITIES, *(one.severity for one in found)))
+    levels = dict.fromkeys((*severities.critical, *OTHER_SEVERITIES, *(one.severity for one in found)))
     named: dict[str, list[str]] = {}
-    for severity in severities:
-        for one in routing.critical_receivers(config, critical_values=(severity,)):
+    for severity in levels:
+        for one in routing.critical_receivers(config, severities.severity_label, (severity,)):
             named.setdefault(one.name, []).append(severity)
     counts = Counter((receiver, one.severity) for one in found for receiver in one.receivers)
     return {
@@ -122,9 +124,7 @@ def data(config: routing.RoutingConfig, found: Sequence[Simulated]) -> dict[str,
                 "receiver": one.name,
                 "integrations": [integration.kind for integration in one.integrations],
                 "routes_name": named.get(one.name, []),
-                "alerts": {
-                    severity: counts[one.name, severity] for severity in severities if counts[one.name, severity]
-                },
+                "alerts": {severity: counts[one.name, severity] for severity in levels if counts[one.name, severity]},
             }
             for one in config.receivers
         ],
@@ -137,10 +137,11 @@ def data(config: routing.RoutingConfig, found: Sequence[Simulated]) -> dict[str,
 
 def _row(one: Simulated) -> Mapping[str, Any]:
     return {
-        "alert": one.alert, "severity": one.severity, "labels": dict(one.labels), "receivers": list(one.receivers),
+        "alert": one.alert, "severity": one.severity, "critical": one.critical, "labels": dict(one.labels),
+        "receivers": list(one.receivers),
     }  # fmt: skip
 
 
-def switches(rules: Iterable[LoadedRule]) -> tuple[LoadedRule, ...]:
+def switches(rules: Iterable[LoadedRule], severities: Alerts) -> tuple[LoadedRule, ...]:
     """Loaded alerts that are meant to fire always."""
-    return tuple(rule for rule in rules if is_dead_mans_switch(rule))
+    return tuple(rule for rule in rules if is_dead_mans_switch(rule, severities.severity_label))

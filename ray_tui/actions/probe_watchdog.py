@@ -49,7 +49,7 @@ async def _look(context: Context, config: routing.RoutingConfig | None) -> Heart
     ports = context.ports
     if ports.metrics is None or config is None:
         return Heartbeat(Verdict.INCONCLUSIVE, "neither loaded rules nor routes could be read")
-    always = routes.switches(await ports.metrics.rules())
+    always = routes.switches(await ports.metrics.rules(), context.config.alerts)
     if not always:
         return Heartbeat(Verdict.FAILED, "no loaded alert fires always: nobody would notice that no alert arrives")
     firing = [one for one in await ports.metrics.alerts() if one.state == "firing"]

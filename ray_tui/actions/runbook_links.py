@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from ray_tui.analysis import markdown_paper
+from ray_tui.analysis import markdown_paper, web_page
 from ray_tui.config import Config
 from ray_tui.core.errors import BackendError, InputError
 from ray_tui.core.ports import Visits
@@ -42,22 +42,40 @@ async def resolve(link: str, alert: str, config: Config, inputs: InputFolder, vi
     if "{{" in link:
         return Resolved("not-checked", "its link is made when the alert fires; give it one that stands")
     if re.match(r"https?://", link):
-        return await _visited(link, visits)
+        return await _visited(link, alert, visits)
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:", link):
         return Resolved("missing", f"{line(link)} is neither an http(s) address nor a path")
     return _in_files(link, alert, config, inputs)
 
 
-async def _visited(link: str, visits: Visits | None) -> Resolved:
+async def _visited(link: str, alert: str, visits: Visits | None) -> Resolved:
+    """An answer alone proves nothing: a login page answers too. What it says must be about the alert."""
     if visits is None:
         return Resolved("not-checked", "no [visits] is configured: an http(s) link cannot be followed")
+    address, _, anchor = link.partition("#")
     try:
-        seen = await visits.visit(link.partition("#")[0])
+        page = await visits.read(address)
     except BackendError as exc:
         return Resolved("not-checked", line(str(exc)))
-    if seen.ok:
-        return Resolved("ok", f"answers {seen.status}; what it says cannot be read from here")
-    return Resolved("unreachable", line(seen.detail) or f"answers {seen.status}")
+    if not page.visit.ok:
+        return Resolved("unreachable", line(page.visit.detail) or f"answers {page.visit.status}")
+    there = f"answers {page.visit.status}"
+    if page.text is None:
+        return Resolved("not-checked", f"{there}, but not with text that could be read: look at it yourself")
+    try:
+        titles, anchors = _headings_of(page.text, page.media_type)
+    except InputError as exc:
+        return Resolved("not-checked", f"{there}: {line(str(exc))}")
+    if not titles:
+        return Resolved("not-checked", f"{there}, with no heading to know it by: look at it yourself")
+    return _fits(titles, anchors, alert, unquote(anchor))
+
+
+def _headings_of(text: str, media_type: str) -> tuple[Sequence[str], set[str]]:
+    if "html" in media_type:
+        found = web_page.headings(text)
+        return found.titles, found.anchors
+    return _titles(markdown_paper.read(text.encode(), "the page")), set()
 
 
 def folders(config: Config) -> tuple[Path, ...]:
@@ -93,14 +111,23 @@ def _about(path: Path, alert: str, anchor: str, inputs: InputFolder) -> Resolved
         paper = markdown_paper.read(inputs.read(path, limit=LONGEST_BYTES), path.name)
     except InputError as exc:
         return Resolved("unmatched", line(str(exc)), path)
-    titles = [part.title for part in paper.parts if part.title]
-    if anchor and not any(slug(title) == anchor.lower() for title in titles):
+    return _fits(_titles(paper), set(), alert, anchor, path)
+
+
+def _titles(paper: markdown_paper.Paper) -> list[str]:
+    return [part.title for part in paper.parts if part.title]
+
+
+def _fits(titles: Sequence[str], anchors: set[str], alert: str, anchor: str, path: Path | None = None) -> Resolved:
+    """Whether these headings are about the alert, and the section that the link names is there."""
+    there = anchors | {slug(title) for title in titles}
+    if anchor and anchor.lower() not in there:
         return Resolved("unmatched", f"it has no section #{line(anchor, 100)}", path)
     wanted = letters(alert)
     heading = next((title for title in titles if wanted and wanted in letters(title)), "")
     if heading:
         return Resolved("ok", f"section {heading!r}", path, heading)
-    if letters(path.stem) == wanted:
+    if path is not None and letters(path.stem) == wanted:
         return Resolved("ok", "named after the alert", path, path.name)
     if anchor:
         return Resolved("ok", f"section #{line(anchor, 100)}", path, anchor)

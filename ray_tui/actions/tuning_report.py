@@ -35,6 +35,10 @@ def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
     excluded = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in (data.get("excluded") or {}).items())
     parts.append(f"Recall: {percent(share.get('value'))} ({text.cell(share.get('why', 'not judged'))}).")
     parts.append(f"Not counted: {text.cell(excluded or 'nothing')}.")
+    windows = data.get("maintenance") or []
+    if windows:
+        rows = [[one["start"], one["end"], ", ".join(one["services"]) or "all", one["reason"]] for one in windows]
+        parts += ["## Maintenance", text.table(["Start", "End", "Services", "Reason"], rows)]
     notes = [f"- {text.cell(note)}" for note in data.get("notes") or ()]
     if notes:
         parts += ["## Notes", "\n".join(notes)]

@@ -10,7 +10,6 @@ from ray_tui.analysis import wilson
 from ray_tui.analysis.matchers import OPERATORS, Matcher, MatcherError, all_match
 from ray_tui.analysis.wilson import Share
 from ray_tui.core.ports import Incident, Labels, Series, Silence
-from ray_tui.core.verdicts import Finding
 
 GRACE_SECONDS = 600.0
 WEEK_SECONDS = 7 * 86_400.0
@@ -93,23 +92,13 @@ class Correlation:
     recall: Share
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Something that a person has yet to answer for: a ``noisy`` rule or a ``missed`` incident."""
-
-    kind: str
-    subject: str
-    why: str
-    required: str
-
-
 def find(
     series: Iterable[Series],
     step_seconds: float,
     silences: Sequence[Silence] = (),
     maintenance: Sequence[Maintenance] = (),
-    external_labels: Labels | None = None,
     service_labels: Sequence[str] = SERVICE_LABELS,
+    external_labels: Labels | None = None,
 ) -> Episodes:
     """Episodes of firing in an ``ALERTS`` matrix of that step; a gap of more than two steps ends one.
 
@@ -204,33 +193,6 @@ def told(
         start, end = episode.started_at, episode.ended_at
         found.append([at for begin, over, at in near[key] if start <= over and end >= begin])
     return found
-
-
-def unresolved(correlation: Correlation, actions: Mapping[str, str]) -> tuple[Gap, ...]:
-    """What halts (P58): a rule with n >= 10 and precision < 85%, or a missed incident, without an action.
-
-    ``actions`` maps a rule's name or an incident's id to ``accepted``, ``rejected: <reason>`` or
-    ``filed: <reference>``; a rejection without a reason, or a filing without a reference, is none.
-    """
-    required = 'an action: "accepted", "rejected: <reason>" or "filed: <reference>"'
-    gaps = [
-        Gap("noisy", rule.alert, f"{rule.false} of {rule.n} episodes had no incident; {rule.precision.why}", required)
-        for rule in correlation.rules
-        if rule.precision.finding is Finding.DEGRADED and not is_action(actions.get(rule.alert, ""))
-    ]
-    gaps += [
-        Gap("missed", record.incident.id, f"no alert told of it: {record.incident.title}", required)
-        for record in correlation.incidents
-        if record.missed and not record.incident.action.strip() and not is_action(actions.get(record.incident.id, ""))
-    ]
-    return tuple(gaps)
-
-
-def is_action(text: str) -> bool:
-    """Whether this says what was decided: ``accepted``, or a rejection or filing that says why or where."""
-    verb, _, rest = text.strip().partition(":")
-    verb = verb.strip().casefold()
-    return verb == "accepted" or (verb in ("rejected", "filed") and bool(rest.strip()))
 
 
 def pages_per_week(count: int, window_seconds: float) -> float | None:

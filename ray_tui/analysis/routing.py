@@ -177,8 +177,8 @@ def _version(text: str) -> tuple[int, ...]:
 
 def critical_receivers(
     config: RoutingConfig,
-    severity_label: str = "severity",
-    critical_values: Sequence[str] = ("critical", "page"),
+    severity_label: str,
+    critical_values: Sequence[str],
     alerts: Sequence[Labels] = (),
     base: Labels | None = None,
 ) -> tuple[CriticalReceiver, ...]:

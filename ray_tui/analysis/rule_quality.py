@@ -51,10 +51,7 @@ class Policy:
     off: frozenset[str] = frozenset()
 
 
-DEFAULT_POLICY = Policy()
-
-
-def is_dead_mans_switch(rule: LoadedRule, severity_label: str = "severity") -> bool:
+def is_dead_mans_switch(rule: LoadedRule, severity_label: str) -> bool:
     """Whether the alert is meant to fire always, so that its silence is the alarm: ``vector(1)``, or severity none."""
     if rule.kind != "alerting":
         return False
@@ -74,7 +71,7 @@ def is_multi_window(expr: str) -> bool:
     return same_thing and re.search(r"\band\b", expr) is not None
 
 
-def check(rule: LoadedRule, policy: Policy = DEFAULT_POLICY) -> tuple[Issue, ...]:
+def check(rule: LoadedRule, policy: Policy) -> tuple[Issue, ...]:
     """Everything wrong with an alert, in a fixed order; nothing for a recording rule that is healthy.
 
     A dead man's switch needs neither threshold nor ``for``; a multi-window alert needs no ``for``.
@@ -137,7 +134,11 @@ def _label_issues(rule: LoadedRule, policy: Policy) -> _Found:
     if not rule.labels.get(policy.severity_label, "").strip():
         label = policy.severity_label
         found.append(
-            ("severity-missing", f"it has no `{label}` label to route by", f"Add `{label}: critical` or what fits.")
+            (
+                "severity-missing",
+                f"it has no `{label}` label to route by",
+                f"Add `{label}` with a value that is routed.",
+            )
         )
     if not any(rule.labels.get(name, "").strip() for name in policy.owner_labels):
         names = " or ".join(policy.owner_labels)

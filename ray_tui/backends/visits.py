@@ -1,4 +1,4 @@
-"""A direct HTTP check of our own: one GET, never repeated, no redirect followed, no body kept."""
+"""A direct HTTP check of our own: one GET, never repeated, no redirect followed, its body kept only to be read."""
 
 from typing import Literal
 
@@ -6,9 +6,14 @@ from pydantic import BaseModel, Field
 
 from ray_tui.backends import Opening
 from ray_tui.backends.access import HttpAccess
+from ray_tui.backends.answers import Answer, TooLarge
 from ray_tui.backends.http import Http
+from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendError, BackendTimeout
-from ray_tui.core.ports import Health, Visit
+from ray_tui.core.ports import Health, Visit, WebPage
+
+LONGEST_PAGE = 2 * 1024 * 1024
+"""Bytes of a page that is read."""
 
 
 class Settings(HttpAccess):
@@ -49,16 +54,34 @@ class Visitor:
         return Health(visit.ok, visit.detail)
 
     async def visit(self, url: str) -> Visit:
-        """Seconds are those until the headers were there."""
+        return (await self._get(url, keep_body=False))[0]
+
+    async def read(self, url: str) -> WebPage:
+        visit, answer = await self._get(url, keep_body=True)
+        if answer is None or not visit.ok:
+            return WebPage(visit)
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            said = answer.body.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError:
+            return WebPage(visit, None, media_type)
+        return WebPage(visit, None if "\x00" in said else untrusted.clean(said, LONGEST_PAGE), media_type)
+
+    async def _get(self, url: str, *, keep_body: bool) -> tuple[Visit, Answer | None]:
+        """Seconds are those until the headers were there, where no body is kept."""
         clock = self._http.clock
         began = clock.monotonic()
         try:
-            answer = await self._http.request("GET", url, accept=(), keep_body=False, may_repeat=False)
+            answer = await self._http.request(
+                "GET", url, accept=(), limit=LONGEST_PAGE, keep_body=keep_body, may_repeat=False
+            )
+        except TooLarge as error:
+            good = error.status in self._good
+            return Visit(url, good, error.status, clock.monotonic() - began, f"answered {error.status}"), None
         except BackendError as error:
             kind = "no answer in time" if isinstance(error, BackendTimeout) else "no answer"
-            return Visit(url, False, error.status, clock.monotonic() - began, f"{kind}: {error.what}")
+            return Visit(url, False, error.status, clock.monotonic() - began, f"{kind}: {error.what}"), None
         seconds = answer.answered_at - answer.sent_at
         ok = answer.status in self._good
-        return Visit(
-            url, ok, answer.status, seconds, f"answered {answer.status}" + ("" if ok else ", which is not good")
-        )
+        detail = f"answered {answer.status}" + ("" if ok else ", which is not good")
+        return Visit(url, ok, answer.status, seconds, detail), answer

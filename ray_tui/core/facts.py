@@ -220,6 +220,8 @@ class PromptRaised(Fact):
     roles: tuple[str, ...] = ()
     """Who may answer; empty: the driver."""
     options: tuple[str, ...] = ()
+    with_reason: tuple[str, ...] = ()
+    """Options that are taken only with a reason, of [policy] reason_characters at least."""
     data: dict[str, Any] = Field(default_factory=dict)
     """What is being decided, for showing: a plan's diff, a subject's hash, who will be paged."""
 

@@ -212,7 +212,7 @@ class PeerStatus:
 
 @dataclass(frozen=True)
 class Silence:
-    """An active or pending silence. Matchers are (name, operator, value)."""
+    """A silence, past, active or pending: its times say which. Matchers are (name, operator, value)."""
 
     id: str
     matchers: tuple[tuple[str, str, str], ...]
@@ -257,7 +257,9 @@ class Alerting(Probed, Protocol):
         """Every peer that answers; raises when none does."""
         ...
 
-    async def silences(self) -> tuple[Silence, ...]: ...
+    async def silences(self) -> tuple[Silence, ...]:
+        """All that are remembered; Alertmanager forgets an expired one after its retention (120 h by default)."""
+        ...
 
     async def notifications(self) -> Mapping[tuple[str, str], float]:
         """(peer, integration) -> notifications sent so far minus failed ones, from /metrics; {} where not readable."""
@@ -324,11 +326,26 @@ class Visit:
     detail: str
 
 
+@dataclass(frozen=True)
+class WebPage:
+    """What a visitor reads. ``text`` is None where there is none to read: not good, too large, or no text."""
+
+    visit: Visit
+    text: str | None = None
+    media_type: str = ""
+
+
 @runtime_checkable
 class Visits(Probed, Protocol):
-    """A direct HTTP probe of ours: GET, no redirects followed, body not kept."""
+    """A direct HTTP probe of ours: GET, no redirects followed."""
 
-    async def visit(self, url: str) -> Visit: ...
+    async def visit(self, url: str) -> Visit:
+        """Whether it answers; the body is not kept."""
+        ...
+
+    async def read(self, url: str) -> WebPage:
+        """The same, with up to 2 MiB of text."""
+        ...
 
 
 # --- dashboards ------------------------------------------------------------------------------------------------------

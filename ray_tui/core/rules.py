@@ -224,6 +224,9 @@ def _answer(state: RunState, actor: f.Actor, command: AnswerPrompt, book: Rulebo
         return Refused(f"Type exactly: {raised.expects}")
     if raised.prompt == "choose" and raised.options and command.answer not in raised.options:
         return Refused(f"Choose one of: {', '.join(raised.options)}.")
+    least = book.policy.reason_characters
+    if command.answer in raised.with_reason and len(command.reason.strip()) < least:
+        return Refused(f"{command.answer}: say why, in at least {least} characters.")
     answered = f.PromptAnswered(
         id=raised.id, answer=command.answer, reason=command.reason, person=person, data=command.data
     )

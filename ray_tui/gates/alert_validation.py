@@ -16,6 +16,7 @@ from ray_tui.gates.settled import Settled
 RULE_VERSION = "1"
 PATHS, DASHBOARDS = "alert-test-results.json", "dashboard-config.json"
 CRITICAL = ("critical", "page")
+"""In evidence that does not say itself which alerts are critical, by the [alerts] of its run."""
 REMEDY = "Repair alert routing, update dashboards, rerun tests."
 PATHS_STEP, DASHBOARDS_STEP = "2.2", "2.1"
 
@@ -57,6 +58,11 @@ class _Escalation(_Strict):
 class _Routed(_Strict):
     alert: str
     severity: str
+    critical: bool | None = None
+
+    @property
+    def counts(self) -> bool:
+        return self.severity in CRITICAL if self.critical is None else self.critical
 
 
 class _Panel(_Strict):
@@ -205,7 +211,7 @@ def _unheard(paths: object, recorded: _Recorded) -> list[Criterion]:
     if not isinstance(paths, Mapping):
         raise TypeError("its paths are no table")
     routed = _ROUTED.validate_python(paths.get("reaches_nobody"))
-    lost = [one.alert for one in routed if one.severity in CRITICAL]
+    lost = [one.alert for one in routed if one.counts]
     if not lost:
         return []
     return [

@@ -8,6 +8,7 @@ import pytest
 
 from ray_tui.actions import alert_paths, probe_routes
 from ray_tui.analysis import routing
+from ray_tui.config import Alerts
 from ray_tui.core.errors import BackendUnreachable
 from ray_tui.core.ports import ActiveAlert
 from ray_tui.core.verdicts import Verdict
@@ -41,8 +42,8 @@ def world(tmp_path: Path) -> World:
 
 
 def simulated(*rules: Any, firing: tuple[dict[str, str], ...] = ()) -> tuple[probe_routes.Simulated, ...]:
-    shapes = probe_routes.shapes(rules, ("checkout", "payments"), "service")
-    return probe_routes.simulate(routing.load(CONFIG), shapes, firing, 1_000_000.0)
+    shapes = probe_routes.shapes(rules, ("checkout", "payments"), "service", Alerts())
+    return probe_routes.simulate(routing.load(CONFIG), shapes, firing, 1_000_000.0, Alerts())
 
 
 def test_every_loaded_alert_is_followed_to_its_end() -> None:
@@ -51,7 +52,7 @@ def test_every_loaded_alert_is_followed_to_its_end() -> None:
         a_rule("Slow", severity="warning", service="cart"), a_rule("Broken", severity="critical"),
         a_rule("NoResults", severity="critical", service="search"), firing=({"alertname": "Down"},),
     )  # fmt: skip
-    body = probe_routes.data(routing.load(CONFIG), found)
+    body = probe_routes.data(routing.load(CONFIG), found, Alerts())
 
     ends = {(one.alert, one.labels.get("service")): one.receivers for one in found}
     assert ends == {
@@ -83,6 +84,18 @@ def test_a_critical_alert_must_reach_somebody(labels: dict[str, str], verdict: s
 
     assert judged.verdict.value == verdict
     assert said in judged.actual
+
+
+@pytest.mark.parametrize(("value", "critical"), [("P1", True), ("p1", True), ("critical", False), ("", False)])
+def test_critical_is_what_the_configuration_says(value: str, critical: bool) -> None:
+    """Label and values are the team's own, and the evidence says what counted."""
+    ours = Alerts(severity_label="prio", critical=("P1",))
+    shapes = probe_routes.shapes([a_rule("Broken", prio=value)], ("checkout",), "service", ours)
+    (one,) = probe_routes.simulate(routing.load(CONFIG), shapes, (), 1_000_000.0, ours)
+
+    assert (one.severity, one.critical, "service" in one.labels) == (value or "none", critical, critical)
+    (row,) = probe_routes.data(routing.load(CONFIG), [replace(one, reaches_nobody=True)], ours)["reaches_nobody"]
+    assert row["critical"] is critical
 
 
 async def test_the_paths_stand_in_the_results_and_in_the_table(world: World) -> None:

@@ -144,7 +144,9 @@ async def test_rules_slos_dashboards_and_the_annotation_are_put_in_place_and_pro
     assert set(world.rules.files) == {"release.yml", "ray-tui-slo-checkout.yml"}
     assert world.rules.reloads == 1
     assert world.boards.stored["checkout-red"].model["title"] == "Checkout RED"
-    assert [tags for _, tags, _, _ in world.boards.notes] == [("release", RELEASE, "ray-tui")]
+    assert [tags for _, tags, _, _ in world.boards.notes] == [
+        ("release", RELEASE, "environment:production", "ray-tui")
+    ]  # fmt: skip
     assert outcomes(context) == {
         "rules:release.yml": "done", "rules:ray-tui-slo-checkout.yml": "done", "reload": "done",
         "dashboard:checkout-red": "done", "annotation": "done",
@@ -182,6 +184,36 @@ async def test_a_second_attempt_finds_everything_in_place_and_asks_nothing(world
     assert unmet(result) == set()
     assert {row["action"] for row in result.data["plan"]} == {"unchanged"}
     assert (context.asked, outcomes(context), world.rules.reloads, len(world.boards.notes)) == ([], {}, 1, 1)
+
+
+async def test_each_environment_gets_its_own_annotation(world: World) -> None:
+    """One Grafana may show staging and production: what staging wrote is not production's."""
+    await configure.run(world.context(run={"environment": "staging"}))
+    result = await configure.run(world.context(attempt=2))
+
+    assert unmet(result) == set()
+    assert {tags[2] for _, tags, _, _ in world.boards.notes} == {"environment:staging", "environment:production"}
+    assert result.data["annotation"]["was_there"] is False
+
+
+async def test_a_release_that_names_nothing_is_inconclusive(world: World) -> None:
+    """Over no file, no plan and no rule nothing is sound, carried out or equal. (P33 P34)"""
+    world.ports["dashboards"] = None
+    result = await configure.run(world.context(paths={}))
+
+    said = verdicts(result)
+    for name in ("configure.inputs", "configure.applied", "configure.loaded"):
+        assert said[name] == "inconclusive", name
+    assert result.data["loaded_equals_written"] is None
+
+
+async def test_a_release_with_dashboards_only_has_no_rules_to_compare(world: World) -> None:
+    """The plan is carried out; that its rules are loaded is said of none."""
+    result = await configure.run(world.context(paths={"dashboards": ["boards/*.json"]}))
+
+    said = verdicts(result)
+    assert (said["configure.inputs"], said["configure.applied"]) == ("passed", "passed")
+    assert (said["configure.loaded"], result.data["loaded_equals_written"]) == ("inconclusive", None)
 
 
 async def test_a_file_that_stands_but_is_not_loaded_is_reloaded(world: World) -> None:
@@ -563,6 +595,25 @@ async def test_critical_alerts_must_reach_somebody_and_the_service_is_named(worl
     assert "Other (service payments)" in said
     assert "critical alerts of service payments end at receiver 'nobody'" in said
     assert "checkout" not in said
+
+
+async def test_critical_is_what_the_configuration_says(world: World) -> None:
+    """P1 under `prio`: that label must be there, its routes are asked, and no alert is invented. (P38)"""
+    world.alerting.routes = [({"prio": "P1"}, ("pager",))]
+    ours = {"severity_label": "prio", "critical": ["P1", "sev1"]}
+    result = await judged(world, alert(labels={"prio": "p1"}), alert("Plain"), alerts=ours)
+
+    assert verdicts(result)["configure.routed"] == "failed"
+    said = actual(result, "configure.routed")
+    assert "Other (service payments)" in said  # routes are exact about case: p1 is not routed
+    assert "critical alerts of service" not in said
+    rows = {row["name"]: row for row in result.data["alerts"]}
+    assert [(rows[name]["severity"], rows[name]["critical"]) for name in ("Other", "Plain")] == [
+        ("p1", True), ("", False),
+    ]  # fmt: skip
+    assert rows["Plain"]["issue_ids"] == ["severity-missing"]
+    again = await judged(world, alert(labels={"prio": "P1"}), alerts=ours)
+    assert verdicts(again)["configure.routed"] == "passed"
 
 
 async def test_a_default_receiver_that_tells_somebody_is_a_gap_and_no_failure(world: World) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from ray_tui.actions import probe_plan as planning
 from ray_tui.analysis import routing
+from ray_tui.config import Alerts
 from ray_tui.core.policy import Person
 from ray_tui.core.ports import EscalationPolicy, OnCall, PagerService
 
@@ -46,8 +47,21 @@ ROTA = planning.Rota(
 
 def planned(*wanted: str, **extra: str) -> planning.PathPlan:
     config = routing.load(CONFIG)
-    chosen = planning.targets(config, wanted, {"alertname": planning.ALERTNAME, **extra}, ())
+    chosen = planning.targets(config, wanted, {"alertname": planning.ALERTNAME, **extra}, (), Alerts())
     return planning.plan(config, chosen, extra, NOW, {})
+
+
+def test_critical_is_what_the_configuration_says() -> None:
+    """A team that says P1 under another label has its routes found; what says `critical` is no page of theirs. (P40)"""
+    text = CONFIG.replace('severity="critical"', 'prio="P1"').replace('severity="warning"', 'severity="critical"')
+    alerts = Alerts(severity_label="prio", critical=("P1", "P2"))
+
+    chosen = planning.targets(routing.load(text), (), {"alertname": planning.ALERTNAME}, (), alerts)
+
+    usual = planning.targets(routing.load(CONFIG), (), {"alertname": planning.ALERTNAME}, (), Alerts())
+    assert [one.receiver for one in chosen] == [one.receiver for one in usual]
+    assert {(one.example or {}).get("prio") for one in chosen} <= {"P1", None}
+    assert not any("severity" in (one.example or {}) for one in chosen)
 
 
 def test_every_planned_alert_reaches_the_receivers_that_it_is_to_prove() -> None:

@@ -110,12 +110,46 @@ async def test_a_runbook_that_is_not_text_is_not_about_anything(world: World) ->
     assert found(await runbooks.run(world.context(row())))["state"] == "unmatched"
 
 
-async def test_an_address_is_visited_and_one_that_cannot_be_is_no_pass(world: World) -> None:
-    """200 is there, 503 is not, and without a way to ask nothing is known."""
+LOGIN = "<html><title>Sign in · Wiki</title><h1>Sign in</h1><form></form></html>"
+WIKI = "<title>Wiki</title><h2 id='roll-back'>Roll <b>back</b></h2><h2>Checkout <i>errors</i></h2>"
+
+
+@pytest.mark.parametrize(
+    ("anchor", "media_type", "text", "state"),
+    [
+        ("", "text/html", WIKI, "ok"),
+        ("#roll-back", "text/html", WIKI, "ok"),
+        ("#checkout-errors", "text/html", WIKI, "ok"),
+        ("#nothing", "text/html", WIKI, "unmatched"),
+        ("", "text/html", LOGIN, "unmatched"),
+        ("#roll-back", "text/html", LOGIN, "unmatched"),
+        ("", "text/html", "<div id=app></div><script>start()</script>", "not-checked"),
+        ("", "text/plain", BOOK, "ok"),
+        ("#mitigation", "text/markdown", BOOK, "ok"),
+        ("", "text/plain", "# Payments", "unmatched"),
+        ("", "text/plain", "", "not-checked"),
+        ("", "application/pdf", None, "not-checked"),
+    ],
+)
+async def test_a_page_must_be_about_the_alert(
+    world: World, anchor: str, media_type: str, text: str | None, state: str
+) -> None:
+    """A login page answers 200 too; a page that cannot be read is looked at by a person, and no pass. (P48)"""
+    assert world.visits is not None
+    world.visits.pages["https://wiki.example/shop"] = (media_type, text)
+
+    result = await runbooks.run(world.context(row(runbook=f"https://wiki.example/shop{anchor}", from_release=False)))
+
+    assert world.visits.visited == ["https://wiki.example/shop"]
+    assert found(result)["state"] == state
+    expected = {"ok": "passed", "not-checked": "inconclusive"}.get(state, "failed")
+    assert verdicts(result)["runbooks.resolved"] == expected
+
+
+async def test_an_address_that_cannot_be_visited_is_no_pass(world: World) -> None:
+    """503 is not there, and without a way to ask nothing is known."""
     link = "https://wiki.example/CheckoutErrors#top"
     assert world.visits is not None
-    good = await runbooks.run(world.context(row(runbook=link, from_release=False)))
-    assert world.visits.visited == ["https://wiki.example/CheckoutErrors"]
     world.visits.down["https://wiki.example/CheckoutErrors"] = "503"
     down = await runbooks.run(world.context(row(runbook=link, from_release=False)))
     world.visits.trouble = BackendUnreachable("visits", "no route")
@@ -123,10 +157,27 @@ async def test_an_address_is_visited_and_one_that_cannot_be_is_no_pass(world: Wo
     world.visits = None
     blind = await runbooks.run(world.context(row(runbook=link, from_release=False)))
 
-    states = [(found(one)["state"], verdicts(one)["runbooks.resolved"]) for one in (good, down, broken, blind)]
-    assert states == [
-        ("ok", "passed"), ("unreachable", "failed"), ("not-checked", "inconclusive"), ("not-checked", "inconclusive"),
-    ]  # fmt: skip
+    states = [(found(one)["state"], verdicts(one)["runbooks.resolved"]) for one in (down, broken, blind)]
+    assert states == [("unreachable", "failed"), ("not-checked", "inconclusive"), ("not-checked", "inconclusive")]
+
+
+async def test_where_no_alert_is_critical_each_one_counts(world: World) -> None:
+    """Three alerts without a runbook are no pass because none of them pages."""
+    rows = [row(name, critical=False, from_release=False) for name in ("SlowA", "SlowB", "SlowC")]
+
+    result = await runbooks.run(world.context(*rows))
+
+    assert verdicts(result)["runbooks.resolved"] == "failed"
+    for name in ("SlowA", "SlowB", "SlowC"):
+        assert name in actual(result, "runbooks.resolved")
+
+
+async def test_an_alert_of_this_release_needs_its_runbook_whatever_its_severity(world: World) -> None:
+    """What the release brought, it explains."""
+    result = await runbooks.run(world.context(row(), row("CheckoutSlow", critical=False)))
+
+    assert verdicts(result)["runbooks.resolved"] == "failed"
+    assert "CheckoutSlow" in actual(result, "runbooks.resolved")
 
 
 async def test_a_missing_runbook_of_an_uncritical_alert_is_a_gap(world: World) -> None:
@@ -134,6 +185,8 @@ async def test_a_missing_runbook_of_an_uncritical_alert_is_a_gap(world: World) -
     loose = row("SearchSlow", critical=False, severity="warning", service="search", from_release=False)
     result = await runbooks.run(world.context(row(), loose))
     assert verdicts(result)["runbooks.resolved"] == "passed"
+    said = actual(result, "runbooks.resolved")
+    assert said.startswith("1 of 1 alerts that are critical or of this release lead to a runbook; of 1 others 1 do not")
     (gap,) = result.gaps
     assert (gap.id, gap.severity, gap.owner) == ("runbook:SearchSlow", "warns", "checkout")
 
@@ -216,6 +269,8 @@ async def test_what_is_declined_or_left_out_or_addressed_elsewhere_is_not_saved(
 
 async def test_a_runbook_elsewhere_is_to_be_updated_by_hand(world: World) -> None:
     """What cannot be written is not passed over: it is inconclusive, and a gap."""
+    assert world.visits is not None
+    world.visits.pages["https://wiki.example/x"] = ("text/html", WIKI)
     result = await runbooks.run(world.context(row(runbook="https://wiki.example/x")))
     assert verdicts(result) == {"runbooks.resolved": "passed", "runbooks.updated": "inconclusive"}
     assert "by hand" in result.gaps[0].title

@@ -11,7 +11,6 @@ from ray_tui.analysis.episodes import (
     match,
     pages_per_week,
     silences_labels,
-    unresolved,
 )
 from ray_tui.core.ports import Incident, Series, Silence
 from ray_tui.core.verdicts import Finding
@@ -158,48 +157,6 @@ def test_a_missed_incident_is_found_and_recall_counts_it():
     assert [(r.incident.id, r.missed) for r in found.incidents] == [("INC-1", False), ("INC-2", True)]
     assert (found.recall.hits, found.recall.n) == (1, 2)
     assert found.recall.finding is Finding.INSUFFICIENT
-
-
-def test_a_noisy_rule_without_an_action_is_a_gap():
-    """n >= 10 and precision < 85% needs an answer; one episode fewer does not. (P55)"""
-    assert [(g.kind, g.subject) for g in unresolved(match(episodes(10), []), {})] == [("noisy", "HighErrors")]
-    assert unresolved(match(episodes(9), []), {}) == ()
-
-
-def test_a_precise_rule_is_no_gap():
-    """17 true of 20 is 85%, and enough; 16 is not. (P55)"""
-    firing = episodes(20)
-    for true, gaps in ((17, 0), (16, 1)):
-        known = [incident(e.started_at, e.ended_at, name=f"I{i}") for i, e in enumerate(firing[:true])]
-        assert len(unresolved(match(firing, known), {})) == gaps
-
-
-@pytest.mark.parametrize(
-    ("action", "resolved"),
-    [
-        ("accepted", True),
-        ("rejected: it fires on batch nights, we want that", True),
-        ("filed: OPS-12", True),
-        ("Filed: OPS-12", True),
-        ("rejected", False),
-        ("rejected:  ", False),
-        ("filed:", False),
-        ("later", False),
-        ("", False),
-    ],
-)
-def test_only_a_decision_resolves_a_gap(action, resolved):
-    """Accepted, rejected with a reason, or filed with a reference. (P55) (P56)"""
-    noisy = match(episodes(10), [])
-    missed = match([], [incident(0, 10)])
-    assert (unresolved(noisy, {"HighErrors": action}) == ()) is resolved
-    assert (unresolved(missed, {"INC-1": action}) == ()) is resolved
-
-
-def test_an_incident_with_a_filed_follow_up_is_resolved():
-    """The ticket system knows of one already. (P56)"""
-    assert unresolved(match([], [incident(0, 10, action="OPS-3")]), {}) == ()
-    assert len(unresolved(match([], [incident(0, 10, action=" ")]), {})) == 1
 
 
 def test_pages_per_week_needs_a_window():

@@ -341,7 +341,7 @@ def test_critical_receivers_have_an_example_that_reaches_them():
     """One per receiver on a critical path; its labels really lead there. (P45)"""
     config = load(SHOP)
 
-    found = routing.critical_receivers(config, base={"alertname": "Probe"})
+    found = routing.critical_receivers(config, "severity", ("critical", "page"), base={"alertname": "Probe"})
 
     assert [one.name for one in found] == ["pager", "checkout-pager", "hole"]
     for one in found:
@@ -356,7 +356,7 @@ def test_a_critical_alert_that_is_given_adds_what_it_reaches():
     """Even the default receiver, if a real critical alert ends there."""
     config = load(SHOP)
 
-    found = routing.critical_receivers(config, critical_values=("disaster",), alerts=[{"severity": "disaster"}])
+    found = routing.critical_receivers(config, "severity", ("disaster",), alerts=[{"severity": "disaster"}])
 
     assert [(one.name, one.example) for one in found] == [("default", {"severity": "disaster"})]
 
@@ -364,7 +364,11 @@ def test_a_critical_alert_that_is_given_adds_what_it_reaches():
 def test_a_path_that_contradicts_itself_has_no_example():
     """It is listed all the same: a route that names critical and can never match is worth knowing."""
     text = SHOP.replace('service=~"checkout|cart"', 'team="other"')
-    (found,) = [one for one in routing.critical_receivers(load(text)) if one.name == "checkout-pager"]
+    (found,) = [
+        one
+        for one in routing.critical_receivers(load(text), "severity", ("critical", "page"))
+        if one.name == "checkout-pager"
+    ]
 
     assert found.example is None
 

@@ -25,12 +25,12 @@ GOOD = LoadedRule(
 
 
 def ids(rule: LoadedRule, policy: Policy | None = None) -> list[str]:
-    return [issue.id for issue in (check(rule, policy) if policy else check(rule))]
+    return [issue.id for issue in check(rule, policy or Policy())]
 
 
 def test_a_complete_alert_has_no_issue():
     """Threshold, for, severity, runbook, owner, summary: all there."""
-    assert check(GOOD) == ()
+    assert check(GOOD, Policy()) == ()
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_each_thing_that_is_missing_is_its_own_issue(change: dict[str, object], 
     rule = dataclasses.replace(GOOD, **change)  # type: ignore[arg-type]
 
     assert ids(rule) == expected
-    assert all(issue.remedy and issue.rule == "HighErrors" and issue.id in RULE_IDS for issue in check(rule))
+    assert all(issue.remedy and issue.rule == "HighErrors" and issue.id in RULE_IDS for issue in check(rule, Policy()))
 
 
 def test_the_bool_trap_is_explained():
     """The message says why the comparison does not count."""
-    (issue,) = check(dataclasses.replace(GOOD, query="up > bool 1"))
+    (issue,) = check(dataclasses.replace(GOOD, query="up > bool 1"), Policy())
 
     assert issue.severity == "blocks"
     assert "`bool`" in issue.message
@@ -82,7 +82,7 @@ def test_the_bool_trap_is_explained():
 def test_a_dead_mans_switch_is_one_that_always_fires_on_purpose(query: str, severity: str, expected: bool):
     """vector(1), or severity none without a condition."""
     labels = {"severity": severity, "team": "x"}
-    assert is_dead_mans_switch(dataclasses.replace(GOOD, query=query, labels=labels)) is expected
+    assert is_dead_mans_switch(dataclasses.replace(GOOD, query=query, labels=labels), "severity") is expected
 
 
 def test_a_dead_mans_switch_needs_neither_threshold_nor_for():
@@ -158,9 +158,9 @@ def test_the_corpus_of_kube_prometheus_lacks_owners_only():
                     rule.labels,
                     rule.annotations,
                 )
-                if is_dead_mans_switch(loaded):
+                if is_dead_mans_switch(loaded, "severity"):
                     switches.append(rule.name)
-                for issue in check(loaded):
+                for issue in check(loaded, Policy()):
                     found.setdefault(issue.id, []).append(rule.name)
 
     assert switches == ["Watchdog"]

@@ -549,7 +549,7 @@ async def test_no_peer_at_all_is_an_error():
 
 
 async def test_silences_are_read_with_their_matchers():
-    """The four operators come from isRegex and isEqual."""
+    """The four operators come from isRegex and isEqual; an expired one tells still when it held. (P54)"""
     server = DemoAlertmanager("route: {receiver: n}\nreceivers: [{name: n}]", CLOCK)
     matchers = [
         {"name": "a", "value": "1", "isRegex": False},
@@ -563,6 +563,10 @@ async def test_silences_are_read_with_their_matchers():
         (silence,) = await port.silences()
         assert silence.matchers == (("a", "=", "1"), ("b", "!=", "2"), ("c", "=~", "3.*"), ("d", "!~", "4.*"))
         assert (silence.created_by, silence.comment) == ("ann", "work")
+        server.expire_silence(silence.id)
+        (expired,) = await port.silences()
+        assert expired.starts_at < expired.ends_at <= CLOCK.wall()
+        assert expired.matchers == silence.matchers
     await server.stop()
 
 
@@ -737,6 +741,27 @@ async def test_synthetic_visits_tell_up_from_down(factory: Any, tmp_path: Path):
         assert (good.ok, good.status, good.url) == (True, 200, case.good)
         assert 0 <= good.seconds < 5
         assert (bad.ok, bad.status) == (False, 503)
+        there, gone = await case.port.read(case.good), await case.port.read(case.bad)
+        assert (there.visit.ok, there.visit.url) == (True, case.good)
+        assert "ok" in (there.text or "")
+        assert (gone.visit.ok, gone.visit.status, gone.text) == (False, 503, None)
+
+
+async def test_a_page_is_read_only_where_it_is_text_and_small():
+    """Its media type without parameters; bytes, a page over 2 MiB and nobody at all leave nothing to read."""
+    server = DemoTargets()
+    faults = Faults(server.app)
+    async with serving(faults) as url, opened("visits", "http") as port:
+        where = f"{url}/healthz"
+        faults.next("/healthz", status=200, body="# Café\r\n")
+        page = await port.read(where)
+        assert (page.media_type, page.text) == ("text/plain", "# Café\n")
+        for body in (b"\xff\xfe", b"a\x00b", b"x" * (2 * 1024 * 1024 + 1)):
+            faults.next("/healthz", status=200, body=body)
+            page = await port.read(where)
+            assert (page.visit.ok, page.visit.status, page.text) == (True, 200, None)
+        nobody = await port.read("http://127.0.0.1:9/x")
+        assert (nobody.visit.ok, nobody.visit.status, nobody.text) == (False, None, None)
 
 
 async def test_a_visit_that_meets_nobody_or_a_redirect_is_not_ok():

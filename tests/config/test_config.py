@@ -18,6 +18,8 @@ critical = true
 coverage = 0.95
 """
 
+WORK = '[[maintenance]]\nreason = "upgrade"\nstart = 2026-01-01T00:00:00Z\n'
+
 
 def load(text):
     return config.parse(text, Path("ray-tui.toml"))
@@ -45,6 +47,12 @@ def test_a_small_configuration_is_enough():
         (('release = "v1"', 'release = "v1"\ndeployed_at = 2026-01-01T00:00:00'), "needs a time zone"),
         (("[thresholds]", '[metrics]\nkind = "graphite"\n[thresholds]'), "metrics.kind: 'graphite' is not known"),
         (("[thresholds]", "[thresholds"), "not valid TOML"),
+        (("[thresholds]", f"{WORK}end = 2026-01-01T00:00:00Z\n[thresholds]"), "end must be after start"),
+        (("[thresholds]", f"{WORK}end = 2026-01-02T00:00:00\n[thresholds]"), "need a time zone"),
+        (
+            ("[thresholds]", f'{WORK}end = 2026-01-02T00:00:00Z\nservices = ["ghost"]\n[thresholds]'),
+            "maintenance.0.services: 'ghost' is not in [services]",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(change, said):

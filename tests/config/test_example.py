@@ -58,7 +58,7 @@ def documented() -> dict[str, Any]:
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
     for key, value in more.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = {one["kind"]: one for one in value}
+            value = {one["kind"]: one for one in value} if "kind" in value[0] else value[0]
         if isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:

@@ -287,6 +287,27 @@ def test_one_person_cannot_hold_two_roles():
     assert not isinstance(run.ask(MIRA, answer, book(unsigned_approvals=True, one_person_many_roles=True)), Refused)
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason", "taken"),
+    [
+        ("reject", "", False),
+        ("reject", "   too short    ", False),
+        ("reject", "these pages are wanted", True),
+        ("later", "", True),
+    ],
+)
+def test_an_option_may_need_a_reason(answer, reason, taken):
+    """It is refused when it is given, with how long the reason must be: the question stays open. (P58)"""
+    run = Run().feed(prompt("choose", options=("later", "reject"), with_reason=("reject",)))
+
+    refused = run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer=answer, reason=reason))
+
+    assert isinstance(refused, Refused) is not taken
+    if not taken:
+        assert refused.why == "reject: say why, in at least 15 characters."
+    assert (run.state.prompts["2.1#1:apply"].answered is not None) is taken
+
+
 def test_a_question_is_answered_once():
     """The second answer is refused, and says who gave the first."""
     run = Run().feed(prompt())

@@ -1,22 +1,23 @@
-"""The PromQL that our templates, SLO rules, the demo's rules and its panels send, collected from where it is made."""
+"""The PromQL that a whole run asks, as recorded; and of rules and panels, which a run need not all ask, as made."""
 
 import json
 from collections.abc import Iterator
 
 import yaml
 
-from ray_tui.analysis import dashboards, promql, red, slo
+from ray_tui.analysis import dashboards, promql, slo
 from ray_tui.demo import grafana, workspace
 from ray_tui.demo.prometheus import initial_rules
 from ray_tui.demo.scenario import Scenario
 from ray_tui.demo.world import World
+from tests.demo.recording import listed
 
 SCENARIO = Scenario(name="healthy", title="healthy")
 
 
 def expressions(world: World) -> list[str]:
     """Each once, as it goes over the wire."""
-    found = [*_panels(), *_rules(world), *_slos(), *_templates()]
+    found = [*listed(), *_panels(), *_rules(world), *_slos()]
     return list(dict.fromkeys(" ".join(expr.split()) for expr in found))
 
 
@@ -41,15 +42,3 @@ def _slos() -> Iterator[str]:
     for group in slo.generate(slo.load(workspace.CHECKOUT_SLO).slos):
         for rule in group.rules:
             yield rule.expr
-
-
-def _templates() -> Iterator[str]:
-    names, rows = ("service",), [{"service": "checkout"}, {"service": "payments"}]
-    failed = 'status=~"5.."'
-    yield red.last_seen("http_requests_total", names, rows)
-    yield f"min {red.by(names)} ({red.selector('probe_success', rows)})"
-    yield red.rate("http_requests_total", names, rows, "30s")
-    yield red.rate("http_requests_total", names, rows, "30s", failed)
-    yield red.quantile(0.99, "http_request_duration_seconds", names, rows, "30s")
-    yield f"max {red.by(names)} ({red.selector('queue_lag_seconds', [{'service': 'notifications'}])})"
-    yield 'max_over_time(ALERTS{alertstate="firing"}[300s])'

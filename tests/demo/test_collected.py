@@ -13,10 +13,20 @@ WORLD = World(SCENARIO, 1_700_000_000.0)
 
 
 def test_the_collection_is_of_everything():
-    """Panels, the team's rules, the release's rules, SLO rules and templates all contribute."""
+    """Panels, the team's rules, the release's rules, SLO rules and the recorded run all contribute."""
     found = expressions(WORLD)
     assert len(found) > 40
-    for part in ("slo:sli_error:ratio_rate", "histogram_quantile", "probe_success", "/api/v2/checkout", "ALERTS"):
+    for part in (
+        "slo:sli_error:ratio_rate",
+        "histogram_quantile",
+        "probe_success",
+        "/api/v2/checkout",
+        "ALERTS_FOR_STATE",
+        "count(up)",
+        "group by",
+        "last_over_time",
+        "[2w]",
+    ):
         assert any(part in expr for expr in found), part
 
 

@@ -27,7 +27,8 @@ STARTED_AT = 1_700_000_000.0
 START_MS = 1_699_998_000_000  # within the 40 minutes between the deploy and the start
 END_MS = START_MS + 20 * 60_000
 KEPT = ("up", "http_requests_total", "http_request_duration_seconds_bucket", "queue_lag_seconds", "build_info",
-        "process_cpu_seconds_total", "probe_duration_seconds", "http_request_duration_seconds_count")  # fmt: skip
+        "process_cpu_seconds_total", "probe_duration_seconds", "probe_success", "queue_messages_processed_total",
+        "http_request_duration_seconds_count")  # fmt: skip
 SERVICES = {"checkout", "payments", "search", "notifications"}
 
 
@@ -59,6 +60,9 @@ def awkward_series() -> Iterator[WithLookback]:
         yield WithLookback(labels_of("uneven_bucket", le=bound), every, wobble)
         if bound != "+Inf":
             yield WithLookback(labels_of("open_bucket", le=bound), every, [float(n) for n in range(count)])
+    alert = {"alertname": "CheckoutErrors", "service": "checkout"}
+    yield WithLookback(labels_of("ALERTS", **alert, alertstate="firing"), every[40:90], [1.0] * 50)
+    yield WithLookback(labels_of("ALERTS_FOR_STATE", **alert, ray_tui_probe="TOKEN"), every[30:90], [1.7e9] * 60)
     for zone, cost in (("a", 2.0), ("b", -3.5)):
         yield WithLookback(labels_of("cost", zone=zone, owner=f"team-{zone}"), every, [cost] * count)
 

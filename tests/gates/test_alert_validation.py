@@ -97,6 +97,18 @@ def test_acknowledgements_are_judged_anew_from_their_intervals(interval: Any, ex
     assert judged(inputs)["alert_validation.ack:pd-checkout"].verdict.value == expected
 
 
+def unheard(inputs: Inputs, **row: Any) -> None:
+    inputs[PATHS]["body"]["paths"] = {"reaches_nobody": [{"alert": "Down", **row}]}
+
+
+def test_what_the_run_did_not_count_as_critical_is_not_here_either() -> None:
+    """By its [alerts], whatever word it uses; evidence that does not say is read by the usual words."""
+    for row in ({"severity": "critical", "critical": False}, {"severity": "P1"}):
+        inputs = evidence()
+        unheard(inputs, **row)
+        assert "alert_validation.coverage" not in judged(inputs)
+
+
 def test_a_stricter_sla_than_the_test_had_is_held_against_it() -> None:
     """`--sla` judges the intervals, whatever verdict the action recorded. (P76)"""
     assert judged(evidence(), ack_sla_seconds=30)["alert_validation.ack:pd-checkout"].verdict is Verdict.FAILED
@@ -149,6 +161,8 @@ def test_a_stricter_sla_than_the_test_had_is_held_against_it() -> None:
         (lambda i: i[BOARDS]["body"].update(loaded_equals_written=False), "alert_validation.rules", "failed"),
         (lambda i: i[BOARDS]["body"].pop("loaded_equals_written"), "alert_validation.rules", "inconclusive"),
         (lambda i: i[BOARDS]["body"].update(loaded_equals_written=1), "alert_validation.rules", "inconclusive"),
+        (lambda i: unheard(i, severity="page"), "alert_validation.coverage", "failed"),
+        (lambda i: unheard(i, severity="P1", critical=True), "alert_validation.coverage", "failed"),
         (lambda i: i[BOARDS].update(release="r2"), "alert_validation.release", "failed"),
         (lambda i: i.pop(PATHS), f"evidence:{PATHS}", "failed"),
         (lambda i: i.pop(BOARDS), f"evidence:{BOARDS}", "failed"),

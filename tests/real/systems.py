@@ -59,6 +59,8 @@ DENSE_SECONDS = 60.0
 """The end of the history has every sample, so that the gap before the first scrape is short."""
 ALERT_HISTORY_SECONDS, ALERT_STEP_SECONDS = 14 * 86_400.0, 60.0
 """A sample a minute: further apart than the look-back of five minutes, an episode would fall to pieces."""
+SCRAPED_STEP_SECONDS = 240.0
+"""That it was scraped all the while; within the look-back too."""
 RUN_SECONDS = 170.0
 HEADLESS = (
     "run", "--headless", "--config", "ray-tui.toml", "--answers", "answers.toml", "--json",
@@ -307,7 +309,8 @@ def sample(series: GridSeries, value: float, at: float | None = None, without: S
 
 
 def history(world: World, now: float) -> Iterator[str]:
-    """The world's last 45 minutes and the alerts of a fortnight, as OpenMetrics."""
+    """The world's last 45 minutes; and of a fortnight the alerts, and that it was scraped; as OpenMetrics."""
+    first, last = int((now - ALERT_HISTORY_SECONDS) * 1000), int((now - HISTORY_SECONDS) * 1000) - 1
     for name, group in world.metrics.items():
         alerts = name.startswith("ALERTS")
         since, step = now - HISTORY_SECONDS, HISTORY_STEP_SECONDS
@@ -315,6 +318,10 @@ def history(world: World, now: float) -> Iterator[str]:
             since, step = now - ALERT_HISTORY_SECONDS, ALERT_STEP_SECONDS
         every, dense_from = int(step * 1000) // GRID_MS, (now - DENSE_SECONDS) * 1000
         for series in group:
+            if name == "up":
+                for at, value in zip(*series.window(first, last), strict=True):
+                    if at // GRID_MS % (int(SCRAPED_STEP_SECONDS * 1000) // GRID_MS) == 0:
+                        yield sample(series, value, at / 1000)
             for at, value in zip(*series.window(int(since * 1000), int(now * 1000)), strict=True):
                 if at // GRID_MS % every == 0 or (at >= dense_from and not alerts):
                     yield sample(series, value, at / 1000)
