@@ -409,6 +409,22 @@ def gates(evidence: EvidenceOption = STORE, config: ConfigOption = None, as_json
     return judging.exit_code(judged)
 
 
+@app.command()
+def check(
+    asset: Annotated[str, typer.Argument(help="dashboard:<uid>, alerts:<group>, synthetic:<service> or alert-paths.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Look at one monitoring asset again, live: what 3.1 schedules. It pages nobody and changes nothing."""
+    import asyncio
+
+    from ray_tui import checking, judging
+
+    judged = asyncio.run(checking.check(asset, _config(config)))
+    _say(judged.to_json(), as_json, judged.to_text())
+    return judging.exit_code([judged])
+
+
 def _want_evidence(folder: Path) -> None:
     """A folder without a single file of evidence is not a gate that failed: there is nothing to judge."""
     if not (folder.is_dir() and any(path.suffix == ".json" for path in folder.iterdir())):

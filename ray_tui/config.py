@@ -184,9 +184,14 @@ class Schedule(Section):
     timezone: str = "UTC"
     """The time zone of every cadence."""
     install_into: str = ""
-    """A file (crontab fragment, workflow, manifest) or folder (systemd); empty: the user's crontab."""
-    command: str = "ray-tui gates --json"
-    """What a scheduled check runs; it judges read-only and pages nobody."""
+    """A file (crontab fragment, manifest) or folder (systemd, workflows); empty: where the scheduler looks, so for cron
+    the user's crontab. A crontab fragment is written, and never counts as installed: no cron says that it reads it."""
+    command: str = "ray-tui check {asset} --json"
+    """What a scheduled check runs, with the asset's id for ``{asset}``; it looks read-only and pages nobody."""
+    crontab: str = "crontab"
+    """The program that shows (``-l``) and takes (``-``) the crontab, such as ``"crontab -u monitoring"``."""
+    image: str = ""
+    """Kubernetes: the image that holds ray-tui; empty: ``ray-tui:<this version>``."""
     dashboards: Check = Check(cadence="*/30 * * * *", owner="")
     """Default for dashboards."""
     alerts: Check = Check(cadence="*/30 * * * *", owner="")

@@ -186,12 +186,14 @@ def judge(
     service_label: str, severities: Alerts,
 ) -> tuple[Criterion, ...]:  # fmt: skip
     """Thresholds, health, completeness and routing; nothing loaded is inconclusive, never a pass."""
-    return (
-        _threshold(alerts),
-        _health(loaded),
-        _complete(alerts, services),
-        _routed(alerts, routes, services, service_label, severities),
-    )
+    return (*sound(alerts, loaded, services), _routed(alerts, routes, services, service_label, severities))
+
+
+def sound(
+    alerts: Sequence[Alert], loaded: Sequence[LoadedRule], services: Mapping[str, ServiceFacts]
+) -> tuple[Criterion, ...]:
+    """The rules for themselves: thresholds, health and completeness."""
+    return (_threshold(alerts), _health(loaded), _complete(alerts, services))
 
 
 def _threshold(alerts: Sequence[Alert]) -> Criterion:

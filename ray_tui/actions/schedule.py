@@ -1,19 +1,17 @@
 """3.1 Schedule ongoing checks: every monitoring asset gets a cadence and an owner, in the scheduler the team has."""
 
 import hashlib
-import os
-import re
 import shlex
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ray_tui.actions import scheduler_install as scheduler
-from ray_tui.actions.scheduler_install import CannotSchedule
+from ray_tui.actions import scheduler_readback as readback
+from ray_tui.actions import scheduler_texts as texts_for
+from ray_tui.actions.programs import CannotSchedule
+from ray_tui.actions.scheduler_readback import NOTHING, Held
 from ray_tui.actions.services import ServiceFacts, effective_services
 from ray_tui.actions.tuning import slug
 from ray_tui.analysis import schedule as cadences
@@ -27,8 +25,9 @@ from ray_tui.evidence import text
 from ray_tui.step import Ask, Context, Header, Result, criterion
 
 EVIDENCE = "observability-schedule.json"
-CHECKS = frozenset({"gates", "gate", "doctor", "verify"})
-_RUNS = re.compile(r"ray[-_]tui\b[^;&|\n]*?\s(run|demo)(?![\w./-])")
+COMMAND = "ray-tui check {asset} --json"
+CHECK = ["check", "{asset}"]
+"""What must follow the program's name: it is the one command that looks at an asset and never pages."""
 ALERT_PATHS = "alert-paths"
 
 
@@ -48,11 +47,17 @@ class Planned:
 
 @dataclass(frozen=True)
 class Installed:
-    """What came of the installation."""
+    """What came of the installation. ``written``: it is in place, whether or not the scheduler holds it yet."""
 
     criterion: Criterion
-    ids: Mapping[str, str]
     where: str
+    held: Held = NOTHING
+    written: bool = False
+
+    def state(self, entry_id: str) -> str:
+        if entry_id in self.held.ids:
+            return "installed"
+        return "written" if self.written and self.held.unknown else "not installed"
 
 
 async def run(context: Context) -> Result:
@@ -89,7 +94,9 @@ async def run(context: Context) -> Result:
         "installed_into": installed.where,
         "timezone": config.schedule.timezone,
         "command": config.schedule.command,
-        "left_to_do": scheduler.what_is_left(config.schedule.target, installed.where) if done else "",
+        "left_to_do": scheduler.what_is_left(config.schedule.target, installed.where)
+        if installed.written and not installed.criterion.verdict.lets_go_on
+        else "",
         "unknown_assets": sorted(set(config.schedule.assets) - {asset.id for asset in assets}),
         "text": texts,
     }
@@ -147,12 +154,13 @@ def _planned(
     check = _check(asset, config)
     owner = check.owner or _natural_owner(asset, services, data)
     owner_ok, why = owner_resolved(owner, config, duty, trouble)
-    entry = Entry(entry_id(asset.id), asset.id, check.cadence, config.schedule.timezone, owner, command)
+    words = tuple(asset.id if word == "{asset}" else word for word in command)
+    entry = Entry(entry_id(asset.id), asset.id, check.cadence, config.schedule.timezone, owner, words)
     at, problem = None, ""
     try:
         after = datetime.fromtimestamp(context.now(), UTC)
         at = cadences.next_run(entry.cron, after, entry.time_zone).timestamp()
-        scheduler.rendered("kubernetes", [entry], "UTC")  # checks what every scheduler must be able to say
+        texts_for.rendered("kubernetes", [entry], config)  # checks what every scheduler must be able to say
     except InputError as exc:
         problem = str(exc)
     return Planned(asset, check, entry, at, problem, owner, owner_ok, why)
@@ -222,65 +230,41 @@ def _owned(planned: Sequence[Planned], trouble: str) -> Criterion:
 
 
 def _command(config: Config) -> tuple[tuple[str, ...], Criterion]:
-    """The command's words, and whether it only looks."""
+    """The command's words, ``{asset}`` among them, and whether it only looks."""
     told = config.schedule.command
-    problem = pages(told)
     words: tuple[str, ...] = ()
     try:
         words = tuple(shlex.split(told))
+        problem = pages(words)
     except ValueError as exc:
         problem = f"cannot be read as a command: {exc}"
-    title, required = "Scheduled checks page nobody", "gates, gate, doctor or verify; never run or demo"
+    title, required = "Scheduled checks page nobody", "ray-tui check {asset}, which only looks; never run or demo"
     if problem:
-        actual = f"{told!r} {problem}"
-        remedy = 'Set schedule.command = "ray-tui gates --json".'
+        actual, remedy = f"{told!r} {problem}", f'Set schedule.command = "{COMMAND}".'
         return words, _criterion("no_pages", title, Verdict.FAILED, actual, required, remedy, waivable=False)
-    return words, _criterion("no_pages", title, Verdict.PASSED, f"{told!r} only judges", required)
+    return words, _criterion("no_pages", title, Verdict.PASSED, f"{told!r} only looks", required)
 
 
-def pages(command: str) -> str:
-    """Why a command must not be scheduled: it would carry the protocol out, or it checks nothing. Empty: it may."""
-    found = _RUNS.search(command)
-    if found:
-        return f"carries the protocol out (ray-tui {found.group(1)}), which may page people"
-    if not CHECKS & set(re.findall(r"[\w-]+", command)):
-        return f"checks nothing: it holds none of {', '.join(sorted(CHECKS))}"
-    return ""
+def pages(words: Sequence[str]) -> str:
+    """Why a command must not be scheduled: it would carry the protocol out, or it looks at no asset. Empty: it may."""
+    names = [word.rsplit("/", 1)[-1] for word in words]
+    at = next((n for n, name in enumerate(names) if name in ("ray-tui", "ray_tui")), len(names))
+    said = list(words[at + 1 : at + 3])
+    if said[:1] in (["run"], ["demo"]):
+        return f"carries the protocol out (ray-tui {said[0]}), which may page people"
+    return "" if said == CHECK else "looks at no asset: `check {asset}` does not follow ray-tui"
 
 
 def _texts(entries: Sequence[Entry], config: Config) -> dict[str, str]:
     """What each scheduler would be given; for one that cannot, why."""
-    zone = scheduler.machine_zone()
     out: dict[str, str] = {}
-    for target in scheduler.TARGETS:
+    for target in texts_for.TARGETS:
         try:
-            parts = scheduler.rendered(target, _at_home(entries, target, config), zone) if entries else {}
+            parts = texts_for.rendered(target, entries, config) if entries else {}
             out[target] = "\n".join(f"# {name}\n{body}" if name else body for name, body in sorted(parts.items()))
         except InputError as exc:
             out[target] = f"cannot be scheduled: {exc}"
     return out
-
-
-def _at_home(entries: Sequence[Entry], target: scheduler.Target, config: Config) -> list[Entry]:
-    """Entries for a scheduler on this machine: it has another folder and PATH, so program, configuration and
-    evidence are named in full. Elsewhere the command stands as it is configured.
-    """
-    if target not in ("cron", "systemd"):
-        return list(entries)
-    out = []
-    for entry in entries:
-        program, *rest = entry.command
-        if "gates" in rest:
-            rest += ["--config", str(config.file.resolve())] if not {"--config", "-c"} & set(rest) else []
-            rest += ["--evidence", str(config.store)] if "--evidence" not in rest else []
-        out.append(replace(entry, command=(_found(program), *rest)))
-    return out
-
-
-def _found(program: str) -> str:
-    """Its full path: on PATH, else beside the Python that runs us (a virtual environment that is not activated)."""
-    beside = Path(sys.executable).parent / program
-    return shutil.which(program) or (str(beside) if program and os.access(beside, os.X_OK) else program)
 
 
 # --- installing ------------------------------------------------------------------------------------------------------
@@ -290,35 +274,51 @@ async def _install(context: Context, entries: Sequence[Entry], no_pages: Criteri
     """Confirmed, recorded, written, read back. What is in place already is left alone."""
     if not no_pages.verdict.lets_go_on or not entries:
         why = "the command may page people" if entries else "there is no entry that a scheduler could read"
-        return Installed(_installed_criterion(Verdict.FAILED, f"cannot be scheduled: {why}"), {}, "")
-    settings = context.config.schedule
+        return Installed(_installed_criterion(Verdict.FAILED, f"cannot be scheduled: {why}"), "")
+    config, settings = context.config, context.config.schedule
     where = ""
     try:
-        place = scheduler.place(settings.target, settings.install_into, context.config.folder, entries)
+        place = scheduler.place(settings, config.folder, entries)
         where = place.where
-        local = _at_home(entries, settings.target, context.config)
-        texts = scheduler.rendered(settings.target, local, scheduler.machine_zone())
+        texts = texts_for.rendered(settings.target, entries, config)
         names = place.names if isinstance(place, scheduler.Files) else ()
         before = await place.read()
         after = scheduler.wanted(settings.target, before, names, texts)
-        if any(before.get(name) != body for name, body in after.items()):
+        if not _stands(before, after):
             refused = await _write(context, place, after, entries)
             if refused:
-                return Installed(_installed_criterion(Verdict.FAILED, refused), {}, where)
+                return Installed(_installed_criterion(Verdict.FAILED, refused), where)
         else:
             await _reconcile(context)
-        found = scheduler.installed(settings.target, await place.read())
+        written = _stands(await place.read(), after)
+        held = await readback.held(place, entries, texts, config) if written else Held(by=where)
     except (CannotSchedule, InputError) as exc:
-        await _failed(context, str(exc))
-        return Installed(_installed_criterion(Verdict.FAILED, f"cannot be scheduled: {exc}"), {}, where)
-    ours = {entry.id for entry in entries if found.get(entry.id) == scheduler.cadence(settings.target, entry)}
-    missing = [entry.asset for entry in entries if entry.id not in ours]
-    await _settle(context, missing)
-    actual = f"{len(ours)} of {len(entries)} entries read back from {where}"
+        await _settle(context, str(exc))
+        return Installed(_installed_criterion(Verdict.FAILED, f"cannot be scheduled: {exc}"), where)
+    await _settle(context, "" if written else f"not read back from {where}")
+    left = scheduler.what_is_left(settings.target, where) if isinstance(place, scheduler.Files) and written else ""
+    return Installed(_read_back(entries, held, where, left), where, held, written)
+
+
+def _stands(there: scheduler.Texts, wanted: scheduler.Texts) -> bool:
+    return all(there.get(name) == body for name, body in wanted.items())
+
+
+def _read_back(entries: Sequence[Entry], held: Held, where: str, left: str) -> Criterion:
+    """Written is not installed: only what the scheduler itself says that it holds counts."""
+    missing = [one.asset for one in entries if one.id not in held.ids]
+    actual = f"{len(entries) - len(missing)} of {len(entries)} entries read back from {held.by}"
+    if held.unknown:
+        actual = (
+            f"{len(entries)} entries are written to {where}; whether they are installed is not known: {held.unknown}"
+        )
+        left = f"Do what is left ({left}) and retry; or look at the scheduler, and record that as manual validation."
+        return _installed_criterion(Verdict.INCONCLUSIVE, actual, left)
     if missing:
+        remedy = f"Do what is left ({left}), then retry." if left else ""
         actual = f"cannot be scheduled: {actual}; not there: {', '.join(missing)}"
-    verdict = Verdict.FAILED if missing else Verdict.PASSED
-    return Installed(_installed_criterion(verdict, actual), {one: found[one] for one in ours}, where)
+        return _installed_criterion(Verdict.FAILED, actual, remedy)
+    return _installed_criterion(Verdict.PASSED, actual)
 
 
 def _intent_of(context: Context) -> str:
@@ -358,26 +358,17 @@ async def _reconcile(context: Context) -> None:
         await context.outcome(known.intended.id, "done", "found installed", reconciled=True)
 
 
-async def _settle(context: Context, missing: Sequence[str]) -> None:
-    known = context.state.intents.get(_intent_of(context))
-    if known is None or known.outcome is not None:
-        return
-    if missing:
-        await context.outcome(known.intended.id, "failed", f"not read back: {', '.join(missing)}")
-    else:
-        await context.outcome(known.intended.id, "done", "read back")
-
-
-async def _failed(context: Context, why: str) -> None:
+async def _settle(context: Context, problem: str) -> None:
     known = context.state.intents.get(_intent_of(context))
     if known is not None and known.outcome is None:
-        await context.outcome(known.intended.id, "failed", why)
+        await context.outcome(known.intended.id, "failed" if problem else "done", problem or "read back")
 
 
-def _installed_criterion(verdict: Verdict, actual: str) -> Criterion:
+def _installed_criterion(verdict: Verdict, actual: str, remedy: str = "") -> Criterion:
+    remedy = remedy or "Repair [schedule] or the scheduler, then retry and confirm."
     return _criterion(
-        "installed", "Checks are installed", verdict, actual, "every entry read back from the scheduler",
-        "" if verdict is Verdict.PASSED else "Repair [schedule] or the scheduler, then retry and confirm.",
+        "installed", "Checks are installed", verdict, actual, "every entry read back from the scheduler itself",
+        "" if verdict is Verdict.PASSED else remedy,
     )  # fmt: skip
 
 
@@ -402,7 +393,8 @@ def _row(one: Planned, installed: Installed, config: Config) -> dict[str, Any]:
         "owner_ok": one.owner_ok,
         "owner_why": one.owner_why,
         "problem": one.problem,
-        "installed": one.entry.id in installed.ids,
+        "installed": one.entry.id in installed.held.ids,
+        "state": installed.state(one.entry.id),
     }
 
 
@@ -410,7 +402,7 @@ def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
     """``observability-schedule.md``: the schedule for people; the engine writes the JSON that the gate judges."""
     rows = [
         [row["asset"], row["cadence"], row["timezone"], row["next_run"] or "never", row["owner"] or "nobody",
-         row["owner_why"], "installed" if row["installed"] else "not installed"]
+         row["owner_why"], row["state"]]
         for row in data.get("entries", ())
     ]  # fmt: skip
     parts = [

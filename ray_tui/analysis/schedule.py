@@ -3,10 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -44,6 +46,29 @@ class Entry:
     time_zone: str
     owner: str
     command: tuple[str, ...]
+
+
+class CronJob(NamedTuple):
+    """What a Kubernetes CronJob would run, and when."""
+
+    cron: str
+    time_zone: str
+    image: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a check needs where it runs elsewhere: secrets by name and by file path, and what cannot be brought along.
+
+    ``config`` is the configuration file's name there; the rest are the places of its ``env:``, ``file:`` and ``cmd:``
+    references.
+    """
+
+    config: str = "ray-tui.toml"
+    variables: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,8 +216,12 @@ def crontab(entries: Sequence[Entry], machine_zone: str, *, knows_cron_tz: bool 
         elif entry.time_zone != machine_zone and not _same_in(entry, machine_zone):
             why = f"this machine's cron runs in {machine_zone} and cannot run an entry in {entry.time_zone}"
             raise InputError(f"{entry.id}: {why}; use a systemd timer, or set the entry's time_zone to {machine_zone}")
-        lines.append(f"{entry.cron} {shlex.join(entry.command).replace('%', chr(92) + '%')}")
+        lines.append(_job_line(entry))
     return "\n".join([*lines, END]) + "\n"
+
+
+def _job_line(entry: Entry) -> str:
+    return f"{entry.cron} {shlex.join(entry.command).replace('%', chr(92) + '%')}"
 
 
 def merge_crontab(existing: str, block: str) -> str:
@@ -244,15 +273,25 @@ def on_calendar(cron: str) -> str:
     return f"{days}{date} {listed(sim.hours, 24)}:{listed(sim.minutes, 60)}:00"
 
 
-def github_workflow(entry: Entry, setup: Sequence[str] = (), runs_on: str = "ubuntu-latest") -> str:
+PACKAGE = "RAY_TUI_PACKAGE"
+"""The repository variable that says where GitHub gets the program from."""
+
+
+def github_workflow(entry: Entry, needs: Needs, version: str, runs_on: str = "ubuntu-latest") -> str:
     """A GitHub Actions workflow: the schedule and a manual start. GitHub reads cron in UTC."""
     _check(entry)
     if not _same_in(entry, "UTC"):
         raise InputError(f'{entry.id}: GitHub Actions reads cron in UTC; set time_zone = "UTC" and shift the hours')
-    steps: list[dict[str, Any]] = [{"uses": "actions/checkout@v4"}]
-    steps += [{"run": line} for line in (*setup, shlex.join(entry.command))]
-    if any("${{" in step.get("run", "") for step in steps):
+    if any("${{" in word for word in entry.command):
         raise InputError(f'{entry.id}: "${{{{" in a command would be replaced by GitHub: take it out')
+    install = f'python -m pip install "${{{PACKAGE}:?set the repository variable {PACKAGE}}}"'
+    steps: list[dict[str, Any]] = [
+        {"uses": "actions/checkout@v4", "with": {"persist-credentials": False}},
+        {"uses": "actions/setup-python@v5", "with": {"python-version": "3.11"}},
+        {"run": install, "env": {PACKAGE: f"${{{{ vars.{PACKAGE} }}}}"}},
+        {"run": f'test "$(ray-tui --version)" = "ray-tui {version}"'},
+        {"run": shlex.join(entry.command), "env": {name: f"${{{{ secrets.{name} }}}}" for name in needs.variables}},
+    ]
     workflow = {
         "name": f"ray-tui {entry.id}",
         "on": {"schedule": [{"cron": entry.cron}], "workflow_dispatch": {}},
@@ -260,14 +299,44 @@ def github_workflow(entry: Entry, setup: Sequence[str] = (), runs_on: str = "ubu
         "concurrency": {"group": f"ray-tui-{entry.id}", "cancel-in-progress": False},
         "jobs": {"check": {"runs-on": runs_on, "timeout-minutes": 30, "steps": steps}},
     }
-    return _yaml(entry, workflow)
+    supply = [
+        f"the repository variable {PACKAGE}: ray-tui=={version} from your index, or the wheel's address",
+        f"{needs.config} in this repository, naming systems that a runner can reach (runs_on is {runs_on})",
+        *(f"the repository secret {name}" for name in needs.variables),
+        *(f"an env: reference instead of file:{path}, which is in no checkout" for path in needs.files),
+        *(f"the program of cmd:{program} on the runner" for program in needs.programs),
+    ]
+    return _yaml(entry, workflow, supply)
 
 
-def kubernetes_cronjob(entry: Entry, image: str, namespace: str = "default") -> str:
-    """A Kubernetes CronJob (``timeZone`` needs 1.27). It never overlaps itself and never retries."""
+CONFIG_FOLDER = "/etc/ray-tui"
+CONFIG_MAP, SECRET = "ray-tui-config", "ray-tui-secrets"  # the names of Kubernetes objects, not their contents
+
+
+def kubernetes_cronjob(entry: Entry, image: str, needs: Needs, namespace: str = "default") -> str:
+    """A Kubernetes CronJob (``timeZone`` needs 1.27). It never overlaps itself and never retries.
+
+    The configuration comes from a ConfigMap and every secret from a Secret, both of which a person makes.
+    """
     _check(entry)
-    container = {"name": "check", "image": image, "command": [_kubernetes_word(word) for word in entry.command]}
-    pod = {"restartPolicy": "Never", "containers": [container]}
+    keys = {path: re.sub(r"[^\w.-]+", ".", path).strip(".") for path in needs.files}
+    mounts = [{"name": "config", "mountPath": f"{CONFIG_FOLDER}/{needs.config}", "subPath": needs.config}]
+    mounts += [
+        {"name": "secrets", "mountPath": path if path.startswith("/") else f"{CONFIG_FOLDER}/{path}", "subPath": key}
+        for path, key in keys.items()
+    ]
+    volumes: list[dict[str, Any]] = [{"name": "config", "configMap": {"name": CONFIG_MAP}}]
+    if keys:  # 0400: a secret that others may read is refused
+        volumes.append({"name": "secrets", "secret": {"secretName": SECRET, "defaultMode": 0o400}})
+    container = {
+        "name": "check",
+        "image": image,
+        "command": [_kubernetes_word(word) for word in entry.command],
+        "env": [{"name": name, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": name}}}
+                for name in needs.variables],
+        "volumeMounts": [{**mount, "readOnly": True} for mount in mounts],
+    }  # fmt: skip
+    pod = {"restartPolicy": "Never", "containers": [container], "volumes": volumes}
     job = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -285,55 +354,39 @@ def kubernetes_cronjob(entry: Entry, image: str, namespace: str = "default") -> 
             "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}},
         },
     }
-    return _yaml(entry, job)
+    supply = [
+        f"the image {image}, with ray-tui in it, where the cluster can pull it",
+        f"the configuration: kubectl -n {namespace} create configmap {CONFIG_MAP} --from-file={needs.config}",
+        *(f"the secret {name}: a key of that name in the Secret {SECRET}" for name in needs.variables),
+        *(f"the secret file:{path}: a key {key} in the Secret {SECRET}; the pod's user must own it (root does)"
+          for path, key in keys.items()),
+        *(f"the program of cmd:{program} in the image" for program in needs.programs),
+    ]  # fmt: skip
+    return _yaml(entry, job, supply)
 
 
 # --- reading back: "written" and "installed" are different states ----------------------------------------------------
 
 
-def installed_crontab(text: str) -> dict[str, str]:
-    """Id -> the five fields, of each of our entries whose job line is there and not commented out."""
-    found: dict[str, str] = {}
-    pending: str | None = None
-    for line in text.splitlines():
-        if line.startswith(MARK):
-            pending = line.removeprefix(MARK).strip()
-        elif pending and not line.startswith("CRON_TZ="):
-            fields = line.split(None, 5)
-            if len(fields) == 6 and not line.lstrip().startswith("#"):
-                found[pending] = " ".join(fields[:5])
-            pending = None
+def crontab_holds(text: str, entry: Entry) -> bool:
+    """Whether a crontab has this entry's very job line under its mark: same cadence, same command, not disabled."""
+    lines = [line for line in text.splitlines() if not line.startswith("CRON_TZ=")]
+    return (MARK + entry.id, _job_line(entry)) in pairwise(lines)
+
+
+def cronjobs(text: str) -> dict[str, CronJob]:
+    """Id -> what would run, from our YAML or ``kubectl get cronjobs -o json``; a suspended one is left out."""
+    found: dict[str, CronJob] = {}
+    for body in _loaded(text):
+        for item in body["items"] if isinstance(body.get("items"), list) else [body]:
+            with suppress(KeyError, TypeError, IndexError):
+                spec, name = item["spec"], item["metadata"]["annotations"]["ray-tui/id"]
+                container = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+                if not spec.get("suspend"):
+                    found[name] = CronJob(
+                        spec["schedule"], spec.get("timeZone", ""), container["image"], tuple(container["command"])
+                    )
     return found
-
-
-def installed_systemd(timer: str) -> dict[str, str]:
-    """Id -> its OnCalendar, from the text of a timer unit (``systemctl cat`` shows it with its mark)."""
-    lines = timer.splitlines()
-    ids = [line.removeprefix(MARK).strip() for line in lines if line.startswith(MARK)]
-    events = [line.removeprefix("OnCalendar=") for line in lines if line.startswith("OnCalendar=")]
-    return {ids[0]: events[0]} if len(ids) == len(events) == 1 else {}
-
-
-def installed_github(text: str) -> dict[str, str]:
-    """Id -> its cron, from a workflow file. Reading the file does not show that GitHub has it enabled."""
-    # YAML 1.1 reads a bare `on` as true; we quote it, but a person may have edited the file.
-    body = _loaded(text)
-    triggers = body.get("on", body.get(True))
-    schedules = triggers.get("schedule") if isinstance(triggers, dict) else None
-    crons = [one.get("cron") for one in schedules or () if isinstance(one, dict)]
-    return {_marked(text): crons[0]} if _marked(text) and len(crons) == 1 and isinstance(crons[0], str) else {}
-
-
-def installed_kubernetes(text: str) -> dict[str, str]:
-    """Id -> its schedule, from our YAML or from ``kubectl get cronjob -o yaml`` of one that is not suspended."""
-    body = _loaded(text)
-    spec, meta = body.get("spec"), body.get("metadata")
-    if not isinstance(spec, dict) or not isinstance(meta, dict) or spec.get("suspend"):
-        return {}
-    annotations = meta.get("annotations")
-    name = annotations.get("ray-tui/id") if isinstance(annotations, dict) else None
-    cron = spec.get("schedule")
-    return {name: cron} if isinstance(name, str) and isinstance(cron, str) else {}
 
 
 def _check(entry: Entry) -> None:
@@ -380,19 +433,17 @@ def _kubernetes_word(word: str) -> str:
     return word.replace("$", "$$")
 
 
-def _yaml(entry: Entry, body: dict[str, Any]) -> str:
+def _yaml(entry: Entry, body: dict[str, Any], supply: Sequence[str]) -> str:
+    """``supply`` is what a person has to bring before it can run: it stands at the file's head."""
     text: str = yaml.safe_dump(body, sort_keys=False, allow_unicode=False, width=1_000)
-    return f"{MARK}{entry.id}\n{text}"
+    head = ["It asks live systems, pages nobody, changes nothing. Before it can run, supply:"]
+    head += [f" - {' '.join(line.split())}" for line in supply]
+    return f"{MARK}{entry.id}\n" + "".join(f"# {line}\n" for line in head) + text
 
 
-def _loaded(text: str) -> dict[Any, Any]:
+def _loaded(text: str) -> list[dict[Any, Any]]:
     try:
-        body = yaml.safe_load(text)
+        found = list(yaml.safe_load_all(text))
     except (yaml.YAMLError, RecursionError, ValueError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _marked(text: str) -> str:
-    first = text.split("\n", 1)[0]
-    return first.removeprefix(MARK).strip() if first.startswith(MARK) else ""
+        return []
+    return [body for body in found if isinstance(body, dict)]

@@ -11,6 +11,7 @@ from ray_tui.demo import workspace
 from ray_tui.demo.alertmanager import DemoAlertmanager, demo_config, form_cluster
 from ray_tui.demo.artifacts import write_artifacts
 from ray_tui.demo.contact_points import Outside
+from ray_tui.demo.cron import DemoCron
 from ray_tui.demo.github import DemoGitHub
 from ray_tui.demo.grafana import DemoGrafana
 from ray_tui.demo.loki import DemoLoki
@@ -46,6 +47,7 @@ class Stack:
     mail: DemoMail
     sink: DemoWebhookSink
     world: World
+    cron: DemoCron
     running: list[Running] = field(default_factory=list)
 
 
@@ -90,6 +92,7 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
     prometheus_url = await up(prometheus.app)
     grafana = DemoGrafana(clock, scenario, prometheus_url)
     grafana.outside = Outside(f"{urls['slack']}/api", mail.smarthost)
+    cron = DemoCron(clock, folder)
     addresses = Addresses(
         prometheus=prometheus_url,
         alertmanagers=tuple(peer_urls),
@@ -101,19 +104,22 @@ async def open_stack(folder: Path, scenario: Scenario, clock: Clock, leaving: As
         sink=urls["sink"],
         github=await up(DemoGitHub(clock).app),
         targets=targets_url,
+        cron=await up(cron.app),
         smtp_port=mail.smtp_port,
         imap_port=mail.imap_port,
         event_logs=tuple(path.name for path in event_logs),
     )
     for server in (pagerduty, slack, sink, grafana):
         leaving.push_async_callback(server.stop)
+    await cron.start()
+    leaving.push_async_callback(cron.stop)
     await prometheus.start()
     leaving.push_async_callback(prometheus.stop)
     workspace.write(folder, scenario, addresses, world.deployed_at, now)
     _write_runbooks(folder, world)
     write_artifacts(folder / ".artifacts" / "deployment", scenario, world.deployed_at, now)
     stack = Stack(
-        folder, scenario, clock, addresses, pagerduty, peers, prometheus, grafana, slack, mail, sink, world
+        folder, scenario, clock, addresses, pagerduty, peers, prometheus, grafana, slack, mail, sink, world, cron
     )  # fmt: skip
     _announce(stack)
     return stack

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,7 @@ class Addresses:
     sink: str
     github: str
     targets: str
+    cron: str
     smtp_port: int
     imap_port: int
     event_logs: tuple[str, ...] = ()
@@ -81,6 +84,7 @@ def write(folder: Path, scenario: Scenario, addresses: Addresses, deployed_at: f
         path.touch(mode=0o600)
         path.write_text(value + "\n", encoding="utf-8")
     _put(folder / "ray-tui.toml", config_toml(scenario, addresses, deployed_at))
+    _put_crontab(folder / "bin" / "crontab", addresses.cron)
     _put(folder / "answers.toml", answers_toml(scenario, now))
     _put(folder / "monitoring" / "rules" / "release.yml", RELEASE_RULES)
     _put(folder / "monitoring" / "slos" / "checkout.yml", CHECKOUT_SLO)
@@ -94,6 +98,13 @@ def write(folder: Path, scenario: Scenario, addresses: Addresses, deployed_at: f
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def _put_crontab(path: Path, cron: str) -> None:
+    """The demo's own ``crontab``: it asks the demo's cron, and leaves the machine's alone."""
+    program = [sys.executable, "-m", "ray_tui.demo.crontab", cron.removeprefix("http://")]
+    _put(path, f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
+    path.chmod(0o755)
 
 
 def config_toml(scenario: Scenario, addresses: Addresses, deployed_at: float) -> str:
@@ -162,7 +173,7 @@ def _schedule(scenario: Scenario) -> dict[str, Any]:
     unowned = {asset: {"cadence": "*/30 * * * *", "owner": "ghost-team"} for asset in scenario.assets.unowned_checks}
     return {
         "target": "cron",
-        "install_into": "cron.d/ray-tui",
+        "crontab": "bin/crontab",
         "timezone": "UTC",
         "dashboards": {"cadence": "*/30 * * * *", "owner": "platform-team"},
         "alerts": {"cadence": "*/30 * * * *", "owner": "platform-team"},

@@ -30,6 +30,8 @@ class _Scheduled(_Strict):
     installed: bool
     next_run: str | None
     owner_why: str = ""
+    state: str = ""
+    """``written``: the scheduler could not be asked whether it holds it."""
 
 
 class _Rule(_Strict):
@@ -104,9 +106,13 @@ def _coverage(rows: Sequence[_Scheduled], total: int, recorded: Sequence[Criteri
     """Every asset has an entry that the scheduler was seen to hold and that runs some day."""
     good = {row.asset for row in rows if row.installed and row.next_run}
     bad = sorted({row.asset for row in rows} - good)
+    unknown = {row.asset for row in rows if row.state == "written" and row.next_run} - good
     wanted = max(total, len({row.asset for row in rows}))
-    verdict = Verdict.INCONCLUSIVE if not wanted else Verdict.PASSED if len(good) == wanted else Verdict.FAILED
+    verdict = Verdict.PASSED if len(good) == wanted else Verdict.FAILED
+    if not wanted or len(good) < wanted == len(good | unknown):
+        verdict = Verdict.INCONCLUSIVE
     actual = f"{len(good)} of {wanted} assets installed" + (f"; not: {', '.join(bad)}" if bad else "")
+    actual += f"; only written: {len(unknown)}" if unknown else ""
     return _criterion(
         "schedule", "Schedule coverage", verdict, actual, "100%", SCHEDULE,
         waived=_all_waived(recorded, ("schedule.coverage", "schedule.installed"), "3.1", waived),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ray_tui import config, wiring
-from ray_tui.actions import correlate, schedule, scorecard
+from ray_tui.actions import correlate, programs, schedule, scorecard
 from ray_tui.clock import Clock
 from ray_tui.core.verdicts import Verdict
 from ray_tui.demo import scenario
@@ -75,7 +75,8 @@ async def test_the_healthy_demo_goes_through_phase_three(opened: Opened) -> None
 
     for result in (planned, tuned, card):
         assert [one for one in result.criteria if one.verdict is not Verdict.PASSED] == []
-    assert (context.folder / "cron.d" / "ray-tui").read_text().count("ray-tui-id") == len(planned.data["entries"])
+    shown = await programs.ask([context.config.schedule.crontab, "-l"], context.folder, todo="")
+    assert shown.out.count("ray-tui-id") == len(planned.data["entries"])
     assert tuned.data["precision"] > 0.85
     assert tuned.data["missed"] == []
     rows = {row["metric"]: row for row in card.data["rows"]}

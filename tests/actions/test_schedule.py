@@ -22,7 +22,7 @@ CONFIGURED = {
 }
 OWNED = {"cadence": "*/30 * * * *", "owner": "checkout"}
 PLAN: dict[str, Any] = {
-    "install_into": "cron.d/ray-tui",
+    "crontab": "bin/crontab",
     "dashboards": OWNED,
     "alert_paths": {"cadence": "0 10 * * 1", "owner": "payments"},
 }
@@ -32,9 +32,31 @@ ASSETS = {
 }  # fmt: skip
 
 
+CRONTAB = """#!/bin/sh
+tab="{folder}/tab"
+case "$1" in
+-l) if [ -f "$tab" ]; then /bin/cat "$tab"; else echo "no crontab for user" >&2; exit 1; fi ;;
+-) {write} ;;
+esac
+"""
+
+
 @pytest.fixture(autouse=True)
 def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
+
+
+@pytest.fixture(autouse=True)
+def tab(tmp_path: Path) -> Path:
+    """What cron holds, through a crontab command of its own; it is no file before something is installed."""
+    a_program(tmp_path / "bin" / "crontab", CRONTAB.format(folder=tmp_path, write='/bin/cat > "$tab"'))
+    return tmp_path / "tab"
+
+
+def a_program(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def context(tmp_path: Path, answer: str = "yes", data: Mapping[str, Any] = CONFIGURED, **more: Any) -> FakeContext:
@@ -46,7 +68,7 @@ def context(tmp_path: Path, answer: str = "yes", data: Mapping[str, Any] = CONFI
     )  # fmt: skip
 
 
-async def test_every_asset_has_cadence_owner_and_next_run_and_is_read_back(tmp_path: Path) -> None:
+async def test_every_asset_has_cadence_owner_and_next_run_and_is_read_back(tmp_path: Path, tab: Path) -> None:
     """Dashboards, alert groups, synthetics and the alert paths; installed is what is read back. (P49 P53)"""
     here = context(tmp_path)
 
@@ -61,9 +83,16 @@ async def test_every_asset_has_cadence_owner_and_next_run_and_is_read_back(tmp_p
     assert rows["synthetic:payments"]["owner"] == "payments"
     assert all(row["installed"] for row in rows.values())
     assert result.data["coverage"] == {"assets": 7, "scheduled": 7, "ratio": 1.0, "unscheduled": []}
-    written = (tmp_path / "cron.d" / "ray-tui").read_text()
-    assert written.count("# ray-tui-id: ") == 7
-    assert f"gates --json --config {tmp_path}/ray-tui.toml --evidence {tmp_path}/.artifacts/monitoring" in written
+    assert tab.read_text().count("# ray-tui-id: ") == 7
+
+
+async def test_each_entry_looks_at_its_own_asset(tmp_path: Path, tab: Path) -> None:
+    """Twenty checks that judge the same evidence would look at nothing. (P49)"""
+    await schedule.run(context(tmp_path))
+
+    lines = [line for line in tab.read_text().splitlines() if " check " in line]
+    assert {line.split(" check ")[1].split()[0] for line in lines} == ASSETS
+    assert all(line.endswith(f" --json --config {tmp_path}/ray-tui.toml") for line in lines)
 
 
 async def test_all_four_schedulers_are_written_out_for_reference(tmp_path: Path) -> None:
@@ -75,28 +104,9 @@ async def test_all_four_schedulers_are_written_out_for_reference(tmp_path: Path)
     assert "workflow_dispatch" in result.data["text"]["github"]
 
 
-@pytest.mark.parametrize("target", ["systemd", "github", "kubernetes"])
-async def test_each_scheduler_is_installed_and_read_back(
-    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Unit files, workflows, one manifest of all CronJobs."""
-    program = tmp_path / "bin" / "ray-tui"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    into = "jobs.yaml" if target == "kubernetes" else "units"
-
-    result = await schedule.run(context(tmp_path, plan={"target": target, "install_into": into}))
-
-    assert actual(result, "schedule.installed").startswith("7 of 7 entries read back")
-    assert result.data["left_to_do"]
-
-
-async def test_other_lines_of_the_file_are_kept_and_our_old_ones_replaced(tmp_path: Path) -> None:
+async def test_other_lines_are_kept_and_our_old_ones_replaced(tmp_path: Path, tab: Path) -> None:
     """A person's own entries stay; a second run changes nothing and asks nothing."""
-    file = tmp_path / "cron.d" / "ray-tui"
-    file.parent.mkdir()
+    file = tab
     file.write_text("5 4 * * * backup\n")
     await schedule.run(context(tmp_path))
     first = file.read_text()
@@ -110,7 +120,7 @@ async def test_other_lines_of_the_file_are_kept_and_our_old_ones_replaced(tmp_pa
     assert verdicts(result)["schedule.installed"] == "passed"
 
 
-async def test_nothing_is_written_before_a_person_says_yes(tmp_path: Path) -> None:
+async def test_nothing_is_written_before_a_person_says_yes(tmp_path: Path, tab: Path) -> None:
     """No is recorded and halts; no intent, no file. (P51)"""
     here = context(tmp_path, "no")
 
@@ -118,7 +128,7 @@ async def test_nothing_is_written_before_a_person_says_yes(tmp_path: Path) -> No
 
     assert verdicts(result)["schedule.installed"] == "failed"
     assert here.of_kind(f.IntentRecorded) == []
-    assert not (tmp_path / "cron.d").exists()
+    assert not tab.exists()
     assert [row["installed"] for row in result.data["entries"]] == [False] * 7
 
 
@@ -197,11 +207,17 @@ async def test_without_a_paging_system_the_people_of_the_team_count(tmp_path: Pa
         "python -m ray_tui run",
         "sh -c 'cd /x && ray-tui demo'",
         "ray-tui --config x.toml run gates",
+        "ray-tui run check {asset}",
+        "ray-tui gates --json",
+        "ray-tui check",
+        "sh -c 'ray-tui check {asset}'",
         "true",
         "ray-tui 'unbalanced gates",
     ],
 )
-async def test_a_command_that_may_page_or_checks_nothing_is_not_scheduled(tmp_path: Path, command: str) -> None:
+async def test_a_command_that_may_page_or_looks_at_no_asset_is_not_scheduled(
+    tmp_path: Path, tab: Path, command: str
+) -> None:
     """Scheduled runs never page a person: refused, not installed, and not waivable."""
     here = context(tmp_path, plan={"command": command})
 
@@ -209,16 +225,17 @@ async def test_a_command_that_may_page_or_checks_nothing_is_not_scheduled(tmp_pa
 
     refused = next(one for one in result.criteria if one.id == "schedule.no_pages")
     assert (refused.verdict, refused.waivable) == (Verdict.FAILED, False)
-    assert not (tmp_path / "cron.d").exists()
+    assert not tab.exists()
     assert here.asked == []
 
 
 @pytest.mark.parametrize(
-    "command", ["ray-tui gates --json", "/opt/x/ray-tui doctor", "docker run image ray-tui verify x"]
+    "command",
+    ["ray-tui check {asset}", "python -m ray_tui check {asset} --json", "docker run image /opt/ray-tui check {asset}"],
 )
 def test_a_command_that_only_looks_is_allowed(command: str) -> None:
     """``run`` before ray-tui is another program's."""
-    assert schedule.pages(command) == ""
+    assert schedule.pages(command.split()) == ""
 
 
 async def test_a_cadence_that_no_scheduler_reads_halts_and_the_others_are_installed(tmp_path: Path) -> None:
@@ -244,7 +261,7 @@ async def test_assets_that_2_1_did_not_name_leave_the_schedule_unjudged(tmp_path
 async def test_a_file_that_cannot_be_written_halts(tmp_path: Path) -> None:
     """A file stands where the folder should be. (P51)"""
     (tmp_path / "cron.d").write_text("not a folder")
-    here = context(tmp_path)
+    here = context(tmp_path, plan={"install_into": "cron.d/ray-tui"})
 
     result = await schedule.run(here)
 
@@ -257,10 +274,10 @@ async def test_a_schedule_that_is_not_there_afterwards_is_not_installed(
 ) -> None:
     """Written and installed are different states: somebody empties the file in between."""
 
-    async def lost(self: scheduler_install.Files, texts: Mapping[str, str]) -> None:
+    async def lost(self: scheduler_install.UserCrontab, texts: Mapping[str, str]) -> None:
         return None
 
-    monkeypatch.setattr(scheduler_install.Files, "write", lost)
+    monkeypatch.setattr(scheduler_install.UserCrontab, "write", lost)
     here = context(tmp_path)
 
     result = await schedule.run(here)
@@ -271,50 +288,34 @@ async def test_a_schedule_that_is_not_there_afterwards_is_not_installed(
 
 # --- the user's crontab ----------------------------------------------------------------------------------------------
 
-CRONTAB = """#!/bin/sh
-tab="{folder}/tab"
-case "$1" in
--l) if [ -f "$tab" ]; then /bin/cat "$tab"; else echo "no crontab for user" >&2; exit 1; fi ;;
--) {write} ;;
-esac
-"""
 
-
-def a_crontab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str = '/bin/cat > "$tab"') -> Path:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "crontab").write_text(CRONTAB.format(folder=tmp_path, write=write))
-    (folder / "crontab").chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
-    return tmp_path / "tab"
-
-
-async def test_the_users_crontab_is_read_written_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_users_crontab_is_read_written_and_read_back(
+    tmp_path: Path, tab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From none at all to one with our block; a foreign line stays."""
-    tab = a_crontab(tmp_path, monkeypatch)
     tab.write_text("1 2 3 4 5 mine\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
-    result = await schedule.run(context(tmp_path, plan={"install_into": ""}))
+    result = await schedule.run(context(tmp_path, plan={"crontab": "crontab"}))
 
     assert result.verdict is Verdict.PASSED
     assert tab.read_text().startswith("1 2 3 4 5 mine\n# BEGIN ray-tui\n")
     assert result.data["installed_into"] == "the user's crontab"
 
 
-async def test_a_user_without_a_crontab_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_user_without_a_crontab_gets_one(tmp_path: Path, tab: Path) -> None:
     """``crontab -l`` fails with "no crontab for": that is an empty one."""
-    tab = a_crontab(tmp_path, monkeypatch)
-
-    await schedule.run(context(tmp_path, plan={"install_into": ""}))
+    await schedule.run(context(tmp_path))
 
     assert tab.read_text().count("# ray-tui-id: ") == 7
 
 
-async def test_a_crontab_that_refuses_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crontab_that_refuses_halts(tmp_path: Path) -> None:
     """The reason is shown. (P51)"""
-    a_crontab(tmp_path, monkeypatch, 'echo "you (x) are not allowed to use this program" >&2; exit 1')
+    refuses = 'echo "you (x) are not allowed to use this program" >&2; exit 1'
+    a_program(tmp_path / "bin" / "crontab", CRONTAB.format(folder=tmp_path, write=refuses))
 
-    result = await schedule.run(context(tmp_path, plan={"install_into": ""}))
+    result = await schedule.run(context(tmp_path))
 
     assert "not allowed to use this program" in actual(result, "schedule.installed")
 
@@ -325,7 +326,7 @@ async def test_without_a_crontab_command_it_cannot_be_scheduled(
     """What to do instead is said. (P51)"""
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    result = await schedule.run(context(tmp_path, plan={"install_into": ""}))
+    result = await schedule.run(context(tmp_path, plan={"crontab": "crontab"}))
 
     assert verdicts(result)["schedule.installed"] == "failed"
     assert "install cron" in actual(result, "schedule.installed")

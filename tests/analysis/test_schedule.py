@@ -119,11 +119,15 @@ def test_all_scheduled_passes_and_nothing_to_schedule_is_inconclusive():
 
 def test_a_crontab_is_read_back_as_written():
     """What was emitted is found again by its id; a commented-out line is not installed. (P49)"""
-    block = schedule.crontab([an_entry("a"), an_entry("b", cron="0 9 * * 1")], "UTC")
-    assert schedule.installed_crontab(block) == {"a": "*/30 * * * *", "b": "0 9 * * 1"}
+    one, other = an_entry("a"), an_entry("b", cron="0 9 * * 1")
+    block = schedule.crontab([one, other], "UTC")
+    assert schedule.crontab_holds(block, one)
+    assert schedule.crontab_holds(block, other)
     disabled = block.replace("0 9 * * 1 /bin", "#0 9 * * 1 /bin")
-    assert schedule.installed_crontab(disabled) == {"a": "*/30 * * * *"}
-    assert schedule.installed_crontab(schedule.MARK + "a\n") == {}
+    assert schedule.crontab_holds(disabled, one)
+    assert not schedule.crontab_holds(disabled, other)
+    assert not schedule.crontab_holds(block, an_entry("a", command=("/bin/other",)))
+    assert not schedule.crontab_holds(schedule.MARK + "a\n", one)
 
 
 def test_a_command_in_a_crontab_stays_one_command():
@@ -152,18 +156,18 @@ def test_our_block_replaces_itself_and_touches_no_other_line():
     once = schedule.merge_crontab(theirs, schedule.crontab([an_entry("a")], "UTC"))
     twice = schedule.merge_crontab(once, schedule.crontab([an_entry("b")], "UTC"))
     assert twice.startswith(theirs)
-    assert schedule.installed_crontab(twice) == {"b": "*/30 * * * *"}
+    assert schedule.crontab_holds(twice, an_entry("b"))
+    assert not schedule.crontab_holds(twice, an_entry("a"))
     with pytest.raises(InputError, match="repair"):
         schedule.merge_crontab(schedule.BEGIN + "\n", "")
 
 
-def test_a_timer_is_read_back_as_written():
+def test_a_timer_names_its_entry_its_zone_and_its_cadence():
     """Two units with the id in both, the zone in the calendar event. (P49)"""
     units = schedule.systemd(an_entry("a", cron="0 9 * * 1-5", zone=BERLIN), "Check\ndash")
     assert set(units) == {"ray-tui-a.service", "ray-tui-a.timer"}
-    assert schedule.installed_systemd(units["ray-tui-a.timer"]) == {
-        "a": "Mon,Tue,Wed,Thu,Fri *-*-* 09:00:00 Europe/Berlin"
-    }
+    assert "OnCalendar=Mon,Tue,Wed,Thu,Fri *-*-* 09:00:00 Europe/Berlin\n" in units["ray-tui-a.timer"]
+    assert all(text.startswith(schedule.MARK + "a\n") for text in units.values())
     assert "Description=Check dash\n" in units["ray-tui-a.service"]
     with pytest.raises(InputError, match="full path"):
         schedule.systemd(an_entry(command=("check",)), "x")
@@ -205,46 +209,68 @@ def test_systemd_and_cron_agree_on_the_next_run(cron):
     assert next_run(cron, after, "UTC").strftime("%Y-%m-%d %H:%M:%S UTC") in done.stdout
 
 
-def test_a_workflow_is_read_back_as_written():
-    """Cron in UTC, a manual start, read-only permissions. (P49)"""
-    text = schedule.github_workflow(an_entry("a"), ["pip install ray-tui"])
-    assert schedule.installed_github(text) == {"a": "*/30 * * * *"}
+NEEDS = schedule.Needs("ray-tui.toml", ("GRAFANA_TOKEN",), ("secrets/pagerduty",), ("vault",))
+
+
+def test_a_workflow_brings_program_and_secrets_and_says_what_to_supply():
+    """A version that is checked, secrets by reference, cron in UTC, a manual start, read-only permissions. (P49)"""
+    text = schedule.github_workflow(an_entry("a"), NEEDS, "0.1.0")
     body = yaml.safe_load(text)
-    assert "workflow_dispatch" in body["on"]
+    assert body["on"] == {"schedule": [{"cron": "*/30 * * * *"}], "workflow_dispatch": {}}
     assert body["permissions"] == {"contents": "read"}
-    assert [s.get("run") for s in body["jobs"]["check"]["steps"]] == [None, "pip install ray-tui", "/bin/check"]
+    *_, install, version, check = body["jobs"]["check"]["steps"]
+    assert install["env"] == {"RAY_TUI_PACKAGE": "${{ vars.RAY_TUI_PACKAGE }}"}
+    assert version["run"] == 'test "$(ray-tui --version)" = "ray-tui 0.1.0"'
+    assert check == {"run": "/bin/check", "env": {"GRAFANA_TOKEN": "${{ secrets.GRAFANA_TOKEN }}"}}
+    head = [line for line in text.splitlines() if line.startswith("#")]
+    assert head[0] == schedule.MARK + "a"
+    for wanted in ("RAY_TUI_PACKAGE: ray-tui==0.1.0", "secret GRAFANA_TOKEN", "file:secrets/pagerduty", "cmd:vault"):
+        assert any(wanted in line for line in head), wanted
 
 
 def test_github_refuses_what_it_would_run_at_another_hour_or_rewrite():
     """It knows no zones, and replaces ${{ }} before a shell sees it."""
     with pytest.raises(InputError, match="UTC"):
-        schedule.github_workflow(an_entry(cron="0 9 * * *", zone=BERLIN))
+        schedule.github_workflow(an_entry(cron="0 9 * * *", zone=BERLIN), NEEDS, "1")
     with pytest.raises(InputError, match="replaced by GitHub"):
-        schedule.github_workflow(an_entry(command=("/bin/check", "${{ secrets.X }}")))
+        schedule.github_workflow(an_entry(command=("/bin/check", "${{ secrets.X }}")), NEEDS, "1")
 
 
 def test_a_cron_job_is_read_back_as_written_unless_suspended():
     """Zone and cadence stand in the spec; it neither overlaps nor retries; suspended is not installed. (P49)"""
-    text = schedule.kubernetes_cronjob(an_entry("a", zone=BERLIN, command=("/bin/check", "$(HOME)")), "ray:1")
-    assert schedule.installed_kubernetes(text) == {"a": "*/30 * * * *"}
+    text = schedule.kubernetes_cronjob(an_entry("a", zone=BERLIN, command=("/bin/check", "$(HOME)")), "ray:1", NEEDS)
+    job = schedule.CronJob("*/30 * * * *", BERLIN, "ray:1", ("/bin/check", "$$(HOME)"))
+    assert schedule.cronjobs(text) == {"a": job}
     body = yaml.safe_load(text)
-    assert body["spec"]["timeZone"] == BERLIN
+    assert schedule.cronjobs(yaml.safe_dump({"kind": "List", "items": [body, 1, {}]})) == {"a": job}
     assert body["spec"]["concurrencyPolicy"] == "Forbid"
-    assert body["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"][1] == "$$(HOME)"
     body["spec"]["suspend"] = True
-    assert schedule.installed_kubernetes(yaml.safe_dump(body)) == {}
+    assert schedule.cronjobs(yaml.safe_dump(body)) == {}
+
+
+def test_a_cron_job_brings_configuration_and_secrets_and_says_what_to_supply():
+    """The configuration from a ConfigMap, variables and files from a Secret; a person makes both. (P49)"""
+    text = schedule.kubernetes_cronjob(an_entry("a"), "ray:1", NEEDS)
+    pod = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert container["env"] == [
+        {"name": "GRAFANA_TOKEN", "valueFrom": {"secretKeyRef": {"name": "ray-tui-secrets", "key": "GRAFANA_TOKEN"}}}
+    ]
+    mounted = {mount["mountPath"]: (mount["name"], mount["subPath"]) for mount in container["volumeMounts"]}
+    assert mounted == {
+        "/etc/ray-tui/ray-tui.toml": ("config", "ray-tui.toml"),
+        "/etc/ray-tui/secrets/pagerduty": ("secrets", "secrets.pagerduty"),
+    }
+    assert pod["volumes"][1]["secret"] == {"secretName": "ray-tui-secrets", "defaultMode": 0o400}
+    for wanted in ("image ray:1", "create configmap ray-tui-config", "key secrets.pagerduty", "cmd:vault"):
+        assert wanted in text.split("apiVersion")[0], wanted
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "[]", "spec: 1\nmetadata: 2", "on: 3", "OnCalendar=x", "\x00"])
 def test_nothing_is_installed_where_nothing_can_be_read(text):
     """Garbage read back is 'not installed', not a crash."""
-    for reader in (
-        schedule.installed_crontab,
-        schedule.installed_github,
-        schedule.installed_kubernetes,
-        schedule.installed_systemd,
-    ):
-        assert reader(text) == {}
+    assert not schedule.crontab_holds(text, an_entry())
+    assert schedule.cronjobs(text) == {}
 
 
 @pytest.mark.parametrize("name", ["A", "a b", "a\nb", "-a", "", "x" * 60, "a;b"])
@@ -253,8 +279,8 @@ def test_an_id_that_could_be_read_as_something_else_is_refused(name):
     for emit in (
         lambda e: schedule.crontab([e], "UTC"),
         lambda e: schedule.systemd(e, "x"),
-        schedule.github_workflow,
-        lambda e: schedule.kubernetes_cronjob(e, "i"),
+        lambda e: schedule.github_workflow(e, NEEDS, "1"),
+        lambda e: schedule.kubernetes_cronjob(e, "i", NEEDS),
     ):
         with pytest.raises(InputError, match="schedule id"):
             emit(an_entry(name))

@@ -53,7 +53,8 @@ def _schedule(view: View, entries: list[dict[str, Any]], width: int) -> list[Row
         cells: list[Span | str] = [("✓", "good") if _watched(entry) else ("✗", "bad"), str(entry.get("asset", "")),
                  str(entry.get("cadence", "")),
                  (str(entry.get("next_run", ""))[5:16].replace("T", " "), "dim"), whose,
-                 ("installed", "good") if entry.get("installed") else ("written", "warn")]  # fmt: skip
+                 ("installed", "good") if entry.get("installed")
+                 else (str(entry.get("state") or "written"), "warn")]  # fmt: skip
         out.append(Row(columns(cells, widths), f"data:3.1/entries/{index}"))
     if len(shown) < len(entries):
         out.append(Row(((f"… {len(entries) - len(shown)} more, all owned and installed; z shows them", "dim"),)))
