@@ -487,10 +487,10 @@ def verify(
     as_json: JsonOption = False,
 ) -> int:
     """Check that journal, package and evidence are what was written. Exit 4 names the cause."""
-    from ray_tui import judging
+    from ray_tui import verifying
 
     chosen = _config_or_none(config)
-    found = judging.verify(target or (chosen.store if chosen else STORE))
+    found = verifying.verify(target or (chosen.store if chosen else STORE))
     _say(
         found,
         as_json,

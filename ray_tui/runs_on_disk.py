@@ -16,6 +16,8 @@ from ray_tui.core.errors import InputError, JournalError, RayError
 from ray_tui.core.state import RunState, apply
 
 HOST_START_SECONDS = 15.0
+NEVER_BEGUN = frozenset({"host.log", "host.lock"})
+"""All that a host leaves which ended before its run began."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ def runs(store: Path) -> list[RunOnDisk]:
     minute = len("2026-11-22T1915Z")  # within one, the name says nothing about the order
     journals.sort(key=lambda path: (path.parent.name[:minute], path.stat().st_mtime_ns), reverse=True)
     return [RunOnDisk(path.parent) for path in journals]
+
+
+def folders(store: Path) -> list[Path]:
+    """Every folder of a run, also of one that has lost its journal; not where a host has never come about."""
+    found = [path for path in (store / "runs").glob("*") if path.is_dir() and not path.name.startswith(".")]
+    return sorted(path for path in found if not {inside.name for inside in path.iterdir()} <= NEVER_BEGUN)
 
 
 def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> RunOnDisk:

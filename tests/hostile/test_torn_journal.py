@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_tui import chain, judging, runs_on_disk, wiring
+from ray_tui import chain, runs_on_disk, verifying, wiring
 from ray_tui.core.errors import TamperError
 from ray_tui.core.state import RunState, apply
 from ray_tui.journal import Journal, read
@@ -58,7 +58,7 @@ def test_cut_anywhere_keeps_every_whole_line_and_the_tail(finished, tmp_path):
         whole = max(index for index, end in enumerate(ends) if end <= cut)
         assert len(wiring.replay_entries(path)) == whole
         assert runs_on_disk.runs(run.parents[1])[0].state.seq == whole
-        assert judging.verify(path)["ok"]
+        assert verifying.verify(path)["ok"]
         journal, lines = Journal.open(path)
         journal.close()
         assert len(lines) == whole
