@@ -44,18 +44,18 @@ class Judged:
         return "\n".join(lines)
 
 
-def judge_one(key: str, evidence: Path, **changed: float) -> Judged:
-    """One gate, with the given thresholds instead of the defaults."""
-    thresholds = Thresholds.model_validate({**Thresholds().model_dump(), **changed})
-    return _judge(key, evidence, thresholds)
+def thresholds(configured: Thresholds | None, **changed: float) -> Thresholds:
+    """The configured ones, or else the defaults, with some changed; ValidationError where one is out of range."""
+    return Thresholds.model_validate({**(configured or Thresholds()).model_dump(), **changed})
 
 
 def judge_all(evidence: Path, thresholds: Thresholds | None) -> list[Judged]:
     """All four gates; never runs anything and never pages."""
-    return [_judge(gate.key, evidence, thresholds or Thresholds()) for gate in plan.GATES]
+    return [judge_one(gate.key, evidence, thresholds or Thresholds()) for gate in plan.GATES]
 
 
-def _judge(key: str, evidence: Path, thresholds: Thresholds) -> Judged:
+def judge_one(key: str, evidence: Path, thresholds: Thresholds) -> Judged:
+    """One gate."""
     gate = plan.gate(key)
     inputs, unreadable = gate_inputs.load(evidence)
     criteria = gates.module_of(key).judge(inputs, thresholds, Clock().wall())

@@ -77,9 +77,8 @@ def _published(store: Path, kept: Sequence[Kept]) -> list[Check]:
         if name == index.NAME and check["cause"] == "evidence.hash" and _is_index_of(store):
             check = _check(store / name, "", "made anew, and lists what is there")
         checks.append(check)
-    for name in sorted(JUDGED - owners.keys()):
-        if (store / name).exists():
-            checks.append(_check(store / name, "evidence.unrecorded", "no run here has published it"))
+    strange = [store / name for name in sorted(JUDGED - owners.keys()) if (store / name).exists()]
+    checks += [_check(path, "evidence.unrecorded", "no run here has published it") for path in strange]
     if (sealing := owners.get(ZIP_NAME)) is not None:
         checks += _sealed(store, sealing)
     return checks
