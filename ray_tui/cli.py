@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ray_tui import __version__
+from ray_tui import __version__, holding
 from ray_tui.core.errors import InputError, RayError, TamperError
 
 if TYPE_CHECKING:
     from ray_tui.config import Config
     from ray_tui.core.answers import Answers
-    from ray_tui.core.state import LogLine
+    from ray_tui.runs_on_disk import RunOnDisk
 
 LOADED_SECONDS = 3.0
 """By then every import that a command needs is made."""
@@ -28,10 +28,13 @@ app = typer.Typer(
     no_args_is_help=False,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # [run] is a table of the configuration, not a style
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-gate_app = typer.Typer(help="Judge one gate, read-only, over published evidence.", no_args_is_help=True)
-config_app = typer.Typer(help="Show or change the configuration.", no_args_is_help=True)
+gate_app = typer.Typer(
+    help="Judge one gate, read-only, over published evidence.", no_args_is_help=True, rich_markup_mode=None
+)
+config_app = typer.Typer(help="Show or change the configuration.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(gate_app, name="gate")
 app.add_typer(config_app, name="config")
 
@@ -44,9 +47,11 @@ SignOption = Annotated[
     ),
 ]
 EvidenceOption = Annotated[
-    Path, typer.Option("--evidence", help="The folder that holds the evidence.", show_default=True)
+    Path | None,
+    typer.Option("--evidence", help="The folder that holds the evidence; by default where the configuration has it."),
 ]
 STORE = Path(".artifacts/monitoring")
+BASELINE = "baseline-metrics.json"
 
 
 def main() -> NoReturn:
@@ -56,7 +61,7 @@ def main() -> NoReturn:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else PASSED)
     except TamperError as exc:
-        _fail(str(exc), TAMPERED)
+        _fail(str(exc), TAMPERED, exc.cause)
     except InputError as exc:
         _fail(str(exc), USAGE)
     except RayError as exc:
@@ -68,11 +73,12 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(PASSED)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 (the last boundary: nothing is above it but the interpreter)
         show = getattr(exc, "show", None)
-        if show is None:
-            raise
+        if show is None:  # ours, and not a gate's that failed: nothing was judged
+            _fail(f"an error of ray-tui's own: {exc!r:.200}. Please report it, with {_kept_traceback()}", INCONCLUSIVE)
         show()
+        _say_failure(getattr(exc, "message", str(exc)), USAGE)
         sys.exit(USAGE)
 
 
@@ -94,9 +100,29 @@ def _start_lightly() -> None:
     loaded.start()
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _fail(message: str, code: int, cause: str = "") -> NoReturn:
     typer.echo(f"ray-tui: {message}", err=True)
+    _say_failure(message, code, cause)
     sys.exit(code)
+
+
+def _say_failure(message: str, code: int, cause: str = "") -> None:
+    """Whoever asked for a document gets one, whatever went wrong; also where the arguments could not be read."""
+    if "--json" in sys.argv[1:]:
+        _say({"error": message, "exit_code": code, "cause": cause}, True, "")
+
+
+def _kept_traceback() -> str:
+    """Where the traceback of the exception in hand lies."""
+    import traceback
+
+    path = holding.cache() / "error.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError as exc:
+        return f"its traceback, which could not be kept ({exc})"
+    return str(path)
 
 
 def _say(value: Any, as_json: bool, text: str) -> None:
@@ -120,7 +146,7 @@ def _default(
 
     found = config.find(Path.cwd())
     if found is not None:
-        raise typer.Exit(_run_console(config.load(found), resume=None, observe=False, plain=False))
+        raise typer.Exit(holding.on_console(config.load(found), resume=None, observe=False, plain=False))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
             "no ray-tui.toml here or above, and no terminal to ask on. `ray-tui demo --headless` needs none."
@@ -148,11 +174,12 @@ def run(
     as_json: JsonOption = False,
 ) -> int:
     """Carry the protocol out for one release."""
+    _want_no_json_of_a_console(as_json, headless)
     chosen = _config(config, release, environment)
     wanted = _resumed(chosen, run_id) if resume or run_id else None
     if headless:
-        return _run_headless(chosen, _answers(answers), wanted, timeout, as_json)
-    return _run_console(chosen, resume=wanted, observe=False, plain=plain, key=sign_with)
+        return holding.without_a_person(chosen, _answers(answers), wanted, timeout, as_json)
+    return holding.on_console(chosen, resume=wanted, observe=False, plain=plain, key=sign_with)
 
 
 @app.command()
@@ -178,14 +205,15 @@ def demo(
         known = demo_stack.scenarios()
         _say(known, as_json, "\n".join(f"{name:24} {title}" for name, title in known.items()))
         return PASSED
+    _want_no_json_of_a_console(as_json, headless)
     if not headless and not plain:
-        _want_terminal()
+        holding.want_terminal()
     with demo_stack.started(scenario, folder, keep=keep) as stack:
         typer.echo(f"demo stack '{scenario}' in {stack.folder}", err=True)
         if headless:
-            return _run_headless(stack.config, stack.answers, None, timeout, as_json)
+            return holding.without_a_person(stack.config, stack.answers, None, timeout, as_json)
         try:
-            return _run_console(stack.config, resume=None, observe=False, plain=plain)
+            return holding.on_console(stack.config, resume=None, observe=False, plain=plain)
         finally:  # however the console ended: a hang-up must not take the run's world away
             stack.leave_running_if_unfinished()
             if parting := stack.parting():
@@ -205,14 +233,10 @@ def attach(
     from ray_tui import rendezvous, runs_on_disk
 
     chosen = _config(config, with_backends=False)
-    found = runs_on_disk.find_run(chosen.store, run_id)
     if not plain:
-        _want_terminal(TO_FOLLOW)
-    if not found.alive:
-        raise InputError(
-            f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
-        )
-    return _console_on_socket(chosen, rendezvous.socket_path(found.run_id, chosen), observe, plain, sign_with, plays)
+        holding.want_terminal(holding.TO_FOLLOW)
+    found = runs_on_disk.find_live(chosen.store, run_id)
+    return holding.on_socket(chosen, rendezvous.socket_path(found.run_id, chosen), observe, plain, sign_with, plays)
 
 
 @app.command()
@@ -274,15 +298,14 @@ def replay(
     path = Path(target)
     chosen = _config_or_none(config)
     if not path.exists():
-        store = chosen.store if chosen else STORE
-        path = runs_on_disk.find_run(store, target).folder
+        path = runs_on_disk.find_run(_store(chosen), target).folder
     if plain:
-        return _replay_plain(path)
-    _want_terminal(TO_READ)
+        return holding.replay_plain(path)
+    holding.want_terminal(holding.TO_READ)
     import asyncio
 
     async def watch() -> int:
-        return await _show(wiring.open_replay(path), chosen)
+        return await holding.show(wiring.open_replay(path), chosen)
 
     return asyncio.run(watch())
 
@@ -303,7 +326,7 @@ def diff(
     from ray_tui.core.state import fold
 
     chosen = _config_or_none(config)
-    store = chosen.store if chosen else STORE
+    store = _store(chosen)
     paths = [Path(one) if Path(one).exists() else runs_on_disk.find_run(store, one).folder for one in (a, b)]
     left, right = (fold(wiring.replay_entries(path)) for path in paths)
     width = shutil.get_terminal_size((120, 40)).columns
@@ -316,19 +339,20 @@ def diff(
 def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """List the runs of this repository, newest first."""
     from ray_tui import runs_on_disk
-    from ray_tui.core import views
 
     chosen = _config_or_none(config)
     rows = []
-    for found in runs_on_disk.runs(chosen.store if chosen else STORE):
+    for found in runs_on_disk.runs(_store(chosen)):
         state = found.state
-        if state.ended:
+        if found.broken is not None:
+            status = "tampered" if isinstance(found.broken, TamperError) else "unreadable"
+        elif state.ended:
             status = "complete" if state.completed else "aborted"
         else:
             status = "live" if found.alive else "resumable"
         rows.append(
             {
-                "run_id": found.run_id, "status": status, "exit_code": views.exit_code(state),
+                "run_id": found.run_id, "status": status, "exit_code": _code_of(found),
                 "release": state.opened.release if state.opened else "",
                 "halted_at": state.halt.step if state.halt else "", "facts": state.seq,
             }
@@ -341,6 +365,14 @@ def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
         for left in demo_stack.left_running():
             typer.echo(left.to_text(), err=True)
     return PASSED
+
+
+def _code_of(found: "RunOnDisk") -> int:
+    from ray_tui.core import views
+
+    if found.broken is not None:
+        return TAMPERED if isinstance(found.broken, TamperError) else INCONCLUSIVE
+    return views.exit_code(found.state)
 
 
 @app.command(name="_host", hidden=True)
@@ -363,48 +395,51 @@ def _host(
 
 @gate_app.command("instrumentation")
 def gate_instrumentation(
-    threshold: Annotated[float, typer.Option(help="Coverage completeness, 0–1.")] = 0.95,
-    evidence: EvidenceOption = STORE,
+    threshold: Annotated[float | None, typer.Option(help="Coverage completeness, 0–1; else [thresholds].")] = None,
+    evidence: EvidenceOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Gate 1: coverage completeness, and no miss on a critical changed service."""
-    return _gate("instrumentation", evidence, as_json, coverage=threshold)
+    return _gate("instrumentation", evidence, config, as_json, coverage=threshold)
 
 
 @gate_app.command("alerts")
 def gate_alerts(
-    sla: Annotated[float, typer.Option(help="Acknowledgement SLA in minutes.")] = 5,
-    evidence: EvidenceOption = STORE,
+    sla: Annotated[float | None, typer.Option(help="Acknowledgement SLA in minutes; else [thresholds].")] = None,
+    evidence: EvidenceOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Gate 2: acknowledged within the SLA, no broken escalation, dashboards valid."""
-    return _gate("alert_validation", evidence, as_json, ack_sla_seconds=sla * 60)
+    return _gate("alert_validation", evidence, config, as_json, ack_sla_seconds=None if sla is None else sla * 60)
 
 
 @gate_app.command("assurance")
-def gate_assurance(evidence: EvidenceOption = STORE, as_json: JsonOption = False) -> int:
+def gate_assurance(evidence: EvidenceOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """Gate 3: every asset scheduled and owned, every gap in the backlog."""
-    return _gate("assurance", evidence, as_json)
+    return _gate("assurance", evidence, config, as_json)
 
 
 @gate_app.command("handoff")
 def gate_handoff(
-    threshold: Annotated[float, typer.Option(help="Manifest completeness, 0–1.")] = 0.95,
-    evidence: EvidenceOption = STORE,
+    threshold: Annotated[float | None, typer.Option(help="Manifest completeness, 0–1; else [thresholds].")] = None,
+    evidence: EvidenceOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Gate 4: package complete and intact, approvals captured, downstream notified."""
-    return _gate("handoff", evidence, as_json, manifest_completeness=threshold)
+    return _gate("handoff", evidence, config, as_json, manifest_completeness=threshold)
 
 
 @app.command()
-def gates(evidence: EvidenceOption = STORE, config: ConfigOption = None, as_json: JsonOption = False) -> int:
+def gates(evidence: EvidenceOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """Judge all four gates, read-only, over published evidence. For CI: it pages nobody and changes nothing."""
     from ray_tui import judging
 
     chosen = _config_or_none(config)
-    _want_evidence(evidence)
-    judged = judging.judge_all(evidence, chosen.thresholds if chosen else None)
+    folder = _want_evidence(evidence, chosen)
+    judged = judging.judge_all(folder, chosen.thresholds if chosen else None)
     _say([one.to_json() for one in judged], as_json, "\n".join(one.to_text() for one in judged))
     return judging.exit_code(judged)
 
@@ -425,23 +460,27 @@ def check(
     return judging.exit_code([judged])
 
 
-def _want_evidence(folder: Path) -> None:
+def _want_evidence(asked: Path | None, chosen: "Config | None") -> Path:
     """A folder without a single file of evidence is not a gate that failed: there is nothing to judge."""
+    folder = asked or _store(chosen)
     if not (folder.is_dir() and any(path.suffix == ".json" for path in folder.iterdir())):
         raise InputError(f"{folder}: no run here yet. `ray-tui run` makes one; `ray-tui demo` shows how that looks.")
+    return folder
 
 
-def _gate(key: str, evidence: Path, as_json: bool, **thresholds: float) -> int:
+def _gate(key: str, evidence: Path | None, config: Path | None, as_json: bool, **asked: float | None) -> int:
     from pydantic import ValidationError
 
     from ray_tui import judging
 
+    chosen = _config_or_none(config)
+    changed = {name: value for name, value in asked.items() if value is not None}
     try:
-        judged = judging.judge_one(key, evidence, **thresholds)
+        thresholds = judging.thresholds(chosen.thresholds if chosen else None, **changed)
     except ValidationError as exc:
         wrong = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in exc.errors(include_input=False))
         raise InputError(f"the threshold is out of range: {wrong}") from exc
-    _want_evidence(evidence)
+    judged = judging.judge_one(key, _want_evidence(evidence, chosen), thresholds)
     _say(judged.to_json(), as_json, judged.to_text())
     return judging.exit_code([judged])
 
@@ -476,7 +515,9 @@ def baseline(
 
     from ray_tui import judging, wiring
 
-    step = asyncio.run(wiring.run_one_step(_config(config, None, env), "1.3", None, {"baseline-metrics.json": output}))
+    if output.is_dir() or not output.name:
+        raise InputError(f"{output}: is a folder; --output names the file to write, such as {output / BASELINE}")
+    step = asyncio.run(wiring.run_one_step(_config(config, None, env), "1.3", None, {BASELINE: output}))
     judged = judging.Judged.of_step("1.3", step)
     _say(judged.to_json(), as_json, judged.to_text() + f"\nwritten: {output}")
     return judging.exit_code([judged])
@@ -484,15 +525,22 @@ def baseline(
 
 @app.command()
 def evidence(
-    output: Annotated[Path, typer.Option(help="The evidence folder; the index is written there.")] = STORE,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The evidence folder, where the index is written; by default the configured one."),
+    ] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Index the evidence (aggregate_evidence_12.py): evidence-index.json with hashes."""
     from ray_tui.evidence import index, text, writer
 
-    content = index.index(output)
-    writer.publish(output, index.NAME, text.dumps(content))
-    _say(content, as_json, f"{content['count']} files indexed in {output / index.NAME}")
+    folder = output or _store(_config_or_none(config))
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder. `ray-tui locations` says where the evidence is.")
+    content = index.index(folder)
+    writer.publish(folder, index.NAME, text.dumps(content))
+    _say(content, as_json, f"{content['count']} files indexed in {folder / index.NAME}")
     return PASSED
 
 
@@ -503,10 +551,10 @@ def verify(
     as_json: JsonOption = False,
 ) -> int:
     """Check that journal, package and evidence are what was written. Exit 4 names the cause."""
-    from ray_tui import judging
+    from ray_tui import verifying
 
     chosen = _config_or_none(config)
-    found = judging.verify(target or (chosen.store if chosen else STORE))
+    found = verifying.verify(target or _store(chosen))
     _say(
         found,
         as_json,
@@ -579,7 +627,7 @@ def locations(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     from ray_tui import rendezvous
 
     chosen = _config_or_none(config)
-    store = chosen.store if chosen else STORE.resolve()
+    store = _store(chosen).resolve()
     found = {
         "config": str(chosen.file.resolve()) if chosen else "none found",
         "evidence": str(store),
@@ -587,7 +635,7 @@ def locations(config: ConfigOption = None, as_json: JsonOption = False) -> int:
         "manual": str(store.parent / "protocol-19"),
         "context": str(store.parent.parent / ".cursor" / "context-kit"),
         "sockets": str(rendezvous.socket_folder(chosen)),
-        "themes": str(_user_themes()),
+        "themes": str(holding.user_themes()),
     }
     _say(found, as_json, "\n".join(f"{name:10} {path}" for name, path in found.items()))
     return PASSED
@@ -598,7 +646,7 @@ def themes(as_json: JsonOption = False) -> int:
     """The console's themes."""
     from ray_tui.tui import theme
 
-    loaded, problems = theme.load((_user_themes(),))
+    loaded, problems = theme.load((holding.user_themes(),))
     for problem in problems:
         typer.echo(f"ray-tui: {problem}", err=True)
     _say([one.name for one in loaded], as_json, "\n".join(f"{one.name:16} {one.path}" for one in loaded))
@@ -624,6 +672,15 @@ def init(
 
 
 # --- how it is done --------------------------------------------------------------------------------------------------
+
+
+def _store(chosen: "Config | None") -> Path:
+    return chosen.store if chosen else STORE
+
+
+def _want_no_json_of_a_console(as_json: bool, headless: bool) -> None:
+    if as_json and not headless:
+        raise InputError("--json is for --headless: a console is for a person. `ray-tui gates --json` answers scripts.")
 
 
 def _config_or_none(path: Path | None) -> "Config | None":
@@ -678,171 +735,8 @@ def _resumed(chosen: "Config", run_id: str | None) -> str:
     from ray_tui import runs_on_disk
 
     found = runs_on_disk.find_run(chosen.store, run_id, resumable=True)
+    if found.broken is not None:
+        raise found.broken
     if found.state.ended:
         raise InputError(f"{found.run_id}: is over. `ray-tui replay {found.run_id}` shows it.")
     return found.run_id
-
-
-def _run_headless(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
-    import asyncio
-
-    from ray_tui import runs_on_disk, wiring
-    from ray_tui.clock import Clock
-    from ray_tui.core import views
-
-    run_id = resumed or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
-    outcome = asyncio.run(
-        wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
-    )
-    now = Clock().wall()
-    verdicts = {name: views.verdict_of(outcome.state, name, now) for name in outcome.state.steps}
-    summary = {
-        "run_id": run_id, "exit_code": outcome.code, "why": outcome.why, "unanswered": outcome.unanswered,
-        "halted_at": outcome.state.halt.step if outcome.state.halt else "",
-        "verdicts": {name: verdict.value for name, verdict in verdicts.items() if verdict is not None},
-        "evidence": str(chosen.store / "runs" / run_id / "evidence"),
-    }  # fmt: skip
-    if as_json:
-        typer.echo(json.dumps(summary, indent=2, sort_keys=True))
-    else:
-        typer.echo(f"{run_id}: {outcome.why or 'protocol complete'}")
-        typer.echo(f"evidence: {summary['evidence']}")
-    return outcome.code
-
-
-def _tell(as_json: bool) -> Any:
-    from ray_tui.clock import iso
-    from ray_tui.core.announcements import to_ascii
-
-    fancy = "utf" in (sys.stderr.encoding or "").lower()
-
-    def tell(line: "LogLine") -> None:
-        text = f"{iso(line.at)[11:19]} {line.text}"
-        typer.echo(text if fancy else to_ascii(text), err=True)
-
-    return tell
-
-
-WITHOUT_TERMINAL = "Add --headless (answers come from a file), or --plain."
-TO_FOLLOW = "Add --plain to follow it line by line; `ray-tui runs --json` and `ray-tui gates --json` answer scripts."
-TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --json` and `ray-tui diff` answer scripts."
-"""What works instead of a full screen, by what was asked for."""
-
-
-def _want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError(f"there is no terminal here. {instead}")
-    if os.environ.get("TERM", "") in ("", "dumb"):
-        raise InputError(f"TERM={os.environ.get('TERM', '')!r} cannot show a full screen. Add --plain.")
-
-
-def _run_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
-    from ray_tui import rendezvous, runs_on_disk
-    from ray_tui.clock import Clock
-
-    if not plain:
-        _want_terminal()
-    run_id = resume or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
-    folder = chosen.store / "runs" / run_id
-    if resume and rendezvous.is_locked(folder):
-        typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
-        return _console_on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
-    path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
-    return _console_on_socket(chosen, path, observe, plain, key)
-
-
-def _console_on_socket(
-    chosen: "Config", path: Path, observe: bool, plain: bool, key: Path | None = None, plays: str = ""
-) -> int:
-    import asyncio
-
-    if not plain:
-        _want_terminal()
-
-    async def hold() -> int:
-        from ray_tui.handles.socket import SocketHandle
-
-        signer = None
-        if key:
-            from ray_tui.wiring import SshSigner
-
-            signer = SshSigner(key)
-        handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
-        try:
-            if plain:
-                from ray_tui import plain as plainly
-
-                code = await plainly.follow(
-                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person)
-                )
-                await handle.close("hung up" if code > 128 else "left")
-                return code
-            return await _show(handle, chosen)
-        finally:
-            await handle.close()
-
-    return asyncio.run(hold())
-
-
-async def _show(handle: Any, chosen: "Config | None") -> int:
-    """The full-screen console, and what to do next when it ends."""
-    from ray_tui.tui.app import run_console
-    from ray_tui.tui.options import ConsoleOptions
-
-    ui = chosen.ui if chosen else None
-    options = ConsoleOptions(
-        theme=ui.theme if ui else "ray-dark",
-        ascii=ui.ascii if ui else False,
-        keymap=ui.keymap if ui else {},
-        animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
-        theme_folders=(_user_themes(),),
-        roles=_roles(chosen, handle.person),
-        attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
-        crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
-        copy_folder=_cache(),
-    )
-    ended = await run_console(handle, options)
-    if ended.message:
-        typer.echo(ended.message, err=ended.code != PASSED)
-    if chosen is not None and ended.how == "ended" and handle.transport is None:
-        where = f"--config {chosen.file.resolve()}"
-        typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
-        typer.echo(f"ray-tui verify {where}\nray-tui replay {handle.run_id} {where}")
-    return int(ended.code)
-
-
-def _come_back(chosen: "Config", run_id: str) -> str:
-    return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
-
-
-def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:
-    """Which questions open by themselves for this person; a demo's person holds every role."""
-    if chosen is None:
-        return ()
-    if chosen.policy.demo:
-        return ("release-manager", "sre-lead", "security", "operator")
-    return chosen.people[person].roles if person in chosen.people else ()
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ray-tui"
-
-
-def _replay_plain(path: Path) -> int:
-    from ray_tui import wiring
-    from ray_tui.clock import iso
-    from ray_tui.core import views
-    from ray_tui.core.state import RunState, apply
-
-    entries = wiring.replay_entries(path)
-    state = RunState()
-    for entry in entries:
-        before = len(state.log)
-        apply(state, entry)
-        if len(state.log) > before:
-            typer.echo(f"{iso(state.log[-1].at)} {state.log[-1].text}")
-    return views.exit_code(state)
-
-
-def _user_themes() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ray-tui" / "themes"

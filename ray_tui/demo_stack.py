@@ -50,7 +50,8 @@ class DemoStack:
             return ""
         return (
             f"The demo's servers run on (process {self.process.pid}, files in {self.folder}) and end by themselves "
-            f"15 minutes after the run has. To end them now: kill {self.process.pid}. `ray-tui runs` lists them."
+            f"15 minutes after the run has, or 4 hours after they began. "
+            f"To end them now: kill {self.process.pid}. `ray-tui runs` lists them."
         )
 
 
@@ -66,20 +67,23 @@ class Left:
         config_file = self.folder / "ray-tui.toml"
         return (
             f"a demo ('{self.scenario}') runs in {self.folder}: ray-tui attach --config {config_file}; "
-            f"it ends 15 minutes after its run, or now: kill {self.pid}"
+            f"it ends 15 minutes after its run, 4 hours after it began, or now: kill {self.pid}"
         )
 
 
-def left_running(where: Path | None = None) -> list[Left]:
-    """The demos in this machine's temporary folder whose servers are alive; one with --dir is not found."""
+def left_running() -> list[Left]:
+    """The demos whose servers are alive on this machine, wherever their folders are, as far as those may be read."""
     found = []
-    for path in sorted((where or Path(tempfile.gettempdir())).glob("ray-tui-demo-*/stack.json")):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads(path.read_text(encoding="utf-8"))
-            command = Path(f"/proc/{int(told['pid'])}/cmdline").read_bytes()
-            if b"ray_tui.demo" in command and str(path.parent).encode() in command:
-                found.append(Left(path.parent, int(told["pid"]), str(told["scenario"])))
-    return found
+            said = path.read_bytes().decode("utf-8", "surrogateescape").split("\0")
+            if "ray_tui.demo" not in said:
+                continue
+            folder = Path(said[said.index("--dir") + 1])
+            told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
+            if told["pid"] == int(path.parent.name):
+                found.append(Left(folder, told["pid"], str(told["scenario"])))
+    return sorted(found, key=lambda left: left.folder)
 
 
 @contextmanager
@@ -97,6 +101,7 @@ def started(name: str, folder: Path | None, *, keep: bool) -> Iterator[DemoStack
         raise InputError(f"{folder}: the demo's folder cannot be written: {exc.strerror}") from exc
     (where / "stack.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "ray_tui.demo", "--dir", str(where.resolve()), "--scenario", name]
+    command += ["--parent", str(os.getpid())]
     with log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=where

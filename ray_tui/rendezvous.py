@@ -26,7 +26,7 @@ class RunLocked(RayError):
 
 @dataclass
 class Lock:
-    """flock on the run folder: it ends with the process, however that dies."""
+    """flock on a folder, a run's or a store's: it ends with the process, however that dies."""
 
     fd: int
 
@@ -34,7 +34,7 @@ class Lock:
     def take(cls, run_folder: Path) -> "Lock":
         try:
             run_folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(run_folder / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            fd = _open(run_folder / "host.lock")
         except OSError as exc:
             raise InputError(
                 f"{run_folder}: cannot be used: {exc.strerror}. A run needs a folder it can write, with free space."
@@ -52,6 +52,14 @@ class Lock:
 
     def release(self) -> None:
         os.close(self.fd)
+
+
+def _open(path: Path) -> int:
+    """Another person of the team, whose host came first, may have left the lock; to read it is enough to lock it."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def is_locked(run_folder: Path) -> bool:

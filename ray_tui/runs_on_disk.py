@@ -1,7 +1,7 @@
 """The runs of a store: their folders, which of them are alive, and how a new one gets its host."""
 
-import contextlib
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -12,10 +12,13 @@ from pathlib import Path
 
 from ray_tui import journal, rendezvous
 from ray_tui.config import Config
-from ray_tui.core.errors import InputError, JournalError, RayError
+from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.state import RunState, apply
+from ray_tui.core.views import TAMPER_CODE, USAGE_CODE
 
 HOST_START_SECONDS = 15.0
+NEVER_BEGUN = frozenset({"host.log", "host.lock"})
+"""All that a host leaves which ended before its run began."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,24 @@ class RunOnDisk:
         return rendezvous.is_locked(self.folder)
 
     @cached_property
-    def state(self) -> RunState:
-        """Empty where the journal cannot be read."""
+    def _read(self) -> "tuple[RunState, JournalError | None]":
         state = RunState()
-        with contextlib.suppress(JournalError):
+        try:
             for line in journal.read(self.folder / "journal.jsonl", tail=True):
                 apply(state, line.entry)
-        return state
+        except JournalError as exc:
+            return state, exc
+        return state, None
+
+    @property
+    def state(self) -> RunState:
+        """Of a journal that cannot be read to its end: what stands before that."""
+        return self._read[0]
+
+    @property
+    def broken(self) -> JournalError | None:
+        """Why the journal cannot be read to its end; TamperError where it is not what was written."""
+        return self._read[1]
 
 
 def new_run_id(release: str, at: float) -> str:
@@ -54,6 +68,12 @@ def runs(store: Path) -> list[RunOnDisk]:
     minute = len("2026-11-22T1915Z")  # within one, the name says nothing about the order
     journals.sort(key=lambda path: (path.parent.name[:minute], path.stat().st_mtime_ns), reverse=True)
     return [RunOnDisk(path.parent) for path in journals]
+
+
+def folders(store: Path) -> list[Path]:
+    """Every folder of a run, also of one that has lost its journal; not where a host has never come about."""
+    found = [path for path in (store / "runs").glob("*") if path.is_dir() and not path.name.startswith(".")]
+    return sorted(path for path in found if not {inside.name for inside in path.iterdir()} <= NEVER_BEGUN)
 
 
 def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> RunOnDisk:
@@ -71,12 +91,32 @@ def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> Run
 
 
 def find_live(store: Path, wanted: str | None) -> RunOnDisk:
-    """A run that a host carries out now; the newest where none is named. Raises InputError."""
+    """A run that a host carries out now, the newest where none is named; one that is only still shown comes last."""
     live = [run for run in runs(store) if run.alive] if wanted is None else []
-    found = live[0] if live else find_run(store, wanted)
+    found = next((run for run in live if not run.state.ended), live[0] if live else find_run(store, wanted))
     if not found.alive:
-        raise InputError(f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on.")
+        raise InputError(
+            f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
+        )
     return found
+
+
+def carried_out(store: Path) -> RunOnDisk | None:
+    """The run that a host carries out now and that is not over; None where there is none."""
+    return next((run for run in runs(store) if run.alive and not run.state.ended), None)
+
+
+def hold_store(store: Path) -> rendezvous.Lock:
+    """The right to publish into a store, for a host until its run is over. Raises InputError naming who has it."""
+    try:
+        return rendezvous.Lock.take(store / "runs")
+    except rendezvous.RunLocked as exc:
+        live = carried_out(store)
+        name = live.run_id if live is not None else "another run"
+        raise InputError(
+            f"{name} is being carried out already, and publishes to {store}, too. Join it: "
+            f"`ray-tui attach{f' {name}' if live is not None else ''}`; or begin when it is over."
+        ) from exc
 
 
 def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
@@ -103,4 +143,11 @@ def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
             break
         time.sleep(0.05)
     tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-    raise RayError(f"the host did not start: {' / '.join(tail) or 'it said nothing'} (see {log})")
+    said = f"the host did not start: {' / '.join(tail) or 'it said nothing'}"
+    if child.poll() == TAMPER_CODE:
+        raise TamperError("journal", f"{said} (see {log})")
+    if child.poll() != USAGE_CODE:
+        raise RayError(f"{said} (see {log})")
+    if {path.name for path in folder.iterdir()} <= NEVER_BEGUN:  # it is all said above
+        shutil.rmtree(folder)
+    raise InputError(said)

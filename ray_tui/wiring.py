@@ -21,7 +21,7 @@ from ray_tui.core import facts as f
 from ray_tui.core import signing
 from ray_tui.core.answers import Answers, Approval
 from ray_tui.core.commands import AnswerPrompt, Command, ConfirmWaiver, ProposeWaiver, Refused, Reply
-from ray_tui.core.errors import InputError, JournalError, RayError
+from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.policy import Person
 from ray_tui.core.ports import Ports
 from ray_tui.core.rules import LISTENER
@@ -150,7 +150,11 @@ def _signers(chosen: Config) -> Path | None:
 async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
     """The body of a host process: carry the run out and serve consoles until it is over or a signal comes."""
     heard = await _heard(chosen)
-    async with engine_for(chosen, run_id, resume=resume) as engine, _listening(engine, chosen, heard):
+    async with (
+        _publishing(chosen) as no_more,
+        engine_for(chosen, run_id, resume=resume) as engine,
+        _listening(engine, chosen, heard),
+    ):
         serving = host.Host(engine, _signers(chosen))
         await serving.listen(rendezvous.socket_path(run_id, chosen), chosen.host.group)
         loop = asyncio.get_running_loop()
@@ -162,6 +166,7 @@ async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
             if not engine.state.ended:
                 why = "the host was stopped; `ray-tui run --resume` goes on"
             else:
+                no_more()
                 await _linger(serving)
         except RayError as exc:  # a full disk: the journal's or the evidence's
             logging.getLogger("ray_tui").error("%s", exc)
@@ -172,6 +177,14 @@ async def serve(chosen: Config, run_id: str, *, resume: bool) -> int:
             engine.stop(why)
             await serving.close(why)
     return 0
+
+
+@asynccontextmanager
+async def _publishing(chosen: Config) -> AsyncIterator[Callable[[], None]]:
+    """One run at a time publishes into a store. What is given ends that early: a run that is over only shows itself."""
+    with contextlib.ExitStack() as held:
+        held.callback(runs_on_disk.hold_store(chosen.store).release)
+        yield held.close
 
 
 async def _heard(chosen: Config) -> "ListenerSettings | None":
@@ -274,7 +287,11 @@ async def run_headless(
 ) -> headless.Outcome:
     """A run in this process, answered from a file; consoles may watch it meanwhile."""
     heard = await _heard(chosen)
-    async with engine_for(chosen, run_id, resume=resume) as engine, _listening(engine, chosen, heard):
+    async with (
+        _publishing(chosen),
+        engine_for(chosen, run_id, resume=resume) as engine,
+        _listening(engine, chosen, heard),
+    ):
         serving = host.Host(engine, _signers(chosen))
         await serving.listen(rendezvous.socket_path(run_id, chosen), chosen.host.group)
         actor = f.Actor(person=rendezvous.person_of(os.getuid(), chosen.people), uid=os.getuid(), console="headless")
@@ -358,29 +375,32 @@ async def run_one_step(
 
 def open_replay(target: Path, *, playing: bool = True) -> Replay:
     """A journal, a run folder or a package, to be watched. Raises RayError when it is not as it was written."""
-    if target.is_dir():
-        target = target / "journal.jsonl"
-    if not target.is_file():
-        raise InputError(f"{target}: no such journal or package")
-    if target.suffix == ".zip":
-        return Replay(_entries_of_package(target), playing=playing)
-    tape = read_tape(target.with_name("tape.jsonl"))
-    return Replay(replay_entries(target), tape, playing=playing)
+    path = _readable(target)
+    tape = [] if path.suffix == ".zip" else read_tape(path.with_name("tape.jsonl"))
+    return Replay(replay_entries(path), tape, playing=playing)
 
 
 def replay_entries(target: Path) -> list[f.Entry]:
     """Every entry of a journal, a run folder or a package."""
-    if target.suffix == ".zip":
-        return _entries_of_package(target)
-    path = target / "journal.jsonl" if target.is_dir() else target
+    path = _readable(target)
+    if path.suffix == ".zip":
+        return _entries_of_package(path)
     return [line.entry for line in journal.read(path, tail=True)]
+
+
+def _readable(target: Path) -> Path:
+    """A pipe would be waited for without end."""
+    path = target / "journal.jsonl" if target.is_dir() else target
+    if not path.is_file():
+        raise InputError(f"{path}: no such journal or package. `ray-tui runs` lists the runs.")
+    return path
 
 
 def _entries_of_package(path: Path) -> list[f.Entry]:
     from ray_tui import chain
     from ray_tui.evidence import verify
 
-    files = verify.read_strict(path.read_bytes())
+    files = verify.open_package(path)
     if "journal.jsonl" not in files:
         raise InputError(f"{path}: holds no journal.jsonl; is it a MONITORING-PACKAGE.zip?")
     head, entries = chain.GENESIS, []
@@ -389,5 +409,5 @@ def _entries_of_package(path: Path) -> list[f.Entry]:
             head, body = chain.open_line(head, raw)
             entries.append(f.entry_from_json(json.loads(body)))
         except (ValueError, KeyError) as exc:
-            raise JournalError(f"{path}!journal.jsonl:{number}: {exc}") from exc
+            raise TamperError("journal.chain", f"{path}!journal.jsonl:{number}: {exc}") from exc
     return entries

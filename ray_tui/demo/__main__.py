@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -18,14 +19,21 @@ LONGEST_SECONDS = 4 * 3600.0
 AFTER_SECONDS = 15 * 60.0
 """How long it stays for whoever still looks around, once its runs are over."""
 LOOK_SECONDS = 10.0
+PARENT_SECONDS = 0.2
+"""How often a stack without a run looks whether the command that started it is still there."""
+RUNS = Path(".artifacts") / "monitoring" / "runs"
 TAIL = 256 * 1024
 """Bytes of a journal's end in which the fact that ended it stands: only comings and goings follow it."""
 ENDS = (b'"kind":"RunCompleted"', b'"kind":"RunAborted"')
 PAGES_SECONDS = 0.2
 
 
-async def serve(folder: Path, name: str, after: float = AFTER_SECONDS) -> None:
-    """Run until SIGTERM, SIGINT, ``after`` seconds after the last run has ended, or for four hours."""
+async def serve(folder: Path, name: str, after: float = AFTER_SECONDS, parent: int = 0) -> None:
+    """Run until SIGTERM, SIGINT, ``after`` seconds after the last run has ended, or for four hours.
+
+    Where ``parent`` dies before a run of its own begins, nobody knows of this stack: it ends, too.
+    """
+    earlier = set((folder / RUNS).glob("*/"))
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -34,6 +42,7 @@ async def serve(folder: Path, name: str, after: float = AFTER_SECONDS) -> None:
         stack = await open_stack(folder, scenario.load(name), Clock(), leaving)
         counting = asyncio.create_task(_keep_pages(stack, folder / "pages.json"))
         watching = asyncio.create_task(_end_after(folder, after, ended))
+        waited_for = asyncio.create_task(_end_with(parent, folder, earlier, ended)) if parent else None
         try:
             await asyncio.wait_for(ended.wait(), LONGEST_SECONDS)
         except TimeoutError:
@@ -41,6 +50,17 @@ async def serve(folder: Path, name: str, after: float = AFTER_SECONDS) -> None:
         finally:
             counting.cancel()
             watching.cancel()
+            if waited_for is not None:
+                waited_for.cancel()
+
+
+async def _end_with(parent: int, folder: Path, earlier: set[Path], ended: asyncio.Event) -> None:
+    """Set ``ended`` when the parent is gone and no run has begun; once one has, it outlives the parent."""
+    while set((folder / RUNS).glob("*/")) <= earlier:
+        if os.getppid() != parent:
+            ended.set()
+            return
+        await asyncio.sleep(PARENT_SECONDS)
 
 
 async def _end_after(folder: Path, after: float, ended: asyncio.Event) -> None:
@@ -59,7 +79,7 @@ async def _end_after(folder: Path, after: float, ended: asyncio.Event) -> None:
 
 def runs_are_over(folder: Path) -> bool:
     """Whether this demo has carried out a run, and none is left that could go on."""
-    journals = list((folder / ".artifacts" / "monitoring" / "runs").glob("*/journal.jsonl"))
+    journals = list((folder / RUNS).glob("*/journal.jsonl"))
     return bool(journals) and all(_is_over(path) for path in journals)
 
 
@@ -91,9 +111,12 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--scenario", default="healthy", choices=scenario.names())
     parser.add_argument("--after", type=float, default=AFTER_SECONDS, help="seconds that it outlives its runs by")
+    parser.add_argument(
+        "--parent", type=int, default=0, help="the process that starts a run here, or else takes it along"
+    )
     asked = parser.parse_args()
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd tells of its own deprecations at each login
-    asyncio.run(serve(asked.dir, asked.scenario, asked.after))
+    asyncio.run(serve(asked.dir, asked.scenario, asked.after, asked.parent))
     return 0
 
 

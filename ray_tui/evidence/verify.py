@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_tui import chain
-from ray_tui.core.errors import EvidenceError
+from ray_tui.core.errors import EvidenceError, TamperError
 from ray_tui.evidence import package, text
 from ray_tui.evidence.package import CENTRAL, END, INNER_MANIFEST, JOURNAL, LOCAL
 
@@ -110,6 +110,21 @@ def _outer(outer: Mapping[str, Any] | bytes) -> Mapping[str, Any]:
     if not good:
         raise _BadError("manifest.shape", f"is not an outer manifest of {package.SCHEMA}")
     return found
+
+
+def open_package(path: Path) -> dict[str, bytes]:
+    """The files of a package that stands alone, to be read. Raises TamperError with the cause of what is wrong with it.
+
+    Without its manifest it can only be held against itself: whole, of our making, and each file as its checksum says.
+    """
+    try:
+        data = _read(path, package.MOST_BYTES)
+        files = read_strict(data)
+        if package.zip_bytes(files) != data:
+            raise _BadError("zip.rebuild", "the same files, zipped again, give other bytes")
+    except _BadError as bad:
+        raise TamperError(bad.cause, f"{path}: {bad.why}. Fetch it again, or `ray-tui verify` its run.") from bad
+    return files
 
 
 # --- the container ---------------------------------------------------------------------------------------------------

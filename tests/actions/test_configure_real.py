@@ -1,6 +1,5 @@
 """What Debian's Prometheus makes of our rule files, held against what we wrote: its own spelling is no difference."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -19,13 +18,16 @@ from ray_tui.core.errors import InputError
 from ray_tui.core.ports import LoadedRule
 from ray_tui.demo.rules import rule_file
 from ray_tui.demo.workspace import CHECKOUT_SLO, RELEASE_RULES
+from tests.real.systems import require_binaries
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed"),
-]
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(autouse=True)
+def _prometheus_is_there() -> None:
+    require_binaries("prometheus")
 
 
 @contextmanager

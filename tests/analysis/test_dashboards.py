@@ -27,7 +27,7 @@ GOOD = QueryResult("A", valid=True, resolved=True, live=True)
 
 
 @pytest.mark.parametrize(
-    "path", FILES or [pytest.param(None, marks=pytest.mark.skip("no corpus"))], ids=lambda p: p.name
+    "path", FILES or [pytest.param(Path("no corpus"), marks=pytest.mark.skip("no corpus"))], ids=lambda p: p.name
 )
 def test_a_real_dashboard_is_walked_and_left_as_it_was(path: Path):
     """Every panel once, every query readable, the model untouched. (P33)"""

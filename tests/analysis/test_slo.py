@@ -16,7 +16,7 @@ from ray_tui.core.errors import InputError
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "slo"
 SLOTH = CORPUS / "sloth"
-SKIP = [pytest.param(None, marks=pytest.mark.skip("no corpus"))]
+SKIP = [pytest.param(Path("no corpus"), marks=pytest.mark.skip("no corpus"))]
 PROMTOOL = shutil.which("promtool")
 
 SPEC = """

@@ -14,6 +14,7 @@ def test_the_ci_script_is_bash_that_parses_and_stops_at_the_first_error():
     assert "set -euo pipefail" in text
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
     subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+    assert 'part "the tests collect from a clone alone" collects_alone' in text
     assert text.rstrip().splitlines()[-1].startswith("RAY_TUI_REQUIRE_REAL=1 ")
 
 

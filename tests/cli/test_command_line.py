@@ -10,49 +10,10 @@ from pathlib import Path
 import pytest
 
 from ray_tui import __version__, scaffold
-from ray_tui.core import facts as f
 from ray_tui.core import plan
-from ray_tui.journal import Journal
+from tests.cli.runs import a_run, clean
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def ray(tmp_path):
-    """Run ray-tui in an empty folder; nothing of the machine's own configuration is seen."""
-
-    def run(*arguments, folder=tmp_path, **environment):
-        home = tmp_path / "home"
-        home.mkdir(exist_ok=True)
-        return subprocess.run(
-            [sys.executable, "-m", "ray_tui", *map(str, arguments)], cwd=folder, stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "XDG_CONFIG_HOME": str(home), **environment},
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-
-    return run
-
-
-def clean(done, code):
-    """No traceback, and this code."""
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return done
-
-
-def a_run(store, run_id="2026-11-22T1915Z-v1-7f3a1c"):
-    """A run on disk that was aborted."""
-    folder = store / "runs" / run_id
-    folder.mkdir(parents=True)
-    journal, _ = Journal.open(folder / "journal.jsonl")
-    facts = (
-        f.RunOpened(run_id=run_id, release="v1", environment="production", deployed_at=0, config_digest=""),
-        f.NoteAdded(text="the first note"),
-        f.RunAborted(reason="wrong release"),
-    )
-    journal.append([f.Entry(seq=n, at=float(n), mono=float(n), actor=f.ENGINE, fact=x) for n, x in enumerate(facts, 1)])
-    journal.close()
-    return folder
 
 
 def test_the_version_is_said(ray):

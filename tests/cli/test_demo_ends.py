@@ -1,5 +1,7 @@
 """What a demo leaves behind: it says so, it is listed, and it ends by itself."""
 
+import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -38,14 +40,14 @@ def test_a_demo_is_over_when_every_run_of_it_is(tmp_path):
 
 def test_the_servers_of_a_demo_end_after_its_run(tmp_path):
     """The process of the stack ends by itself, some time after the last run's end; while it lives it is listed."""
-    folder = tmp_path / "ray-tui-demo-x"
+    folder = tmp_path / "anywhere"
     folder.mkdir()
     command = [sys.executable, "-m", "ray_tui.demo", "--dir", str(folder), "--after", "0.5"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                           cwd=Path(__file__).parents[2]) as process:  # fmt: skip
         try:
-            wait_for(lambda: demo_stack.left_running(tmp_path), "the demo in the list")
-            (left,) = demo_stack.left_running(tmp_path)
+            wait_for(lambda: running_in(folder), "the demo in the list")
+            (left,) = running_in(folder)
             assert (left.pid, left.scenario) == (process.pid, "healthy")
             assert f"kill {process.pid}" in left.to_text()
             assert process.poll() is None
@@ -53,7 +55,37 @@ def test_the_servers_of_a_demo_end_after_its_run(tmp_path):
             assert process.wait(30) == 0
         finally:
             process.kill()
-    assert demo_stack.left_running(tmp_path) == []
+    assert running_in(folder) == []
+
+
+def running_in(folder):
+    """This folder's demo, as `ray-tui runs` lists it."""
+    return [left for left in demo_stack.left_running() if left.folder == folder]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_demo_that_is_stopped_while_its_stack_starts_takes_it_along(tmp_path, number):
+    """No run has begun: nobody would know of the servers, and nobody would end them."""
+    command = [sys.executable, "-m", "ray_tui", "demo", "--headless", "--dir", str(tmp_path / "demo")]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          cwd=Path(__file__).parents[2]) as process:  # fmt: skip
+        try:
+            wait_for(lambda: stacks_in(tmp_path / "demo"), "the stack's process")
+            process.send_signal(number)
+        finally:
+            process.kill()
+    wait_for(lambda: not stacks_in(tmp_path / "demo"), "the end of the stack")
+
+
+def stacks_in(folder):
+    """The stack's processes, from their first moment on."""
+    wanted = {b"ray_tui.demo", str(folder).encode()}
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if wanted <= set(path.read_bytes().split(b"\0")):
+                found.append(path.parent.name)
+    return found
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -38,14 +38,12 @@ from ray_tui.demo.serving import serving
 from ray_tui.demo.slack import WEBHOOK_PATH, DemoSlack
 from ray_tui.demo.webhook_sink import DemoWebhookSink
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
-CAPTURED = CORPUS / "captured" / "alertmanager-0.25"
+WIRE = Path(__file__).parents[1] / "wire" / "alertmanager"
 FAST = {"group_by": ["alertname", "probe"], "group_wait": "20ms", "group_interval": "60ms", "repeat_interval": "1h"}
-needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of captured files is not here")
 
 
 def captured(name: str) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads((CAPTURED / name).read_text())["body"]
+    body: dict[str, Any] = json.loads((WIRE / "captured-0.25" / name).read_text())["body"]
     return body
 
 
@@ -129,10 +127,9 @@ def test_matchers_are_anchored_and_see_missing_labels_as_empty() -> None:
             parse_matchers(wrong)
 
 
-@needs_corpus
 def test_routes_are_those_of_the_real_one() -> None:
     """Alertmanager's own routing table: receiver, grouping and route key for each label set."""
-    table = json.loads((CORPUS / "alertmanager/routing/TestRouteMatch.json").read_text())
+    table = json.loads((WIRE / "routing" / "TestRouteMatch.json").read_text())
     root = build_route(yaml.safe_load(table["route_yaml"]))
     assert table["cases"]
     for case in table["cases"]:
@@ -140,17 +137,15 @@ def test_routes_are_those_of_the_real_one() -> None:
         assert got == [(each["receiver"], each["key"], each["group_by_all"]) for each in case["routes"]]
 
 
-@needs_corpus
 def test_bad_configurations_are_refused() -> None:
     """What the real one refuses to load for its routes and receivers, the demo refuses too."""
-    files = sorted((CORPUS / "alertmanager/inline-invalid").glob("*.yml"))
+    files = sorted((WIRE / "inline-invalid").glob("*.yml"))
     assert files
     for file in files:
         with pytest.raises(BadConfig):
             load_config(file.read_text())
 
 
-@needs_corpus
 def test_fingerprints_are_those_of_the_real_one() -> None:
     """FNV-1a over the sorted labels gives what a real Alertmanager sent."""
     for name in ("webhook_firing.json", "webhook_resolved.json"):
@@ -177,7 +172,6 @@ def test_time_intervals() -> None:
 # --- what it sends
 
 
-@needs_corpus
 async def test_notifications_have_the_captured_shapes() -> None:
     """PagerDuty, Slack and webhook bodies equal what a real Alertmanager sent for the same alert, times apart."""
     hook, pager, chat = (

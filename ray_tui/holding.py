@@ -1,0 +1,191 @@
+"""How a run is held: on the full screen, line by line, or without a person; and what is said when that ends."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ray_tui.core.errors import InputError
+
+if TYPE_CHECKING:
+    from ray_tui.config import Config
+    from ray_tui.core.answers import Answers
+    from ray_tui.core.state import LogLine
+
+WITHOUT_TERMINAL = "Add --headless (answers come from a file), or --plain."
+TO_FOLLOW = "Add --plain to follow it line by line; `ray-tui runs --json` and `ray-tui gates --json` answer scripts."
+TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --json` and `ray-tui diff` answer scripts."
+"""What works instead of a full screen, by what was asked for."""
+
+
+def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
+    import asyncio
+
+    from ray_tui import runs_on_disk, wiring
+    from ray_tui.clock import Clock
+    from ray_tui.core import views
+
+    run_id = resumed or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
+    outcome = asyncio.run(
+        wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
+    )
+    now = Clock().wall()
+    verdicts = {name: views.verdict_of(outcome.state, name, now) for name in outcome.state.steps}
+    summary = {
+        "run_id": run_id, "exit_code": outcome.code, "why": outcome.why, "unanswered": outcome.unanswered,
+        "halted_at": outcome.state.halt.step if outcome.state.halt else outcome.unanswered.partition(":")[0],
+        "verdicts": {name: verdict.value for name, verdict in verdicts.items() if verdict is not None},
+        "evidence": str(chosen.store / "runs" / run_id / "evidence"),
+    }  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2, sort_keys=True))
+    else:
+        typer.echo(f"{run_id}: {outcome.why or 'protocol complete'}")
+        typer.echo(f"evidence: {summary['evidence']}")
+    return outcome.code
+
+
+def _tell(as_json: bool) -> Any:
+    from ray_tui.clock import iso
+    from ray_tui.core.announcements import to_ascii
+
+    fancy = "utf" in (sys.stderr.encoding or "").lower()
+
+    def tell(line: "LogLine") -> None:
+        text = f"{iso(line.at)[11:19]} {line.text}"
+        typer.echo(text if fancy else to_ascii(text), err=True)
+
+    return tell
+
+
+def want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(f"there is no terminal here. {instead}")
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        raise InputError(f"TERM={os.environ.get('TERM', '')!r} cannot show a full screen. Add --plain.")
+
+
+def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
+    from ray_tui import rendezvous, runs_on_disk
+    from ray_tui.clock import Clock
+
+    if not plain:
+        want_terminal()
+    live = runs_on_disk.carried_out(chosen.store)
+    if live is not None and live.run_id != resume:
+        _offer(live.run_id)
+        return on_socket(chosen, rendezvous.socket_path(live.run_id, chosen), observe, plain, key)
+    run_id = resume or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
+    folder = chosen.store / "runs" / run_id
+    if resume and rendezvous.is_locked(folder):
+        typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
+        return on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
+    path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
+    return on_socket(chosen, path, observe, plain, key)
+
+
+def _offer(live: str) -> None:
+    """Two runs would publish to one folder: to join the one that is live is all that can be done now."""
+    said = f"{live} is being carried out here already"
+    if not (sys.stdin.isatty() and typer.confirm(f"{said}. Join it?", True, err=True)):
+        raise InputError(f"{said}. Join it: `ray-tui attach {live}`; or begin when it is over.")
+
+
+def on_socket(
+    chosen: "Config", path: Path, observe: bool, plain: bool, key: Path | None = None, plays: str = ""
+) -> int:
+    import asyncio
+
+    if not plain:
+        want_terminal()
+
+    async def hold() -> int:
+        from ray_tui.handles.socket import SocketHandle
+
+        signer = None
+        if key:
+            from ray_tui.wiring import SshSigner
+
+            signer = SshSigner(key)
+        handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
+        try:
+            if plain:
+                from ray_tui import plain as plainly
+
+                code = await plainly.follow(
+                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person)
+                )
+                await handle.close("hung up" if code > 128 else "left")
+                return code
+            return await show(handle, chosen)
+        finally:
+            await handle.close()
+
+    return asyncio.run(hold())
+
+
+async def show(handle: Any, chosen: "Config | None") -> int:
+    """The full-screen console, and what to do next when it ends."""
+    from ray_tui.tui.app import run_console
+    from ray_tui.tui.options import ConsoleOptions
+
+    ui = chosen.ui if chosen else None
+    options = ConsoleOptions(
+        theme=ui.theme if ui else "ray-dark",
+        ascii=ui.ascii if ui else False,
+        keymap=ui.keymap if ui else {},
+        animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
+        theme_folders=(user_themes(),),
+        roles=_roles(chosen, handle.person),
+        attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
+        crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
+        copy_folder=cache(),
+    )
+    ended = await run_console(handle, options)
+    if ended.message:
+        typer.echo(ended.message, err=ended.code != 0)
+    if chosen is not None and ended.how == "ended" and handle.transport is None:
+        where = f"--config {chosen.file.resolve()}"
+        typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
+        typer.echo(f"ray-tui verify {where}\nray-tui replay {handle.run_id} {where}")
+    return int(ended.code)
+
+
+def _come_back(chosen: "Config", run_id: str) -> str:
+    return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
+
+
+def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:
+    """Which questions open by themselves for this person; a demo's person holds every role."""
+    if chosen is None:
+        return ()
+    if chosen.policy.demo:
+        return ("release-manager", "sre-lead", "security", "operator")
+    return chosen.people[person].roles if person in chosen.people else ()
+
+
+def cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ray-tui"
+
+
+def replay_plain(path: Path) -> int:
+    from ray_tui import wiring
+    from ray_tui.clock import iso
+    from ray_tui.core import views
+    from ray_tui.core.state import RunState, apply
+
+    entries = wiring.replay_entries(path)
+    state = RunState()
+    for entry in entries:
+        before = len(state.log)
+        apply(state, entry)
+        if len(state.log) > before:
+            typer.echo(f"{iso(state.log[-1].at)} {state.log[-1].text}")
+    return views.exit_code(state)
+
+
+def user_themes() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "ray-tui" / "themes"
