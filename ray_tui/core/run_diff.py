@@ -13,6 +13,7 @@ Change = Literal["same", "better", "worse", "new", "gone", "other"]
 SIGNS: dict[Change, str] = {"same": " ", "better": "+", "worse": "-", "new": "!", "gone": "+", "other": "~"}
 SECTIONS = ("run", "steps and gates", "coverage", "delivery", "findings", "backlog")
 _RANK = {Verdict.PASSED: 0, Verdict.WAIVED: 1, Verdict.INCONCLUSIVE: 2, Verdict.ERROR: 3, Verdict.FAILED: 4}
+_Times = dict[str, float | None]
 SLACK_SECONDS = 0.5
 """Delivery times that differ by less are the same: they are measured by polling."""
 
@@ -42,20 +43,24 @@ def to_json(a: RunState, b: RunState) -> dict[str, Any]:
 def to_text(a: RunState, b: RunState, *, width: int = 100, everything: bool = False) -> str:
     """Two columns side by side; what is the same is counted, not listed, unless ``everything``."""
     rows = diff(a, b)
-    half = max(12, (width - 36) // 2)
-    out = [_columns(" ", "", _id(a), _id(b), half)]
+    listed = [row for row in rows if everything or row.change != "same" or row.section == "run"]
+    longest = max(cell_width(line(row.name, 400)) for row in listed)
+    room = width - 4
+    name = min(longest, room - 2 * max(12, room // 4))
+    half = (room - name) // 2
+    out = [_columns(" ", "", _short(a, half), _short(b, half), name, half)]
     for section in SECTIONS:
         found = [row for row in rows if row.section == section]
-        shown = [row for row in found if everything or row.change != "same" or section == "run"]
+        shown = [row for row in listed if row.section == section]
         out += ["", section] if found else []
-        out += [_columns(SIGNS[row.change], row.name, row.a, row.b, half) for row in shown]
+        out += [_columns(SIGNS[row.change], row.name, row.a, row.b, name, half) for row in shown]
         same = len(found) - len(shown)
         out += [f"  {same} the same"] if same else []
     return "\n".join(text.rstrip() for text in [*out, "", "+ better or gone   - worse   ! new   ~ different"])
 
 
-def _columns(sign: str, name: str, a: str, b: str, half: int) -> str:
-    return f"{sign} {_fit(name, 32)} {_fit(a or '·', half)} {_fit(b or '·', half)}"
+def _columns(sign: str, name: str, a: str, b: str, wide: int, half: int) -> str:
+    return f"{sign} {_fit(name, wide)} {_fit(a or '·', half)} {_fit(b or '·', half)}"
 
 
 def _fit(text: str, width: int) -> str:
@@ -69,6 +74,20 @@ def _fit(text: str, width: int) -> str:
 
 def _id(state: RunState) -> str:
     return state.opened.run_id if state.opened else "(no run)"
+
+
+def _short(state: RunState, width: int) -> str:
+    """The whole id, or where that has no room its end, which tells two runs of one day apart."""
+    whole = _id(state)
+    return whole if len(whole) <= width else "run " + whole.rsplit("-", 1)[-1]
+
+
+UNJUDGED = "(its step was not judged)"
+
+
+def _judged(state: RunState, step: str) -> bool:
+    """Whether what this run lacks of a step is really not there; else nobody looked."""
+    return state.steps[step].verdict is not None
 
 
 def outcome(state: RunState) -> str:
@@ -123,14 +142,23 @@ def _coverage(a: RunState, b: RunState) -> list[Row]:
     left, right = _cells(a), _cells(b)
     rows = []
     ratios = [_ratio(state) for state in (a, b)]
+    looked = _judged(a, "1.2") and _judged(b, "1.2")
     if any(ratio is not None for ratio in ratios):
-        said = [f"{ratio:.1%}" if ratio is not None else "" for ratio in ratios]
-        rows.append(Row("coverage", "required cells that are seen", said[0], said[1], _less(ratios[1], ratios[0], 0)))
+        said = [
+            f"{ratio:.1%}" if ratio is not None else _absent(state, "1.2")
+            for ratio, state in zip(ratios, (a, b), strict=True)
+        ]
+        change = _less(ratios[1], ratios[0], 0) if looked else "other"
+        rows.append(Row("coverage", "required cells that are seen", said[0], said[1], change))
     for name in _both(left, right):
-        one, other = left.get(name), right.get(name)
-        words = [str(cell.get("verdict") or "not needed") if cell else "" for cell in (one, other)]
+        words = [str(cells[name].get("verdict") or "not needed") if name in cells else _absent(state, "1.2")
+                 for cells, state in ((left, a), (right, b))]  # fmt: skip
         rows.append(Row("coverage", name, words[0], words[1], _word_change(words[0], words[1])))
     return rows
+
+
+def _absent(state: RunState, step: str) -> str:
+    return "" if _judged(state, step) else UNJUDGED
 
 
 def _ratio(state: RunState) -> float | None:
@@ -140,10 +168,11 @@ def _ratio(state: RunState) -> float | None:
 
 
 def _word_change(left: str, right: str) -> Change:
+    """A cell that nobody asked about any more is different, not better: what it would have shown is not known."""
     if left == right:
         return "same"
-    if not left or not right:
-        return "new" if not left else "gone"
+    if not left:
+        return "new"
     known = {verdict.value: rank for verdict, rank in _RANK.items()}
     if left in known and right in known:
         return "better" if known[right] < known[left] else "worse"
@@ -154,21 +183,30 @@ def _delivery(a: RunState, b: RunState) -> list[Row]:
     left, right = _times(a), _times(b)
     rows = []
     for name in _both(left, right):
-        one, other = left.get(name), right.get(name)
-        said = ["" if name not in times else f"{times[name]:.1f} s" if times[name] is not None else "never"
-                for times in (left, right)]  # fmt: skip
-        if name not in left or name not in right:
-            change: Change = "new" if name not in left else "gone"
-        else:
-            change = _less(one, other, SLACK_SECONDS)
-        rows.append(Row("delivery", name, said[0], said[1], change))
+        said = [_took(times[name]) if name in times else _absent(state, "2.2")
+                for times, state in ((left, a), (right, b))]  # fmt: skip
+        rows.append(Row("delivery", name, said[0], said[1], _delivery_change(name, left, right, said)))
     return rows
 
 
-def _times(state: RunState) -> dict[str, float | None]:
+def _took(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"
+
+
+def _delivery_change(name: str, left: _Times, right: _Times, said: list[str]) -> Change:
+    if UNJUDGED in said:
+        return "other"
+    if name not in left:
+        return "new"
+    if name not in right:
+        return "worse"  # that path was not tried: it proves less than before
+    return _less(left[name], right[name], SLACK_SECONDS)
+
+
+def _times(state: RunState) -> _Times:
     """``pd-checkout acknowledged`` -> seconds after it fired; None where it never came. The newest attempt counts."""
     newest: dict[tuple[str, str], Probe] = {(p.intended.receiver, p.intended.purpose): p for p in state.probes.values()}
-    out: dict[str, float | None] = {}
+    out: _Times = {}
     for (receiver, purpose), probe in newest.items():
         last, word = ("t6", "acknowledged") if purpose == "acknowledge" else ("t7", "escalated")
         for hop, said in (("t4", "delivered" if purpose == "acknowledge" else "delivered, escalation"), (last, word)):
@@ -185,14 +223,18 @@ def _less(left: float | None, right: float | None, slack: float) -> Change:
 
 
 def _findings(a: RunState, b: RunState) -> list[Row]:
-    left, right = _open_findings(a), _open_findings(b)
-    return [Row("findings", name, left.get(name, ""), right.get(name, ""), _come_or_gone(name, left, right))
-            for name in _both(left, right)]  # fmt: skip
+    return _come_and_gone("findings", _findings_seen(a, b), _findings_seen(b, a))
 
 
-def _open_findings(state: RunState) -> dict[str, str]:
+def _findings_seen(state: RunState, other: RunState) -> dict[str, str]:
+    """What did not pass; a finding of the other run whose step this run never came to says so."""
+    unseen = {name: UNJUDGED for name, (step, _) in _open_findings(other).items() if not _judged(state, step)}
+    return {**unseen, **{name: said for name, (_, said) in _open_findings(state).items()}}
+
+
+def _open_findings(state: RunState) -> dict[str, tuple[str, str]]:
     return {
-        f"{name} {criterion.id}": f"{criterion.verdict.glyph} {criterion.actual}"
+        f"{name} {criterion.id}": (name, f"{criterion.verdict.glyph} {criterion.actual}")
         for name, step in state.steps.items()
         for criterion in step.criteria
         if criterion.verdict is not Verdict.PASSED
@@ -200,29 +242,26 @@ def _open_findings(state: RunState) -> dict[str, str]:
 
 
 def _backlog(a: RunState, b: RunState) -> list[Row]:
-    left, right = _gaps(a, b), _gaps(b, a)
-    return [Row("backlog", name, left.get(name, ""), right.get(name, ""), _gap_change(name, left, right))
-            for name in _both(left, right)]  # fmt: skip
-
-
-UNJUDGED = "(its step was not judged)"
+    return _come_and_gone("backlog", _gaps(a, b), _gaps(b, a))
 
 
 def _gaps(state: RunState, other: RunState) -> dict[str, str]:
     """Open entries; one of the other run that this run never came to says so, instead of looking mended."""
     mine = {gap.id: f"{gap.title} ({gap.owner})" for gap in state.backlog.values() if gap.status == "open"}
-    skipped = {step for step, found in state.steps.items() if found.verdict is None}
-    unseen = {gap.id: UNJUDGED for gap in other.backlog.values() if gap.status == "open" and gap.step in skipped}
+    unseen = {
+        gap.id: UNJUDGED for gap in other.backlog.values() if gap.status == "open" and not _judged(state, gap.step)
+    }
     return {**unseen, **mine}
 
 
-def _gap_change(name: str, left: Mapping[str, str], right: Mapping[str, str]) -> Change:
-    if UNJUDGED in (left.get(name), right.get(name)):
-        return "other"
-    return _come_or_gone(name, left, right)
+def _come_and_gone(section: str, left: Mapping[str, str], right: Mapping[str, str]) -> list[Row]:
+    return [Row(section, name, left.get(name, ""), right.get(name, ""), _come_or_gone(name, left, right))
+            for name in _both(left, right)]  # fmt: skip
 
 
 def _come_or_gone(name: str, left: Mapping[str, str], right: Mapping[str, str]) -> Change:
+    if UNJUDGED in (left.get(name), right.get(name)):
+        return "other"
     if name not in left:
         return "new"
     if name not in right:

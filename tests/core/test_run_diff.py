@@ -75,6 +75,41 @@ def test_a_backlog_entry_of_a_step_that_was_not_judged_is_not_called_gone():
     assert changes(a, run(finished("3.2", Verdict.PASSED)))["backlog", "g"] == "gone"
 
 
+def test_what_a_run_never_came_to_is_not_called_better():
+    """Findings, delivery and cells of a step that was not judged are different, and the row says why; so both ways."""
+    cells = {"cells": [{"service": "shop", "signal": "logs", "verdict": "failed"}], "completeness": {"ratio": 0.0}}
+    far = run(finished("1.2", Verdict.FAILED, criterion(Verdict.FAILED), **cells),
+              finished("2.2", Verdict.FAILED, criterion(Verdict.FAILED, "delivered")), *probe(2.1))  # fmt: skip
+    halted = run()
+    for rows in (run_diff.diff(far, halted), run_diff.diff(halted, far)):
+        told = [row for row in rows if row.section in ("findings", "delivery", "coverage")]
+        assert len(told) == 6
+        assert {row.change for row in told} == {"other"}
+        assert all(run_diff.UNJUDGED in (row.a, row.b) for row in told)
+
+
+def test_a_path_that_was_tried_before_and_is_not_any_more_is_worse():
+    """A probe that vanished from a judged step proves less than before; a cell that vanished proves nothing."""
+    cell = {"service": "shop", "signal": "logs", "verdict": "failed"}
+    tried = run(finished("1.2", Verdict.FAILED, cells=[cell]), finished("2.2", Verdict.PASSED), *probe(2.1))
+    untried = run(finished("1.2", Verdict.FAILED, cells=[]), finished("2.2", Verdict.FAILED))
+    found = changes(tried, untried)
+    assert found["delivery", "pd acknowledged"] == "worse"
+    assert found["coverage", "shop logs"] == "other"
+    assert changes(untried, tried)["delivery", "pd acknowledged"] == "new"
+
+
+def test_a_narrow_text_still_tells_two_runs_apart():
+    """Where ids have no room their ends are printed; names get the room that they need where there is any."""
+    a, b = (run(finished("2.2", Verdict.FAILED, criterion(Verdict.FAILED, "alert_paths.delivered.pd-checkout-primary")))
+            for _ in range(2))  # fmt: skip
+    a.opened = a.opened.model_copy(update={"run_id": "2026-11-28T092233Z-checkout-v2.4.1-0a1b"})
+    b.opened = b.opened.model_copy(update={"run_id": "2026-11-28T092233Z-checkout-v2.4.1-7f3c"})
+    first = run_diff.to_text(a, b, width=80).split("\n")[0]
+    assert first.split() == ["run", "0a1b", "run", "7f3c"]
+    assert "2.2 alert_paths.delivered.pd-checkout-primary" in run_diff.to_text(a, b, width=160, everything=True)
+
+
 def test_coverage_is_compared_cell_by_cell():
     """A cell that is no longer seen is worse, and the ratio says so too."""
 
