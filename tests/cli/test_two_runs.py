@@ -1,6 +1,11 @@
 """One run at a time publishes into a store; a second one joins it, or waits."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,7 @@ from ray_tui.core.errors import InputError
 from ray_tui.journal import Journal
 from tests.cli.runs import a_run, clean
 
+ROOT = Path(__file__).parents[2]
 LIVE = "2026-11-22T1900Z-v1-0a11fe"
 FINISHED = "2026-11-22T1915Z-v1-7f3a1c"
 
@@ -61,3 +67,20 @@ def test_a_store_is_free_again_when_its_host_is_gone(tmp_path):
         runs_on_disk.hold_store(tmp_path)
     lock.release()
     runs_on_disk.hold_store(tmp_path).release()
+
+
+@pytest.mark.parametrize(("said", "code", "then"), [(b"n\n", 2, "begin when it is over"), (b"\n", 3, "0a11fe.sock")])
+def test_a_person_is_offered_to_join_the_live_run(store, tmp_path, said, code, then):
+    """No leaves it alone; yes goes to its socket, where nobody listens in this test."""
+    person, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "ray_tui", "run", "--plain"], stdin=terminal, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        os.write(person, said)
+        _, told = process.communicate(timeout=60)
+    os.close(person)
+    os.close(terminal)
+    assert f"{LIVE} is being carried out here already. Join it? [Y/n]" in told
+    assert then in told
+    assert process.returncode == code
