@@ -32,6 +32,8 @@ class Marker:
     at: float
     kind: Literal["action", "gate", "halt", "waiver", "end"]
     label: str
+    id: str = ""
+    """What it is a marker of: a step's or gate's id (``2.2``, ``gate.handoff``), or a criterion's."""
 
 
 class Transport(Protocol):
@@ -47,7 +49,7 @@ class Transport(Protocol):
 
     @property
     def position(self) -> tuple[int, float]:
-        """(seq, seconds since the run's first entry) of what has been shown."""
+        """(seq, seconds since the run's first entry) of what has been shown; seconds go on between two entries."""
         ...
 
     @property
@@ -57,6 +59,11 @@ class Transport(Protocol):
 
     @property
     def markers(self) -> Sequence[Marker]: ...
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether there is a tape of live values; a package holds none."""
+        ...
 
     def play(self) -> None: ...
 

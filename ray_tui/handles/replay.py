@@ -36,6 +36,8 @@ class Replay:
         self._playing = playing
         self._speed = 1.0
         self._rewound = False
+        self._played_tape = 0
+        """How many readings were given since the state began anew."""
         self._moved = asyncio.Event()
         self._closed = False
         self._markers = _markers(self._entries)
@@ -55,7 +57,7 @@ class Replay:
         while not self._closed:
             if self._rewound:
                 self._rewound = False
-                given = 0
+                given = self._played_tape = 0
                 yield Rewound()
             while given < self._shown and not self._rewound:
                 given += 1
@@ -69,14 +71,14 @@ class Replay:
                 await self._moved.wait()
 
     async def readings(self) -> AsyncIterator[Reading]:
-        given = 0
         while not self._closed:
-            now = self._entries[self._shown - 1].at if self._shown else 0.0
-            if given and self._tape[given - 1].at > now:
-                given = 0
-            while given < len(self._tape) and self._tape[given].at <= now:
-                given += 1
-                yield self._tape[given - 1]
+            while (
+                not self._rewound
+                and self._played_tape < len(self._tape)
+                and self._tape[self._played_tape].at <= self._now()
+            ):
+                self._played_tape += 1
+                yield self._tape[self._played_tape - 1]
             await asyncio.sleep(0.2)
 
     async def submit(self, command: Command) -> Reply:
@@ -100,7 +102,7 @@ class Replay:
     def position(self) -> tuple[int, float]:
         if not self._shown:
             return 0, 0.0
-        return self._shown, self._entries[self._shown - 1].at - self._entries[0].at
+        return self._shown, self._now() - self._entries[0].at
 
     @property
     def duration(self) -> tuple[int, float]:
@@ -111,6 +113,10 @@ class Replay:
     @property
     def markers(self) -> Sequence[Marker]:
         return self._markers
+
+    @property
+    def has_graphs(self) -> bool:
+        return bool(self._tape)
 
     def play(self) -> None:
         if self._shown >= len(self._entries):
@@ -143,6 +149,17 @@ class Replay:
             start = self._entries[0].at
             self.seek(bisect.bisect_right([entry.at - start for entry in self._entries], seconds))
 
+    def _now(self) -> float:
+        """The run's own time where the replay stands; in a compressed pause it runs faster."""
+        if not self._shown:
+            return 0.0
+        at, played = self._entries[self._shown - 1].at, self._played_at[self._shown - 1]
+        if self._shown == len(self._entries):
+            return at
+        pause = self._played_at[self._shown] - played
+        share = min(1.0, max(0.0, (self._clock - played) / pause)) if pause > 0 else 0.0
+        return at + share * max(0.0, self._entries[self._shown].at - at)
+
     async def _tick(self) -> None:
         try:
             await asyncio.wait_for(self._moved.wait(), TICK_SECONDS)
@@ -166,16 +183,16 @@ def _markers(entries: Sequence[f.Entry]) -> list[Marker]:
     for entry in entries:
         match entry.fact:
             case f.StepStarted() if not entry.fact.step.startswith("gate."):
-                found.append(Marker(entry.seq, entry.at, "action", plan.title(entry.fact.step)))
+                found.append(Marker(entry.seq, entry.at, "action", plan.title(entry.fact.step), entry.fact.step))
             case f.GateJudged():
                 gate = plan.gate(entry.fact.gate)
-                found.append(Marker(entry.seq, entry.at, "gate", f"{entry.fact.verdict.glyph} G{gate.number}"))
+                found.append(Marker(entry.seq, entry.at, "gate", f"{entry.fact.verdict.glyph} G{gate.number}", gate.id))
             case f.Halted():
-                found.append(Marker(entry.seq, entry.at, "halt", f"halt {entry.fact.step}"))
+                found.append(Marker(entry.seq, entry.at, "halt", f"halt {entry.fact.step}", entry.fact.step))
             case f.Waived():
-                found.append(Marker(entry.seq, entry.at, "waiver", entry.fact.criterion))
+                found.append(Marker(entry.seq, entry.at, "waiver", entry.fact.criterion, entry.fact.criterion))
             case f.RunCompleted() | f.RunAborted():
-                found.append(Marker(entry.seq, entry.at, "end", "end"))
+                found.append(Marker(entry.seq, entry.at, "end", "end", "end"))
     return found
 
 

@@ -189,6 +189,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self.say("Keymap: " + "; ".join(self.keymap_problems))
         if self._theme_problems:
             self.say("Themes: " + "; ".join(self._theme_problems))
+        transport = self.handle.transport
+        if transport is not None and not transport.has_graphs:
+            self.say("This replay has no live graphs: the tape lies in the run's folder, not in a package or journal.")
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -361,12 +364,18 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def view(self) -> View:
         """What panes paint from, now."""
-        replay = self.handle.transport is not None
         return View(
-            state=self.state, gauges=self.gauges, now=self.state.at if replay else self.options.clock.wall(),
+            state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
             roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
         )  # fmt: skip
+
+    def _now(self) -> float:
+        """The wall clock; in a replay the run's own time, which goes on between two facts."""
+        transport = self.handle.transport
+        if transport is None:
+            return self.options.clock.wall()
+        return max(self.state.at, self.state.started_at + transport.position[1]) if self.state.opened else 0.0
 
     def _tick(self) -> None:
         """Once a second, and only where something moves by itself: the clock of a run, the link, a replay."""

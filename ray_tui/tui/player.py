@@ -1,5 +1,6 @@
 """The controls of a replay: keys and the seek dialog become calls on the handle's transport."""
 
+import re
 from collections.abc import Sequence
 
 from ray_tui.core.handle import Marker, Transport
@@ -45,7 +46,7 @@ class Player:
         self.app.repaint_soon()
 
     def ask_seek(self) -> None:
-        fields = [Field("to", "a time (5:12), a seq (214) or a step (2.2, gate.handoff)", least=1)]
+        fields = [Field("to", "a time (5:12), a seq (214), a step (2.2) or a gate (G4, gate.handoff)", least=1)]
         dialog = FormDialog("Go to", [], fields)
 
         def closed(values: dict[str, str] | None) -> None:
@@ -84,7 +85,7 @@ def next_speed(now: float, by: int) -> float:
 
 
 def where(text: str, markers: Sequence[Marker]) -> tuple[str, float]:
-    """("seq", n), ("seconds", s) or ("", 0): a step id means its first marker."""
+    """("seq", n), ("seconds", s) or ("", 0): a step or gate means its first marker."""
     if ":" in text:
         parts = text.split(":")
         if len(parts) <= 3 and all(part.isdecimal() for part in parts):
@@ -94,8 +95,12 @@ def where(text: str, markers: Sequence[Marker]) -> tuple[str, float]:
             return "seconds", seconds
     if text.isdecimal():
         return "seq", float(text)
-    wanted = text.casefold()
-    for marker in markers:
-        if marker.label.casefold().startswith(wanted) or wanted in marker.label.casefold().split():
-            return "seq", float(marker.seq)
-    return "", 0.0
+    wanted = re.sub(r"^gate\s+(?=\d)", "g", text.casefold())
+    found = next((marker for marker in markers if wanted and _is_called(marker, wanted)), None)
+    return ("seq", float(found.seq)) if found is not None else ("", 0.0)
+
+
+def _is_called(marker: Marker, wanted: str) -> bool:
+    """By its id, the end of it (``handoff``), a word of its label (``g4``), or the label's beginning."""
+    name, label = marker.id.casefold(), marker.label.casefold()
+    return wanted in (name, name.removeprefix("gate."), *label.split()) or label.startswith(wanted)

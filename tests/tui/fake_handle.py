@@ -40,6 +40,7 @@ class FakeTransport:
     speed: float = 1.0
     at: int = 1
     last: int = 300
+    has_graphs: bool = True
     calls: list[tuple[str, float]] = field(default_factory=list)
 
     @property

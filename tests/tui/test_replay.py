@@ -9,11 +9,11 @@ from tests.tui.fake_handle import FakeHandle, FakeTransport, mid_run, opened, un
 from tests.tui.on_screen import console, dialog, notices, shows, text_of
 
 MARKERS = (
-    Marker(10, 10, "action", "1.1 Review"),
-    Marker(40, 40, "gate", "gate.instrumentation"),
-    Marker(90, 90, "halt", "2.2 late"),
-    Marker(120, 120, "waiver", "W1"),
-    Marker(300, 300, "end", "end"),
+    Marker(10, 10, "action", "1.1 Review", "1.1"),
+    Marker(40, 40, "gate", "✓ G1", "gate.instrumentation"),
+    Marker(90, 90, "halt", "halt 2.2", "2.2"),
+    Marker(120, 120, "waiver", "W1", "W1"),
+    Marker(300, 300, "end", "end", "end"),
 )
 
 
