@@ -83,20 +83,25 @@ def criterion_digest(criterion: Criterion) -> str:
     return hashlib.sha256(json.dumps(bound, ensure_ascii=True).encode()).hexdigest()
 
 
-def effective(state: RunState, step: str, criterion: Criterion, now: float) -> Verdict:
-    """A criterion's verdict, with a valid waiver or manual validation taken into account."""
-    if criterion.verdict.lets_go_on:
-        return criterion.verdict
+def covered_by(state: RunState, step: str, criterion: Criterion, now: float) -> str:
+    """The waiver or manual validation that stands in for a criterion's measurement; "" where none does."""
     digest = criterion_digest(criterion)
     for waiver in state.waivers.values():
         covers = (waiver.criterion, waiver.step, waiver.evidence_sha256) == (criterion.id, step, digest)
         if covers and waiver.expires_at > now:
-            return Verdict.WAIVED
+            return waiver.id
     if criterion.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
         for manual in state.manuals.values():
             if (manual.criterion, manual.step, manual.evidence_sha256) == (criterion.id, step, digest):
-                return Verdict.WAIVED
-    return criterion.verdict
+                return manual.id
+    return ""
+
+
+def effective(state: RunState, step: str, criterion: Criterion, now: float) -> Verdict:
+    """A criterion's verdict, with a valid waiver or manual validation taken into account."""
+    if criterion.verdict.lets_go_on:
+        return criterion.verdict
+    return Verdict.WAIVED if covered_by(state, step, criterion, now) else criterion.verdict
 
 
 def effective_verdict(state: RunState, step: str, criteria: Sequence[Criterion], now: float) -> Verdict:
@@ -377,6 +382,8 @@ def _manual(state: RunState, actor: f.Actor, command: RecordManual, book: Rulebo
     criterion = _criterion(state, command.step, command.criterion)
     if isinstance(criterion, Refused):
         return criterion
+    if not criterion.waivable:
+        return Refused(f"{criterion.title} cannot be settled by manual validation. {criterion.remedy}".strip())
     if criterion.verdict is Verdict.FAILED:
         return Refused(
             f"{criterion.title} failed by measurement ({criterion.actual}); manual validation is for what automation "

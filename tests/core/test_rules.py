@@ -242,6 +242,15 @@ def test_manual_validation_never_settles_a_proven_failure():
     assert "by measurement" in refused.why
 
 
+def test_manual_validation_never_settles_what_cannot_be_waived():
+    """A criterion that nobody may waive is no more settled by a note. (P87)"""
+    run = Run().passes("prerequisites", "1.1").halts("1.2", Verdict.ERROR, waivable=False)
+    refused = run.ask(MIRA, RecordManual(step="1.2", criterion="1.2.bad", note="seen in Grafana by myself"))
+    assert isinstance(refused, Refused)
+    assert "cannot be settled" in refused.why
+    assert run.state.manuals == {}
+
+
 def test_a_must_cannot_be_declined_nor_can_an_output():
     """[MUST] actions and outputs to other protocols need a waiver; other guidelines a reason."""
     run = Run()
