@@ -75,7 +75,7 @@ def test_nothing_is_checked_before_anything_happened():
 
 
 def test_completion_is_blocked_until_rules_dashboards_and_runbooks_are_validated():
-    """The seed's [CRITICAL] line: 2.1, 2.2 and 2.3 must be validated; declining runbooks blocks completion too. (P21)"""
+    """The seed's [CRITICAL] line: 2.1, 2.2 and 2.3 must be validated; declining runbooks blocks it too. (P21)"""
     for step in ("2.1", "2.2", "2.3"):
         facts = [fact for fact in whole_run() if not (isinstance(fact, f.StepFinished) and fact.step == step)]
         blocked = (Verdict.FAILED, f"not validated: {step}")
