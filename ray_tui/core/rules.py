@@ -83,20 +83,25 @@ def criterion_digest(criterion: Criterion) -> str:
     return hashlib.sha256(json.dumps(bound, ensure_ascii=True).encode()).hexdigest()
 
 
-def effective(state: RunState, step: str, criterion: Criterion, now: float) -> Verdict:
-    """A criterion's verdict, with a valid waiver or manual validation taken into account."""
-    if criterion.verdict.lets_go_on:
-        return criterion.verdict
+def covered_by(state: RunState, step: str, criterion: Criterion, now: float) -> str:
+    """The waiver or manual validation that stands in for a criterion's measurement; "" where none does."""
     digest = criterion_digest(criterion)
     for waiver in state.waivers.values():
         covers = (waiver.criterion, waiver.step, waiver.evidence_sha256) == (criterion.id, step, digest)
         if covers and waiver.expires_at > now:
-            return Verdict.WAIVED
+            return waiver.id
     if criterion.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
         for manual in state.manuals.values():
             if (manual.criterion, manual.step, manual.evidence_sha256) == (criterion.id, step, digest):
-                return Verdict.WAIVED
-    return criterion.verdict
+                return manual.id
+    return ""
+
+
+def effective(state: RunState, step: str, criterion: Criterion, now: float) -> Verdict:
+    """A criterion's verdict, with a valid waiver or manual validation taken into account."""
+    if criterion.verdict.lets_go_on:
+        return criterion.verdict
+    return Verdict.WAIVED if covered_by(state, step, criterion, now) else criterion.verdict
 
 
 def effective_verdict(state: RunState, step: str, criteria: Sequence[Criterion], now: float) -> Verdict:
@@ -199,7 +204,7 @@ def may_answer(prompt: f.PromptRaised, actor: f.Actor, state: RunState, book: Ru
     if book.policy.demo or set(prompt.roles) & set(roles_of(actor.person, book)):
         return None
     needed = " or ".join(prompt.roles)
-    return Refused(f"This needs {needed}; {actor.person} is neither in [people] with that role nor signed as one.")
+    return Refused(f"This needs {needed}; {actor.person} has no such role in [people].")
 
 
 def _answer(state: RunState, actor: f.Actor, command: AnswerPrompt, book: Rulebook) -> Decision:
@@ -213,11 +218,9 @@ def _answer(state: RunState, actor: f.Actor, command: AnswerPrompt, book: Rulebo
     if claimed and not (book.policy.unsigned_approvals or book.verified_key):
         return Refused(f"The answers file claims {claimed}, but policy wants a signature.")
     person = claimed or actor.person
-    speaker = f.Actor(person=person, uid=actor.uid, console=actor.console)
-    if raised.prompt != "approve" or not claimed:
-        refusal = may_answer(raised, speaker if claimed else actor, state, book)
-        if refusal is not None:
-            return refusal
+    refusal = may_answer(raised, f.Actor(person=person, uid=actor.uid, console=actor.console), state, book)
+    if refusal is not None:
+        return refusal
     if raised.prompt in ("confirm", "approve") and command.answer not in ("yes", "no"):
         return Refused("Answer yes or no.")
     if raised.prompt == "typed" and command.answer not in (raised.expects, "no"):
@@ -246,18 +249,19 @@ def _approval(
         for given in state.approvals:
             if given.person == person and given.role != role:
                 return Refused(f"{person} has approved as {given.role}; one person cannot hold two roles.")
-    expires_at = command.data.get("expires_at")
-    given_at = float(command.data.get("given_at") or book.now)
+    stated = command.data if command.claimed_person else {}  # only an answers file brings an earlier approval
+    given_at = min(float(stated.get("given_at") or book.now), book.now)
+    longest = given_at + book.policy.approval_days * DAY
     return f.ApprovalRecorded(
         role=role,
         person=person,
         subject=str(raised.data.get("subject") or raised.title),
         subject_sha256=str(raised.data.get("sha256") or ""),
-        release=str(command.data.get("release") or (state.opened.release if state.opened else "")),
-        config_digest=str(command.data.get("config_digest") or book.config_digest),
+        release=str(stated.get("release") or (state.opened.release if state.opened else "")),
+        config_digest=str(stated.get("config_digest") or book.config_digest),
         given_at=given_at,
         effective_at=given_at,
-        expires_at=float(expires_at) if expires_at is not None else given_at + book.policy.approval_days * DAY,
+        expires_at=min(float(stated.get("expires_at") or longest), longest),
         assurance=_assurance(book, bool(command.claimed_person)),
         key_fingerprint=book.verified_key,
         signature=command.signature if book.verified_key else "",
@@ -381,6 +385,8 @@ def _manual(state: RunState, actor: f.Actor, command: RecordManual, book: Rulebo
     criterion = _criterion(state, command.step, command.criterion)
     if isinstance(criterion, Refused):
         return criterion
+    if not criterion.waivable:
+        return Refused(f"{criterion.title} cannot be settled by manual validation. {criterion.remedy}".strip())
     if criterion.verdict is Verdict.FAILED:
         return Refused(
             f"{criterion.title} failed by measurement ({criterion.actual}); manual validation is for what automation "

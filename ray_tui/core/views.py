@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ray_tui.core import facts as f
 from ray_tui.core import plan
-from ray_tui.core.rules import effective_verdict
+from ray_tui.core.rules import covered_by, effective_verdict
 from ray_tui.core.state import RunState, Step
 from ray_tui.core.verdicts import Verdict
 
@@ -140,12 +140,24 @@ def _rate(name: str, part: int, whole: int, target: float) -> QualityMetric:
     return QualityMetric(name, f"{sign}{target:.0%}", f"{part / whole:.0%} ({part} of {whole})", part / whole >= target)
 
 
-def unvalidated_for_completion(state: RunState, now: float) -> tuple[str, ...]:
-    """The seed's [CRITICAL] line: what of rules, dashboards and runbooks was not validated on live telemetry."""
-    open_ = [step for step in ("2.1", "2.2", "2.3") if not state.steps[step].settled]
-    if "2.3" in state.declined:
-        open_.append("2.3")
-    return tuple(open_)
+def validated_for_completion(state: RunState, now: float) -> tuple[Verdict, str]:
+    """The seed's [CRITICAL] line: whether rules, dashboards and runbooks were validated on live telemetry, in words."""
+    left, put_off = [], []
+    for step in ("2.1", "2.2", "2.3"):
+        verdict = None if step in state.declined else verdict_of(state, step, now)
+        if not _lets_go_on(verdict):
+            left.append(step)
+        elif verdict is Verdict.WAIVED:
+            put_off += [
+                f"{step} {criterion.id} ({covered_by(state, step, criterion, now) or 'waived'})"
+                for criterion in state.steps[step].criteria
+                if criterion.verdict is not Verdict.PASSED
+            ]
+    if left:
+        return Verdict.FAILED, f"not validated: {', '.join(left)}"
+    if put_off:
+        return Verdict.WAIVED, f"not measured, but waived or seen by a person: {', '.join(put_off)}"
+    return Verdict.PASSED, "validated in this run"
 
 
 def probes_of(state: RunState, attempt: int | None = None) -> list[str]:

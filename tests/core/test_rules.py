@@ -1,5 +1,7 @@
 """Who may do what, and what comes next."""
 
+from dataclasses import replace
+
 import pytest
 
 from ray_tui.core import facts as f
@@ -240,6 +242,15 @@ def test_manual_validation_never_settles_a_proven_failure():
     assert "by measurement" in refused.why
 
 
+def test_manual_validation_never_settles_what_cannot_be_waived():
+    """A criterion that nobody may waive is no more settled by a note. (P87)"""
+    run = Run().passes("prerequisites", "1.1").halts("1.2", Verdict.ERROR, waivable=False)
+    refused = run.ask(MIRA, RecordManual(step="1.2", criterion="1.2.bad", note="seen in Grafana by myself"))
+    assert isinstance(refused, Refused)
+    assert "cannot be settled" in refused.why
+    assert run.state.manuals == {}
+
+
 def test_a_must_cannot_be_declined_nor_can_an_output():
     """[MUST] actions and outputs to other protocols need a waiver; other guidelines a reason."""
     run = Run()
@@ -266,6 +277,40 @@ def test_an_approval_needs_its_role():
     assert isinstance(run.ask(SAM, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes")), Refused)
     run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes"))
     assert [(a.role, a.person, a.assurance) for a in run.state.approvals] == [("sre-lead", "mira", "unsigned")]
+
+
+@pytest.mark.parametrize("signed", ["", "SHA256:key"])
+@pytest.mark.parametrize("claimed", ["jo", "intern"])
+def test_an_answers_file_approves_only_for_who_holds_the_role(claimed, signed):
+    """Neither a name that nobody knows nor an observer's good signature is an approval; the demo's people are. (P9)"""
+    run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}))
+    answer = AnswerPrompt(prompt_id="2.1#1:apply", answer="yes", claimed_person=claimed)
+    refused = run.ask(MIRA, answer, replace(book(unsigned_approvals=True), verified_key=signed))
+    assert isinstance(refused, Refused)
+    assert f"{claimed} has no such role" in refused.why
+    assert run.state.approvals == []
+    assert not isinstance(run.ask(MIRA, answer, book(demo=True, unsigned_approvals=True)), Refused)
+
+
+FAR = {"given_at": 5000.0, "expires_at": 9e9, "release": "v0", "config_digest": "d0"}
+
+
+def test_a_console_does_not_date_its_approval():
+    """When, until when and for what is this run's to say, whatever the client sends. (P68)"""
+    run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}))
+    run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes", data=FAR))
+    (given,) = run.state.approvals
+    assert (given.given_at, given.expires_at) == (1000.0, 1000.0 + 30 * rules.DAY)
+    assert (given.release, given.config_digest) == ("v1", "d1")
+
+
+def test_an_earlier_approval_of_an_answers_file_is_bounded():
+    """It says what it was given for, but neither from the future nor for longer than policy allows. (P68)"""
+    run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}))
+    run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="yes", data=FAR, claimed_person="mira"))
+    (given,) = run.state.approvals
+    assert (given.given_at, given.expires_at) == (1000.0, 1000.0 + 30 * rules.DAY)
+    assert (given.release, given.config_digest) == ("v0", "d0")
 
 
 def test_unsigned_approvals_only_where_policy_allows():

@@ -4,6 +4,7 @@ import pytest
 
 from ray_tui.core import announcements, plan, views
 from ray_tui.core import facts as f
+from ray_tui.core.rules import criterion_digest
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict
 
@@ -74,13 +75,32 @@ def test_nothing_is_checked_before_anything_happened():
 
 
 def test_completion_is_blocked_until_rules_dashboards_and_runbooks_are_validated():
-    """The seed's [CRITICAL] line: 2.1, 2.2 and 2.3 must be settled; declining runbooks blocks completion too. (P21)"""
+    """The seed's [CRITICAL] line: 2.1, 2.2 and 2.3 must be validated; declining runbooks blocks it too. (P21)"""
     for step in ("2.1", "2.2", "2.3"):
         facts = [fact for fact in whole_run() if not (isinstance(fact, f.StepFinished) and fact.step == step)]
-        assert views.unvalidated_for_completion(state_of(facts), NOW) == (step,)
+        blocked = (Verdict.FAILED, f"not validated: {step}")
+        assert views.validated_for_completion(state_of(facts), NOW) == blocked
     declined = [*whole_run(), f.StepDeclined(step="2.3", reason="runbooks live elsewhere")]
-    assert views.unvalidated_for_completion(state_of(declined), NOW) == ("2.3",)
-    assert views.unvalidated_for_completion(state_of(whole_run()), NOW) == ()
+    assert views.validated_for_completion(state_of(declined), NOW) == (Verdict.FAILED, "not validated: 2.3")
+    assert views.validated_for_completion(state_of(whole_run()), NOW) == (Verdict.PASSED, "validated in this run")
+
+
+def test_what_was_waived_or_only_seen_is_not_validated_in_this_run():
+    """A waiver of 2.1 and a person's note on 2.2 let the run go on and are named; an expired waiver blocks. (P21)"""
+    broken = Criterion(id="broke", title="broke", verdict=Verdict.ERROR, actual="503")
+    facts = [
+        *whole_run(),
+        f.StepFinished(step="2.1", verdict=Verdict.FAILED, summary="bad", criteria=(BAD,)),
+        f.Waived(id="W1", criterion="bad", step="2.1", reason="known", operator="mira", approver="sam",
+                 expires_at=NOW + 1, evidence_sha256=criterion_digest(BAD)),
+        f.StepFinished(step="2.2", verdict=Verdict.ERROR, summary="503", criteria=(broken,)),
+        f.ManualRecorded(id="M1", criterion="broke", step="2.2", note="seen by me", operator="mira",
+                         evidence_sha256=criterion_digest(broken)),
+    ]  # fmt: skip
+    verdict, actual = views.validated_for_completion(state_of(facts), NOW)
+    assert verdict is Verdict.WAIVED
+    assert "2.1 bad (W1), 2.2 broke (M1)" in actual
+    assert views.validated_for_completion(state_of(facts), NOW + 1) == (Verdict.FAILED, "not validated: 2.1")
 
 
 def test_quality_metrics_are_figures():
