@@ -452,9 +452,8 @@ class Engine:
 
     def _keep_attachment(self, attachment: Mapping[str, str]) -> None:
         """A screenshot is copied only when it still is what was recorded; a file that is gone keeps its hash."""
-        path = Path(attachment.get("path") or "")
-        name = Path(attachment.get("name") or path.name).name
-        if not name or (self.places.manual / name).exists() or not path.is_file():
+        path, name = Path(attachment.get("path") or ""), records.attachment_file(attachment)
+        if (self.places.manual / name).exists() or not path.is_file():
             return
         with contextlib.suppress(RayError, OSError):
             data = self.inputs.read(path)

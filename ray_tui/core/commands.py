@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ray_tui.core.facts import AlertTest
+
 
 class _Command(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -53,6 +55,7 @@ class RecordManual(_Command):
     step: str
     note: str
     attachments: tuple[dict[str, str], ...] = ()
+    alert_tests: tuple[AlertTest, ...] = ()
 
 
 class AcknowledgeProbe(_Command):

@@ -290,6 +290,18 @@ class Waived(Fact):
     assurance: Literal["signed", "unsigned", "claimed", "demo"] = "unsigned"
 
 
+class AlertTest(BaseModel):
+    """One test alert that a person sent and followed by hand. Times are as the person noted them; empty: it did not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    receiver: str
+    fired: str
+    delivered: str = ""
+    acknowledged_by: str = ""
+    acknowledged: str = ""
+
+
 class ManualRecorded(Fact):
     """What a person saw where automation could not judge. It settles inconclusive and error, never a proven failure."""
 
@@ -302,6 +314,7 @@ class ManualRecorded(Fact):
     evidence_sha256: str
     attachments: tuple[dict[str, str], ...] = ()
     """name and sha256 of each screenshot or sheet."""
+    alert_tests: tuple[AlertTest, ...] = ()
 
 
 # --- side effects ----------------------------------------------------------------------------------------------------

@@ -397,6 +397,7 @@ def _manual(state: RunState, actor: f.Actor, command: RecordManual, book: Rulebo
     recorded = f.ManualRecorded(
         id=f"M{len(state.manuals) + 1}", criterion=criterion.id, step=command.step, note=command.note.strip(),
         operator=actor.person, evidence_sha256=criterion_digest(criterion), attachments=command.attachments,
+        alert_tests=command.alert_tests,
     )  # fmt: skip
     return [recorded, *_clears(state, recorded, book)]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ray_tui.clock import iso
@@ -70,13 +71,23 @@ def backlog(state: RunState) -> tuple[bytes, bytes]:
 
 
 def manual_sheet(state: RunState) -> str:
-    """``manual-alert-tests.csv``: the same, as a spreadsheet; no cell can run as a formula."""
-    headers = ("id", "criterion", "step", "operator", "note", "attachments")
+    """``manual-alert-tests.csv``: every alert test that people made by hand; no cell can run as a formula."""
+    headers = (
+        "receiver", "fired", "delivered", "acknowledged by", "acknowledged", "id", "criterion", "operator", "note"
+    )  # fmt: skip
     rows = [
-        (one.id, one.criterion, one.step, one.operator, one.note, "; ".join(a.get("name", "") for a in one.attachments))
-        for one in state.manuals.values()
-    ]
+        (test.receiver, test.fired, test.delivered, test.acknowledged_by, test.acknowledged,
+         manual.id, manual.criterion, manual.operator, manual.note)
+        for manual in state.manuals.values()
+        for test in manual.alert_tests
+    ]  # fmt: skip
     return text.csv_text(headers, rows)
+
+
+def attachment_file(attachment: Mapping[str, str]) -> str:
+    """The name under which what was attached is kept: its own, and by what it holds, so that two never share one."""
+    name = PurePath(attachment.get("name") or attachment.get("path") or "attachment")
+    return f"{name.stem}-{attachment.get('sha256', '')[:12]}{name.suffix}"
 
 
 def manual_log(state: RunState) -> str:
@@ -89,8 +100,10 @@ def manual_log(state: RunState) -> str:
     for manual in state.manuals.values():
         lines.append(f"## {text.cell(manual.id)}: {text.cell(manual.criterion)} ({text.cell(manual.step)})")
         lines.append(f"By {text.cell(manual.operator)}. {text.cell(manual.note)}")
+        if manual.alert_tests:
+            lines.append(f"{len(manual.alert_tests)} alert tests, in manual-alert-tests.csv")
         lines.extend(
-            f"- {text.cell(attachment.get('name', ''))} sha256 {text.cell(attachment.get('sha256', ''))}"
+            f"- {text.cell(attachment_file(attachment))} sha256 {text.cell(attachment.get('sha256', ''))}"
             for attachment in manual.attachments
         )
     return "\n\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import announcements, plan, rules, views
+from ray_tui.core import alert_tests, announcements, plan, rules, views
 from ray_tui.core import facts as f
 from ray_tui.core.commands import (
     Abort,
@@ -473,7 +473,15 @@ class Console:
             except OSError as exc:
                 self.say(f"{path} cannot be read: {exc.strerror or exc}")
                 return None
-        return [RecordManual(criterion=unjudged[n].id, step=step, note=note, attachments=attachments) for n in chosen]
+        try:
+            tests = alert_tests.parse(await self.line(f"{alert_tests.ASKED} > ") if step == alert_tests.STEP else "")
+        except ValueError as exc:
+            self.say(str(exc))
+            return None
+        return [
+            RecordManual(criterion=unjudged[n].id, step=step, note=note, attachments=attachments, alert_tests=tests)
+            for n in chosen
+        ]
 
     async def _decline(self, step: str) -> Command | None:
         reason = await self.line("Reason, at least 15 characters (Enter: do not decline) > ")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ray_tui import config, wiring
-from ray_tui.actions import correlate, programs, schedule, scorecard
+from ray_tui.actions import asset_checks, correlate, programs, schedule, scorecard
 from ray_tui.clock import Clock
 from ray_tui.core.verdicts import Verdict
 from ray_tui.demo import scenario
@@ -82,6 +82,16 @@ async def test_the_healthy_demo_goes_through_phase_three(opened: Opened) -> None
     rows = {row["metric"]: row for row in card.data["rows"]}
     assert rows["Alert Precision"]["status"] == "ok"
     assert rows["SLO attainment: checkout/requests-availability"]["status"] == "ok"
+
+
+async def test_every_kind_of_scheduled_check_passes_on_the_healthy_demo_and_pages_nobody(opened: Opened) -> None:
+    """As cron runs them: live, without a run, by the real backends. (P49)"""
+    context = await opened("healthy", {})
+    looking = asset_checks.Looking(context.config, context.ports, context.now())
+
+    for asset in ("dashboard:checkout-red", "alerts:shop", "synthetic:checkout", "alert-paths"):
+        found = await asset_checks.check(asset, looking)
+        assert [(one.id, one.actual) for one in found if one.verdict is not Verdict.PASSED] == [], asset
 
 
 async def test_a_noisy_alert_of_the_demo_halts(opened: Opened) -> None:

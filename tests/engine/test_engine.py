@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import csv
 import hashlib
 import os
 
@@ -162,18 +163,26 @@ async def test_a_waived_halt_lets_the_run_go_on_as_waived(tmp_path):
     assert state.waivers["W1"].approver == "tom"
 
 
-async def test_manual_validation_is_logged_with_its_screenshot(tmp_path):
-    """What a person saw goes to the seed's path: log, spreadsheet, and the picture with its hash. (P87, P88, P89)"""
-    picture = tmp_path / "dashboard.png"
-    picture.write_bytes(b"\x89PNG what the person saw")
-    digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+async def test_manual_validation_is_logged_with_its_screenshots_and_alert_tests(tmp_path):
+    """To the seed's path: log, a spreadsheet of alert tests, and two pictures of one name. (P87, P88, P89)"""
+    pictures = [tmp_path / place / "dashboard.png" for place in ("before", "after")]
+    for picture in pictures:
+        picture.parent.mkdir()
+        picture.write_bytes(f"\x89PNG what the person saw {picture.parent.name}".encode())
+    digests = [hashlib.sha256(picture.read_bytes()).hexdigest() for picture in pictures]
+    attached = tuple(
+        {"name": "dashboard.png", "sha256": digest, "path": str(picture)}
+        for picture, digest in zip(pictures, digests, strict=True)
+    )
+    tested = f.AlertTest(receiver="=HYPERLINK(1)", fired="19:15:02", delivered="19:15:04", acknowledged_by="mira",
+                         acknowledged="19:15:40")  # fmt: skip
     rig = Rig(tmp_path, {"1.1": Toy(Verdict.INCONCLUSIVE)})
     await rig.until(halted("1.1"), "the halt")
     again = Rig(tmp_path, {})
     reply = again.engine.submit(
         RecordManual(
             criterion="toy.ok", step="1.1", note="=HYPERLINK(1) looked at every panel by hand",
-            attachments=({"name": "dashboard.png", "sha256": digest, "path": str(picture)},),
+            attachments=attached, alert_tests=(tested,),
         ),
         MIRA,
     )  # fmt: skip
@@ -181,10 +190,15 @@ async def test_manual_validation_is_logged_with_its_screenshot(tmp_path):
     folder = tmp_path / ".artifacts" / "protocol-19"
     log = (folder / "manual-validation-log.md").read_text()
     assert "looked at every panel by hand" in log
-    assert digest in log
-    assert (folder / "dashboard.png").read_bytes() == picture.read_bytes()
-    sheet = (folder / "manual-alert-tests.csv").read_text()
-    assert "'=HYPERLINK" in sheet
+    for picture, digest in zip(pictures, digests, strict=True):
+        kept = f"dashboard-{digest[:12]}.png"
+        assert digest in log
+        assert kept in log
+        assert (folder / kept).read_bytes() == picture.read_bytes()
+    sheet = list(csv.DictReader((folder / "manual-alert-tests.csv").read_text().splitlines()))
+    assert [(row["receiver"], row["fired"], row["delivered"], row["acknowledged by"], row["acknowledged"])
+            for row in sheet] == [("'=HYPERLINK(1)", "19:15:02", "19:15:04", "mira", "19:15:40")]  # fmt: skip
+    assert sheet[0]["note"].startswith("'=HYPERLINK")
     state = await again.until(lambda s: s.steps["1.2"].settled, "going on")
     assert "manual-validation-log.md" in state.evidence
 

@@ -256,9 +256,10 @@ async def test_manual_validation_records_a_screenshot_by_its_hash(tmp_path):
         assert [choice.id for choice in form.choices] == [BROKEN.id]
         await pilot.press("enter", *"am-2 shows the alert in its UI", "enter")
         app.screen.query_one("#field-file").value = str(picture)
-        await pilot.press("enter")
+        await pilot.press("enter", *"pd,19:15,19:16,mira,19:17", "enter")
         command = await submitted(handle)
         assert isinstance(command, RecordManual)
+        assert [(test.receiver, test.acknowledged_by) for test in command.alert_tests] == [("pd", "mira")]
         assert command.criterion == BROKEN.id
         assert command.attachments[0]["sha256"] == hashlib.sha256(b"pixels").hexdigest()
 
@@ -270,7 +271,7 @@ async def test_a_missing_screenshot_is_said():
         await dialog(app, ChoiceDialog)
         await pilot.press("down", "enter")
         await dialog(app, ManualDialog)
-        await pilot.press("enter", *"am-2 shows the alert in its UI", "enter", *"/nowhere/x.png", "enter")
+        await pilot.press("enter", *"am-2 shows the alert in its UI", "enter", *"/nowhere/x.png", "enter", "enter")
         await shows(app, "cannot be read")
         assert handle.submitted == []
 

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ray_tui.core import announcements, plan, rules
+from ray_tui.core import alert_tests, announcements, plan, rules
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
-from ray_tui.core.facts import WaiverProposed
+from ray_tui.core.facts import AlertTest, WaiverProposed
 from ray_tui.core.together import by_cause, named
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -171,6 +171,7 @@ class ManualDialog(FormDialog):
     def __init__(self, view: View, step: str, width: int) -> None:
         self.step = step
         self._attached: tuple[dict[str, str], ...] = ()
+        self._tests: tuple[AlertTest, ...] = ()
         self.unjudged = unjudged = [
             c for c in failing(view, step) if c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)
         ]
@@ -182,12 +183,18 @@ class ManualDialog(FormDialog):
             Field("note", f"what you saw (at least {REASON} characters)", least=REASON),
             Field("file", "screenshot or sheet (path, optional)"),
         ]
+        if step == alert_tests.STEP:
+            fields.append(Field("tests", alert_tests.ASKED))
         super().__init__(
             f"Manual validation at {plan.title(step)}", lines, fields, choices=which(unjudged, width),
             choose="Which criterion?",
         )  # fmt: skip
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
+        try:
+            self._tests = alert_tests.parse(values.get("tests", ""))
+        except ValueError as exc:
+            return str(exc)
         if not values["file"].strip():
             self._attached = ()
             return ""
@@ -201,9 +208,12 @@ class ManualDialog(FormDialog):
 
     def commands(self, values: dict[str, str]) -> list[RecordManual]:
         return [
-            RecordManual(criterion=criterion, step=self.step, note=values["note"].strip(), attachments=self._attached)
+            RecordManual(
+                criterion=criterion, step=self.step, note=values["note"].strip(), attachments=self._attached,
+                alert_tests=self._tests,
+            )
             for criterion in chosen_ids(values["choice"], self.unjudged)
-        ]
+        ]  # fmt: skip
 
 
 def waiver_lines(view: View, waivers: Sequence[WaiverProposed], width: int) -> list[Line]:
