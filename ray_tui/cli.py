@@ -460,9 +460,9 @@ def baseline(
 
     from ray_tui import judging, wiring
 
-    step = asyncio.run(wiring.run_one_step(_config(config, None, env), "1.3", None, {"baseline-metrics.json": output}))
+    step, kept = asyncio.run(wiring.capture_baseline(_config(config, None, env), output))
     judged = judging.Judged.of_step("1.3", step)
-    _say(judged.to_json(), as_json, judged.to_text() + f"\nwritten: {output}")
+    _say({**judged.to_json(), "output": kept}, as_json, f"{judged.to_text()}\n{kept}")
     return judging.exit_code([judged])
 
 
