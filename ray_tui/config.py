@@ -120,9 +120,11 @@ class Service(Section):
     regulated: bool = False
     """Its alert thresholds need the Security approval."""
     serves_requests: bool = True
-    """False for workers: no RED check, no traces and no synthetics required unless ``signals`` says so."""
+    """False for workers: no RED check, no traces and no synthetics required unless ``signals`` says so or
+    it is critical and changed."""
     signals: tuple[Signal, ...] | None = None
-    """Required signals; all four for a service that serves requests, metrics and logs for a worker, where absent."""
+    """Required signals; all four for a service that serves requests, metrics and logs for a worker, where absent.
+    Of a critical service that changed all four are required, whatever stands here: fewer only by a waiver."""
     owner: str = ""
     """A key of [owners]."""
     names: Names = Field(default_factory=Names)

@@ -113,7 +113,7 @@ def completeness(cells: Iterable[Cell]) -> Completeness:
 def judge(
     cells: Sequence[Cell], critical_changed: Collection[str], threshold: float = THRESHOLD
 ) -> tuple[Criterion, ...]:
-    """Gate 1's criteria: enough cells pass, and no critical changed service misses one.
+    """Gate 1's criteria: enough cells pass, and no critical changed service misses one of the four signals.
 
     Every critical service with a miss has a criterion of its own (``coverage.critical:<service>``), so that a
     waiver can name it; with none, one ``coverage.critical`` passes. A release without critical services has
@@ -178,10 +178,9 @@ def _critical(cells: Sequence[Cell], critical_changed: Collection[str]) -> tuple
 def _miss(service: str, cells: Sequence[Cell]) -> tuple[str, Verdict, str] | None:
     own = [one for one in cells if one.service == service]
     wrong = [(f"{one.signal}: {one.why}", one.verdict) for one in own if one.required and one.verdict != Verdict.PASSED]
+    wrong += [(f"{one.signal}: was not asked for", Verdict.INCONCLUSIVE) for one in own if not one.required]
     unchecked = sorted(set(SIGNALS) - {one.signal for one in own}, key=SIGNALS.index)
     wrong += [(f"{signal}: never checked", Verdict.INCONCLUSIVE) for signal in unchecked]
-    if not any(one.required for one in own) and not wrong:
-        wrong = [("no signal is required of it", Verdict.INCONCLUSIVE)]
     if not wrong:
         return None
     verdict = combine(one or Verdict.ERROR for _, one in wrong)

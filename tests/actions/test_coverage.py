@@ -105,6 +105,33 @@ async def test_a_critical_service_without_one_signal_halts(tmp_path: Path, signa
     assert f"coverage:payments:{signal}" in [gap.id for gap in result.gaps]
 
 
+LESS_ASKED: list[dict[str, Any]] = [
+    {"signals": ["metrics"]},
+    {"signals": []},
+    {"serves_requests": False, "activity": "payments_total"},
+]
+
+
+@pytest.mark.parametrize("asked", LESS_ASKED, ids=str)
+async def test_the_configuration_cannot_ask_less_of_a_critical_changed_service(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    """All four signals are required of it whatever [services] says: fewer only by a waiver. (P26)"""
+    others = dict.fromkeys(("checkout", "search"), SEEN)
+    ports = world(traces=InMemoryTraces(seen=others))
+    result = await audit(tmp_path, ports=ports, config=a_config(services={"payments": asked}))
+    assert verdicts(result)["coverage.critical:payments"] == "failed"
+    assert "traces: no data" in actual(result, "coverage.critical:payments")
+    assert next(one for one in result.criteria if one.id == "coverage.critical:payments").waivable
+
+
+async def test_less_may_be_asked_of_another_service(tmp_path: Path) -> None:
+    """Of a service that is not critical, or did not change, [services] says what is required."""
+    config = a_config(services={"search": {"signals": ["metrics"]}})
+    result = await audit(tmp_path, config=config)
+    assert cell(result, "search", "traces")["required"] is False
+
+
 async def test_data_from_before_the_deploy_is_not_coverage(tmp_path: Path) -> None:
     """A newest sample that is older than the deploy fails, however the store came by it."""
     metrics = healthy().answer("timestamp(http_requests_total", per_service(DEPLOYED_AT - 10))
@@ -213,7 +240,7 @@ async def test_a_span_name_shows_an_endpoint_too(tmp_path: Path) -> None:
 
 async def test_up_alone_is_not_coverage_of_a_worker(tmp_path: Path) -> None:
     """A worker needs a metric that moves: without one configured it is inconclusive, with one it can pass."""
-    worker = {"critical": True, "changed": "modified", "serves_requests": False}
+    worker = {"changed": "modified", "serves_requests": False}
     seen = dict.fromkeys((*SERVICES, "mailer"), SEEN)
     metrics = healthy().answer("up", per_service(1.0, ("mailer",)))
     ports = world(metrics=metrics, logs=InMemoryLogs(seen=seen))
