@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray_tui import __version__, backends, config, headless, host, journal, rendezvous, runs_on_disk
+from ray_tui.actions.baseline import unselected
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.core import facts as f
@@ -322,7 +323,8 @@ async def capture_baseline(chosen: Config, output: Path) -> tuple[Step, str]:
     if measured is None or (output.exists() and (found.verdict is Verdict.ERROR or not sampled)):
         return found, f"not written: {output}; nothing was measured that could take its place"
     kept = baselines.put(output, measured, evidence)
-    return found, f"written: {output}" + (f"; what stood there is kept as {kept}" if kept else "")
+    said = (f"written: {output}", f"what stood there is kept as {kept}" if kept else "", unselected(chosen))
+    return found, "; ".join(text for text in said if text)
 
 
 async def run_one_step(chosen: Config, step: str, answers: Answers | None) -> Step:

@@ -91,6 +91,7 @@ async def run(context: Context) -> Result:
         "kpis": kpis,
         "window": {"start": span.start, "end": span.end, "step": span.step},
         "deployed_at": deployed,
+        "environment_label": context.config.telemetry.environment_label,
         "prior": {
             "file": baselines.kept_name(prior.data) if prior.data else "",
             "release": prior.release, "source": prior.source, "problem": prior.problem,
@@ -99,13 +100,27 @@ async def run(context: Context) -> Result:
         "staging": staging.source,
         "method": compare.METHOD,
         "warnings": [
-            text for text in (prior.problem, *earlier.passed_over, staging.problem, *measured.doubts) if text
+            text
+            for text in (
+                prior.problem, *earlier.passed_over, staging.problem, *measured.doubts, unselected(context.config)
+            )
+            if text
         ],
     }  # fmt: skip
     gaps = () if measured.problems else _gaps(kpis, services, context.config)
     if not measured.problems:
         gaps = with_resolved(context.state, context.step, gaps)
     return Result(_summary(kpis, criteria), criteria, data, gaps, earlier.files)
+
+
+def unselected(config: Config) -> str:
+    """What to say where nothing makes the figures those of the named environment alone; empty where something does."""
+    if config.telemetry.environment_label:
+        return ""
+    return (
+        f"no question selected the environment {config.run.environment}: where the metrics store holds several, set "
+        "[telemetry] environment_label"
+    )
 
 
 def documents(data: Mapping[str, Any], header: Header) -> dict[str, str]:

@@ -64,7 +64,9 @@ def names_of(context: Context, audit: Audit, service: str, signal: Signal) -> An
         return config.names_of(service, signal)
     if signal == "traces":
         return confirmed
-    return {"service_name" if signal == "logs" else config.telemetry.service_label: confirmed}
+    if signal == "logs":
+        return {"service_name": confirmed}
+    return config.in_environment({config.telemetry.service_label: confirmed})
 
 
 def required(audit: Audit, signal: Signal) -> list[ServiceFacts]:
@@ -183,7 +185,8 @@ async def _known(context: Context, audit: Audit) -> None:
     async def by_metric(metric: str) -> frozenset[str]:
         if ports.metrics is None:
             return frozenset()
-        answer = await ports.metrics.query(f'group by ({label}) ({metric}{{{label}!=""}})')
+        here = red.selector(metric, [context.config.in_environment({})], f'{label}!=""')
+        answer = await ports.metrics.query(f"group by ({label}) ({here})")
         return frozenset(sample.labels[label] for sample in answer.samples if label in sample.labels)
 
     async def known(signal: Signal, ask: Callable[[], Awaitable[frozenset[str]]]) -> None:

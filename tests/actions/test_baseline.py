@@ -357,6 +357,24 @@ async def test_a_worker_is_measured_by_its_activity(tmp_path: Path) -> None:
     assert kpi(result, "mailer", "queue_lag")["unit"] == "s"
 
 
+async def test_questions_select_the_environment_where_a_label_names_it(tmp_path: Path) -> None:
+    """With [telemetry] environment_label every question asks for the environment, and other series are not counted."""
+    metrics = measured()
+    config = a_config(telemetry={"environment_label": "env"}, run={"environment": "canary"})
+    result = await snapshot(tmp_path, metrics, config=config)
+    assert metrics.asked
+    assert all('env="canary"' in expr for expr in metrics.asked)
+    assert verdicts(result)["baseline.captured"] == "inconclusive"
+    assert result.data["environment_label"] == "env"
+    assert not any("no question selected" in text for text in result.data["warnings"])
+
+
+async def test_the_artifact_says_that_no_question_selected_the_environment(tmp_path: Path) -> None:
+    """Without a label the environment is a name on the file alone, and nobody shall believe otherwise."""
+    result = await snapshot(tmp_path)
+    assert any("no question selected the environment production" in text for text in result.data["warnings"])
+
+
 async def test_the_newest_points_are_shown_while_it_runs(tmp_path: Path) -> None:
     """Readings for sparklines, by service and figure."""
     run = a_run(tmp_path)

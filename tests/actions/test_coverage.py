@@ -267,6 +267,16 @@ async def test_services_with_other_label_names_are_asked_by_them(tmp_path: Path)
     assert 'http_requests_total{app="search-api",job="k8s"}' in cell(result, "search", "metrics")["query"]
 
 
+async def test_questions_select_the_environment_where_a_label_names_it(tmp_path: Path) -> None:
+    """Another environment's series in the same store are no coverage of this one; labels given by hand win."""
+    metrics = healthy()
+    names = {"metrics": {"service": "search", "env": "live"}}
+    config = a_config(telemetry={"environment_label": "env"}, services={"search": {"names": names}})
+    result = await audit(tmp_path, ports=world(metrics=metrics), config=config)
+    assert all('env="production"' in expr or 'env=~"live|production"' in expr for expr in metrics.asked)
+    assert cell(result, "checkout", "metrics")["verdict"] == "failed"
+
+
 async def test_a_person_confirms_what_a_service_is_called(tmp_path: Path) -> None:
     """A name that is not in the map is suggested, and counts only when a person confirms it."""
     seen = {"checkout": SEEN, "payments": SEEN, "search-svc": SEEN}

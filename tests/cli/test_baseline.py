@@ -51,9 +51,10 @@ def down() -> InMemoryMetrics:
     return InMemoryMetrics(trouble=BackendUnreachable("metrics", "refused"))
 
 
-def test_it_measures_and_writes_the_named_file(capture: Capture) -> None:
+def test_it_measures_and_writes_the_named_file(capture: Capture, capsys: Any) -> None:
     """--env is the environment that the file says it is of, --output is the file; exit 0. (P31)"""
     assert capture("--env", "canary") == 0
+    assert "no question selected the environment canary" in capsys.readouterr().out
     twin = json.loads(OUTPUT.read_text())
     assert (twin["environment"], twin["release"], twin["verdict"]) == ("canary", "v2", "passed")
     assert {row["n"] for row in twin["body"]["kpis"]} == {60}
