@@ -104,7 +104,7 @@ def _from_inputs(
     if not others:
         return Earlier(Prior(), rotated, files, tuple(passed_over))
     path, data = others[0]
-    prior = read_prior(data, str(path))
+    prior = replace(read_prior(data, str(path)), source=NAME)
     if prior.problem:
         return Earlier(prior, rotated, files)
     why = _no_prior(prior, context)

@@ -39,14 +39,14 @@ def per_service(value: float, services: tuple[str, ...] = SERVICES, **labels: st
 def healthy(services: tuple[str, ...] = SERVICES) -> InMemoryMetrics:
     routes = [Sample({"service": name, "route": ROUTES.get(name, "/")}, NOW, SEEN) for name in services]
     metrics = InMemoryMetrics(clock=FakeClock())
-    metrics.answer("timestamp(http_requests_total", per_service(SEEN, services))
+    metrics.answer("max by (service) (timestamp(http_requests_total", per_service(SEEN, services))
     metrics.answer("max by (service, route)", routes)
     metrics.answer("timestamp(probe_success", per_service(SEEN, services))
     metrics.answer("min by (service) (probe_success", per_service(1.0, services))
     metrics.answer("group by (service)", per_service(1.0, services))
     metrics.answer("sum by (service) (rate(http_requests_total", per_service(12.0, services))
-    metrics.answer("count by (service) (http_requests_total", per_service(3.0, services))
-    metrics.answer("count by (service) (http_request_duration_seconds_bucket", per_service(12.0, services))
+    metrics.answer("count by (service) (timestamp(http_requests_total", per_service(3.0, services))
+    metrics.answer("count by (service) (timestamp(http_request_duration_seconds_bucket", per_service(12.0, services))
     return metrics
 
 
@@ -205,8 +205,8 @@ async def test_a_time_that_is_no_number_is_an_error(tmp_path: Path, value: float
 
 RED = {
     "no traffic": ("sum by (service) (rate(", per_service(0.0)),
-    "no status label": ("count by (service) (http_requests_total", []),
-    "no duration histogram": ("count by (service) (http_request_duration", []),
+    "no status label": ("count by (service) (timestamp(http_requests_total", []),
+    "no duration histogram": ("count by (service) (timestamp(http_request_duration", []),
 }
 
 
@@ -220,6 +220,27 @@ async def test_a_critical_service_without_red_metrics_halts(tmp_path: Path, miss
     assert missing in actual(result, "coverage.red:checkout")
     assert "coverage.red:search" not in verdicts(result)
     assert "red:search" in [gap.id for gap in result.gaps]
+
+
+async def test_traffic_from_before_the_deploy_is_no_rate(tmp_path: Path) -> None:
+    """Two minutes after the deploy the last two minutes are asked for, and only series scraped since then count."""
+    metrics = healthy()
+    soon = a_config(run={"deployed_at": "2026-11-22T19:58:00Z"})
+    await audit(tmp_path, ports=world(metrics=metrics), config=soon)
+    rates = [expr for expr in metrics.asked if "rate(" in expr]
+    assert rates
+    assert all("[120s]" in expr for expr in rates)
+    counted = [expr for expr in metrics.asked if expr.startswith("count by")]
+    assert len(counted) == 2
+    assert all(expr.endswith(f" > {NOW - 120:.3f})") for expr in counted)
+
+
+async def test_seconds_after_the_deploy_no_traffic_is_no_news(tmp_path: Path) -> None:
+    """In less time than two scrapes nobody can say that there is no traffic: inconclusive, not failed."""
+    pattern, nothing = RED["no traffic"]
+    soon = a_config(run={"deployed_at": "2026-11-22T19:59:40Z"})
+    result = await audit(tmp_path, ports=world(metrics=healthy().answer(pattern, nothing)), config=soon)
+    assert verdicts(result)["coverage.red:checkout"] == "inconclusive"
 
 
 async def test_a_new_endpoint_that_nobody_called_halts(tmp_path: Path) -> None:

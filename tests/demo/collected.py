@@ -48,6 +48,7 @@ def _templates() -> Iterator[str]:
     failed = 'status=~"5.."'
     yield red.last_seen("http_requests_total", names, rows)
     yield f"min {red.by(names)} ({red.selector('probe_success', rows)})"
+    yield red.scraped_since(red.selector("http_requests_total", rows), names, 1_795_374_000.0)
     yield red.rate("http_requests_total", names, rows, "30s")
     yield red.rate("http_requests_total", names, rows, "30s", failed)
     yield red.quantile(0.99, "http_request_duration_seconds", names, rows, "30s")
