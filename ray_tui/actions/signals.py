@@ -50,6 +50,8 @@ class Audit:
     endpoints: list[dict[str, Any]] = field(default_factory=list)
     renamed: dict[tuple[str, str], str] = field(default_factory=dict)
     """(service, signal) -> the live name that a person confirmed."""
+    targets: dict[tuple[str, Signal], str] = field(default_factory=dict)
+    """(service, signal) -> what is wrong with its scrape targets, where no sample was seen since the deploy."""
 
 
 async def ask_stores(context: Context, audit: Audit) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ray_tui.actions import coverage
-from ray_tui.core.errors import BackendBusy, BackendTimeout
-from ray_tui.core.ports import Ports, Sample, Vector
+from ray_tui.core.errors import BackendBusy, BackendTimeout, NotSupported
+from ray_tui.core.ports import Ports, Sample, Target, Vector
 from ray_tui.core.verdicts import Verdict
 from ray_tui.step import Result
 from tests.fakes import (
@@ -130,6 +130,35 @@ async def test_less_may_be_asked_of_another_service(tmp_path: Path) -> None:
     config = a_config(services={"search": {"signals": ["metrics"]}})
     result = await audit(tmp_path, config=config)
     assert cell(result, "search", "traces")["required"] is False
+
+
+async def test_a_cell_without_data_says_that_its_target_is_down(tmp_path: Path) -> None:
+    """Who reads that nothing was seen also reads why nothing is scraped, without what an address may hide."""
+    metrics = healthy().answer("timestamp(http_requests_total", per_service(SEEN, ("checkout", "search")))
+    why = 'Get "http://10.0.0.7:9090/metrics?token=s3cret": connection refused'
+    labels = {"service": "payments", "instance": "10.0.0.7:9090"}
+    metrics.scraped = (Target(labels, "http://10.0.0.7:9090/metrics?token=s3cret", "down", why, NOW - 5),)
+
+    result = await audit(tmp_path, ports=world(metrics=metrics))
+
+    said = cell(result, "payments", "metrics")["why"]
+    assert said.startswith("no data; its scrape target 10.0.0.7:9090 is down: Get ")
+    assert "connection refused" in said
+    assert "s3cret" not in said
+    assert cell(result, "payments", "metrics")["verdict"] == "failed"
+
+
+async def test_targets_that_cannot_be_listed_change_no_verdict(tmp_path: Path) -> None:
+    """A store without scrape targets answers every other question: a warning, and the cell fails as it did."""
+
+    class Pushed(InMemoryMetrics):
+        async def targets(self) -> tuple[Target, ...]:
+            raise NotSupported("metrics", "there are no targets", "nothing to do")
+
+    metrics = Pushed(instant=healthy().answer("timestamp(http", per_service(SEEN, ("search",))).instant)
+    result = await audit(tmp_path, ports=world(metrics=metrics))
+    assert cell(result, "payments", "metrics")["why"] == "no data"
+    assert "there are no targets" in result.data["warnings"][0]
 
 
 async def test_data_from_before_the_deploy_is_not_coverage(tmp_path: Path) -> None:
