@@ -517,9 +517,9 @@ def baseline(
 
     if output.is_dir() or not output.name:
         raise InputError(f"{output}: is a folder; --output names the file to write, such as {output / BASELINE}")
-    step = asyncio.run(wiring.run_one_step(_config(config, None, env), "1.3", None, {BASELINE: output}))
+    step, kept = asyncio.run(wiring.capture_baseline(_config(config, None, env), output))
     judged = judging.Judged.of_step("1.3", step)
-    _say(judged.to_json(), as_json, judged.to_text() + f"\nwritten: {output}")
+    _say({**judged.to_json(), "output": kept}, as_json, f"{judged.to_text()}\n{kept}")
     return judging.exit_code([judged])
 
 

@@ -120,9 +120,11 @@ class Service(Section):
     regulated: bool = False
     """Its alert thresholds need the Security approval."""
     serves_requests: bool = True
-    """False for workers: no RED check, no traces and no synthetics required unless ``signals`` says so."""
+    """False for workers: no RED check, no traces and no synthetics required unless ``signals`` says so or
+    it is critical and changed."""
     signals: tuple[Signal, ...] | None = None
-    """Required signals; all four for a service that serves requests, metrics and logs for a worker, where absent."""
+    """Required signals; all four for a service that serves requests, metrics and logs for a worker, where absent.
+    Of a critical service that changed all four are required, whatever stands here: fewer only by a waiver."""
     owner: str = ""
     """A key of [owners]."""
     names: Names = Field(default_factory=Names)
@@ -154,6 +156,9 @@ class Telemetry(Section):
     """The label that names a service."""
     route_label: str = "route"
     """The label that names an endpoint."""
+    environment_label: str = ""
+    """The label of services' metrics that names the environment: every question about a service then selects [run]
+    environment by it. Empty: the store holds one environment alone, or [services.NAME.names] selects it."""
     probe: str = "probe_success"
     """The synthetic probe's result."""
 
@@ -476,8 +481,14 @@ class Config(Section):
             return names.traces or service
         if signal == "logs":
             return names.logs or {"service_name": service}
-        chosen = names.metrics if signal == "metrics" else (names.synthetics or names.metrics)
-        return chosen or {self.telemetry.service_label: service}
+        if signal == "synthetics" and names.synthetics:
+            return names.synthetics
+        return self.in_environment(names.metrics or {self.telemetry.service_label: service})
+
+    def in_environment(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Labels that select a service's metrics, in the environment of the run where a label names it."""
+        label = self.telemetry.environment_label
+        return {**({label: self.run.environment} if label else {}), **labels}
 
 
 PORTS = (

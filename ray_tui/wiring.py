@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray_tui import __version__, backends, config, headless, host, journal, rendezvous, runs_on_disk
+from ray_tui.actions.baseline import unselected
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.core import facts as f
@@ -28,7 +29,7 @@ from ray_tui.core.rules import LISTENER
 from ray_tui.core.state import LogLine, RunState, Step, apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.engine import Engine, EngineContext, Places
-from ray_tui.evidence import signatures, writer
+from ray_tui.evidence import baselines, signatures, writer
 from ray_tui.handles.local import LocalHandle
 from ray_tui.handles.replay import Replay, read_tape
 from ray_tui.inputs import Inputs
@@ -329,13 +330,32 @@ async def run_headless(
 # --- one step alone --------------------------------------------------------------------------------------------------
 
 
-async def run_one_step(
-    chosen: Config, step: str, answers: Answers | None, outputs: Mapping[str, Path] | None = None
-) -> Step:
-    """Carry out one step outside any run, in a scratch folder; ``outputs`` names artifacts to keep, and where.
+async def capture_baseline(chosen: Config, output: Path) -> tuple[Step, str]:
+    """1.3 outside any run; answers the step and what became of ``output``.
+
+    What stood there is kept beside it, and stays where it is when there is nothing to put in its place.
+    """
+    found, evidence = await _one_step(chosen, "1.3", None)
+    measured = evidence.pop(baselines.NAME, None)
+    sampled = any(row["n"] for row in found.data.get("kpis", ()))
+    if measured is None or (output.exists() and (found.verdict is Verdict.ERROR or not sampled)):
+        return found, f"not written: {output}; nothing was measured that could take its place"
+    kept = baselines.put(output, measured, evidence)
+    said = (f"written: {output}", f"what stood there is kept as {kept}" if kept else "", unselected(chosen))
+    return found, "; ".join(text for text in said if text)
+
+
+async def run_one_step(chosen: Config, step: str, answers: Answers | None) -> Step:
+    """Carry out one step outside any run, in a scratch folder.
 
     A question that ``answers`` does not answer ends it: the step's own criteria then say what is missing.
     """
+    found, _ = await _one_step(chosen, step, answers)
+    return found
+
+
+async def _one_step(chosen: Config, step: str, answers: Answers | None) -> tuple[Step, dict[str, bytes]]:
+    """The step and the evidence that it wrote, by name."""
     with tempfile.TemporaryDirectory(prefix="ray-tui-") as scratch:
         clock = Clock()
         places = Places.of(chosen, "scratch")
@@ -359,15 +379,13 @@ async def run_one_step(
             with contextlib.suppress(asyncio.CancelledError):
                 await performing
             outcome = await following
-            for name, path in (outputs or {}).items():
-                data = EngineContext(engine, step, 1, False).evidence(name)
-                if data is not None:
-                    writer.publish(path.parent, path.name, data)
+            context = EngineContext(engine, step, 1, False)
+            evidence = {name: data for name in engine.state.evidence if (data := context.evidence(name)) is not None}
             written.close()
         found = engine.state.steps[step]
         if found.verdict is None:
             found.verdict, found.summary = Verdict.INCONCLUSIVE, outcome.why
-        return found
+        return found, evidence
 
 
 # --- replay ----------------------------------------------------------------------------------------------------------

@@ -577,7 +577,8 @@ class InMemoryTraces(Fake):
 
     async def operations(self, service_name: str, since: float) -> frozenset[str]:
         self._checked()
-        return self.spans.get(service_name, frozenset())
+        traced = self.seen.get(service_name, since) >= since
+        return self.spans.get(service_name, frozenset()) if traced else frozenset()
 
     async def known_services(self, since: float) -> frozenset[str]:
         self._checked()

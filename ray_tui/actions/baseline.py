@@ -1,33 +1,29 @@
 """1.3: how fast and how well each service runs after the deploy, and whether that is worse than it was before."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any, Literal
 
+from ray_tui.actions.prior_baseline import Prior, earlier_baseline, staging_results
 from ray_tui.actions.services import ServiceFacts, deployed_at, effective_services, owner_for_gap, with_resolved
-from ray_tui.analysis import compare, deployment_papers, red
+from ray_tui.analysis import compare, red
 from ray_tui.clock import iso
 from ray_tui.config import Config
 from ray_tui.core import facts as f
-from ray_tui.core.errors import BackendError, InputError, RayError
+from ray_tui.core.errors import BackendError
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.ports import Labels, Matrix
 from ray_tui.core.readings import Reading
 from ray_tui.core.verdicts import Criterion, Finding, Verdict
-from ray_tui.evidence import text
+from ray_tui.evidence import baselines
 from ray_tui.step import Context, Header, Result, criterion
 
-NAME = "baseline-metrics.json"
-STAGING = "staging-test-results.json"
-EVIDENCE = (NAME,)
+EVIDENCE = (baselines.NAME,)
+WORSE_THAN_STAGING = "staging-degraded"
 QUEUE_LAG = "queue_lag_seconds"
 """The gauge that workers are asked for; a worker without it has its throughput alone."""
-MOST_SAMPLES = 2_000
-"""Samples read from one KPI of a prior baseline."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +67,6 @@ class Measured:
     doubts: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Prior:
-    """A baseline to compare with: samples by (service, KPI). ``problem`` says why one that is there is of no use."""
-
-    source: str = ""
-    release: str = ""
-    window: compare.Window | None = None
-    samples: dict[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
-    data: bytes = b""
-    problem: str = ""
-
-
 def window_of(deployed: float, now: float, thresholds: Thresholds) -> Span:
     """It ends now and begins ``baseline_window_seconds`` before, but never before the deploy. Whole steps only."""
     step = thresholds.baseline_step_seconds
@@ -92,29 +76,51 @@ def window_of(deployed: float, now: float, thresholds: Thresholds) -> Span:
 
 
 async def run(context: Context) -> Result:
-    """Measure, compare with the prior baseline and with staging, keep the prior beside the new one."""
+    """Measure, compare with the prior baseline and with staging, keep what was there beside the new one."""
     services = effective_services(context.config, context.state)
-    span = window_of(deployed_at(context.config, context.state), context.now(), context.config.thresholds)
+    deployed = deployed_at(context.config, context.state)
+    span = window_of(deployed, context.now(), context.config.thresholds)
     await context.progress(f"measuring {len(services)} services over {span.end - span.start:.0f} s")
     measured = await _measure(context, services, span) if span.end > span.start else Measured()
     _observe(context, measured)
-    prior, staging = _prior(context), _staging(context)
+    earlier, staging = earlier_baseline(context), staging_results(context)
+    prior = earlier.prior
     kpis = _compared(measured, prior, staging, services, span, context.config.thresholds)
-    criteria = _judge(kpis, measured, prior, services, span)
-    rotated = f"baseline-metrics.prior-{_safe(prior.release)}.json" if prior.data else ""
+    criteria = _judge(kpis, measured, prior, services, span, deployed)
     data = {
         "kpis": kpis,
         "window": {"start": span.start, "end": span.end, "step": span.step},
-        "prior": {"file": rotated, "release": prior.release, "source": prior.source, "problem": prior.problem},
+        "deployed_at": deployed,
+        "environment_label": context.config.telemetry.environment_label,
+        "prior": {
+            "file": baselines.kept_name(prior.data) if prior.data else "",
+            "release": prior.release, "source": prior.source, "problem": prior.problem,
+        },
+        "rotated": earlier.rotated,
         "staging": staging.source,
         "method": compare.METHOD,
-        "warnings": [text for text in (prior.problem, staging.problem, *measured.doubts) if text],
-    }
-    files = {rotated: prior.data} if rotated else {}
+        "warnings": [
+            text
+            for text in (
+                prior.problem, *earlier.passed_over, staging.problem, *measured.doubts, unselected(context.config)
+            )
+            if text
+        ],
+    }  # fmt: skip
     gaps = () if measured.problems else _gaps(kpis, services, context.config)
     if not measured.problems:
         gaps = with_resolved(context.state, context.step, gaps)
-    return Result(_summary(kpis, criteria), criteria, data, gaps, files)
+    return Result(_summary(kpis, criteria), criteria, data, gaps, earlier.files)
+
+
+def unselected(config: Config) -> str:
+    """What to say where nothing makes the figures those of the named environment alone; empty where something does."""
+    if config.telemetry.environment_label:
+        return ""
+    return (
+        f"no question selected the environment {config.run.environment}: where the metrics store holds several, set "
+        "[telemetry] environment_label"
+    )
 
 
 def documents(data: Mapping[str, Any], header: Header) -> dict[str, str]:
@@ -220,77 +226,6 @@ async def look(context: Context) -> bool:
     return bool(measured.points)
 
 
-# --- what to compare with --------------------------------------------------------------------------------------------
-
-
-def _prior(context: Context) -> Prior:
-    """The newest baseline of another release: published here, an input, or rotated by an earlier attempt of ours."""
-    newest = _published_or_input(context)
-    if newest.release != context.config.run.release or newest.problem:
-        return newest
-    kept = _kept_by(newest.data)
-    data = context.inputs.published(kept) if kept else None
-    return read_prior(data, kept) if data is not None else Prior()
-
-
-def _published_or_input(context: Context) -> Prior:
-    try:
-        data = context.inputs.published(NAME)
-        if data is not None:
-            return read_prior(data, NAME)
-        found = context.inputs.find(NAME)
-        if len(found) > 1:
-            return Prior(problem=f"{NAME} is there {len(found)} times; none was used")
-        return read_prior(context.inputs.read(found[0]), NAME) if found else Prior()
-    except InputError as exc:
-        return Prior(problem=str(exc))
-
-
-def _kept_by(data: bytes) -> str:
-    """The rotated prior that a baseline of ours names."""
-    try:
-        body = text.loads(data, NAME).get("body") or {}
-        name = str((body.get("prior") or {}).get("file") or "")
-    except (RayError, AttributeError):
-        return ""
-    return name if re.fullmatch(r"baseline-metrics\.prior-[A-Za-z0-9._+-]+\.json", name) else ""
-
-
-def read_prior(data: bytes, source: str) -> Prior:
-    """A baseline in the form that 1.3 writes. What cannot be read is a problem: no exception, and not "no prior"."""
-    try:
-        twin = text.loads(data, source, error=InputError)
-        body = twin["body"]
-        window = compare.Window(float(body["window"]["start"]), float(body["window"]["end"]))
-        samples = {
-            (str(row["service"]), str(row["kpi"])): tuple(float(v) for v in row["samples"][:MOST_SAMPLES])
-            for row in body["kpis"]
-        }
-        return Prior(source, str(twin["release"]), window, samples, data)
-    except InputError as exc:
-        return Prior(source, problem=str(exc))
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        missing = f"{exc.args[0]!r} is missing" if isinstance(exc, KeyError) and exc.args else str(exc)
-        return Prior(source, problem=f"{source}: is not a baseline that 1.3 wrote: {missing}; see docs/inputs.md")
-
-
-def _staging(context: Context) -> Prior:
-    found = context.inputs.find(STAGING)
-    if len(found) != 1:
-        return Prior()
-    try:
-        claims = _read_staging(context, found[0])
-    except InputError as exc:
-        return Prior(STAGING, problem=str(exc))
-    samples = {(one.service, one.kpi): one.samples for one in claims.measured}
-    return Prior(STAGING if samples else "", claims.release, None, samples)
-
-
-def _read_staging(context: Context, path: Path) -> deployment_papers.Claims:
-    data = context.inputs.read(path, limit=deployment_papers.LARGEST)
-    return deployment_papers.read(STAGING, data, context.config.inputs.map)
-
-
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
@@ -371,23 +306,27 @@ def _rounded(value: float | None) -> float | None:
 
 def _judge(
     kpis: Sequence[Mapping[str, Any]], measured: Measured, prior: Prior, services: Mapping[str, ServiceFacts],
-    span: Span,
+    span: Span, deployed: float,
 ) -> tuple[Criterion, ...]:  # fmt: skip
-    criteria = [_captured(kpis, measured, span)]
+    criteria = [_captured(kpis, measured, span, deployed)]
     if measured.doubts:
         criteria.append(_partial(measured))
     if prior.problem:
         criteria.append(_unreadable(prior))
-    return (*criteria, *_degraded(kpis, services))
+    return (*criteria, *_degraded(kpis, services), *_worse_than_staging(kpis, services))
 
 
-def _captured(kpis: Sequence[Mapping[str, Any]], measured: Measured, span: Span) -> Criterion:
+def _captured(kpis: Sequence[Mapping[str, Any]], measured: Measured, span: Span, deployed: float) -> Criterion:
     silent = sorted({row["service"] for row in kpis} - {row["service"] for row in kpis if row["n"]})
     verdict, remedy = Verdict.PASSED, ""
     actual = f"{len(kpis)} KPIs over {span.end - span.start:.0f} s since {iso(span.start)}"
     if measured.problems:
         verdict, actual = Verdict.ERROR, "; ".join(dict.fromkeys(measured.problems))
         remedy = "mend the metrics store, then run 1.3 again"
+    elif not deployed > 0:
+        verdict = Verdict.INCONCLUSIVE
+        actual = "nobody said when the deployment finished: whether the samples were taken after it is unknown"
+        remedy = "set [run] deployed_at, or deployed_at in post-deployment-validation.json, then run 1.3 again"
     elif span.end <= span.start:
         verdict, actual = Verdict.INCONCLUSIVE, f"less than one step of {span.step:.0f} s since the deploy"
         remedy = "wait, then run 1.3 again"
@@ -413,7 +352,7 @@ def _unreadable(prior: Prior) -> Criterion:
     return criterion(
         "baseline.prior", "Prior baseline readable", Verdict.INCONCLUSIVE, prior.problem,
         required="a prior baseline, where there is one, can be compared with", evidence=EVIDENCE,
-        remedy="mend or remove the file, then run 1.3 again",
+        remedy="mend that file where it lies and run 1.3 again, or waive with a reason",
     )  # fmt: skip
 
 
@@ -438,24 +377,45 @@ def _degraded(kpis: Sequence[Mapping[str, Any]], services: Mapping[str, ServiceF
     ]  # fmt: skip
 
 
+def _worse_than_staging(kpis: Sequence[Mapping[str, Any]], services: Mapping[str, ServiceFacts]) -> list[Criterion]:
+    """Production that is worse than what staging promised halts too; without staging figures nothing is said."""
+    worse: dict[str, list[Mapping[str, Any]]] = {}
+    for row in kpis:
+        if row["staging"]["finding"] == Finding.DEGRADED.value and services[row["service"]].critical_changed:
+            worse.setdefault(row["service"], []).append(row)
+    return [
+        criterion(
+            f"baseline.staging:{service}", f"{service} as in staging", Verdict.FAILED,
+            "; ".join(f"{row['kpi']} against staging {row['staging']['why']}" for row in rows),
+            required="no latency or error increase over staging beyond the tolerance on a critical changed service",
+            evidence=EVIDENCE,
+            remedy=f"look at what {service} meets in production and not in staging; roll back, or waive with a reason",
+        )
+        for service, rows in worse.items()
+    ]  # fmt: skip
+
+
 def _gaps(
     kpis: Sequence[Mapping[str, Any]], services: Mapping[str, ServiceFacts], config: Config
 ) -> tuple[f.GapFound, ...]:
-    """One backlog entry a service for what could not be compared, one for what is degraded."""
+    """One backlog entry a service for what could not be compared, one for what is degraded, one for each benchmark."""
     titles = {
         Finding.NONE_PRIOR.value: "no prior baseline to compare with",
         Finding.INSUFFICIENT.value: "too few samples to compare with the prior baseline",
         Finding.DEGRADED.value: "degraded against its prior baseline",
+        WORSE_THAN_STAGING: "degraded against staging",
     }
     found: dict[tuple[str, str], list[str]] = {}
     for row in kpis:
         if row["finding"] in titles:
             found.setdefault((row["service"], row["finding"]), []).append(row["kpi"])
+        if row["staging"]["finding"] == Finding.DEGRADED.value:
+            found.setdefault((row["service"], WORSE_THAN_STAGING), []).append(row["kpi"])
     return tuple(
         f.GapFound(
             id=f"baseline:{service}:{finding}", step="1.3", title=f"{service}: {titles[finding]} ({', '.join(names)})",
             subject=service, owner=owner_for_gap(services[service], config), due="next release cycle",
-            severity="warns" if finding == Finding.DEGRADED.value else "info",
+            severity="warns" if finding in (Finding.DEGRADED.value, WORSE_THAN_STAGING) else "info",
         )
         for (service, finding), names in found.items()
     )  # fmt: skip
@@ -466,8 +426,3 @@ def _summary(kpis: Sequence[Mapping[str, Any]], criteria: Sequence[Criterion]) -
     said = f"{len(kpis)} KPIs: " + ", ".join(f"{count} {finding.value}" for finding, count in counts.items() if count)
     bad = [one.title for one in criteria if not one.verdict.lets_go_on]
     return f"{said}; blocked by: {', '.join(bad)}" if bad else said
-
-
-def _safe(release: str) -> str:
-    """A release id from a file as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", release)[:120] or "unknown"

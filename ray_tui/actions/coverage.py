@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any
 
+from ray_tui.actions.scrape_targets import ask_targets
 from ray_tui.actions.services import ServiceFacts, deployed_at, effective_services, owner_for_gap, with_resolved
 from ray_tui.actions.signals import Audit, Seen, ask_endpoints, ask_red, ask_stores, make_visits, names_of, required
 from ray_tui.analysis import coverage
@@ -29,6 +30,7 @@ async def run(context: Context) -> Result:
     await ask_stores(context, audit)
     if await _confirm_names(context, audit):
         await ask_stores(context, audit)
+    await ask_targets(context, audit)
     await context.progress("checking rate, errors, duration and new endpoints")
     await asyncio.gather(ask_red(context, audit), ask_endpoints(context, audit), make_visits(context, audit))
     cells = _cells(audit, context.config, context.now())
@@ -103,7 +105,8 @@ def _cell(one: ServiceFacts, signal: Signal, audit: Audit, config: Config, now: 
         return replace(judged, verdict=seen.verdict)
     if judged.verdict is Verdict.PASSED and seen.doubt:
         return replace(judged, verdict=Verdict.INCONCLUSIVE, why=f"the answer may be partial: {seen.doubt}")
-    return judged
+    broken = audit.targets.get((one.name, signal), "")
+    return replace(judged, why=f"{judged.why}; {broken}") if broken else judged
 
 
 def max_age(signal: str, fresh_seconds: float) -> float:

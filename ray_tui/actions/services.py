@@ -38,6 +38,7 @@ def effective_services(config: Config, state: RunState) -> dict[str, ServiceFact
     """Service name -> facts: the catalogue in its order, then services that only the papers of 1.1 name.
 
     Critical and regulated hold when either side says so; owner and change are the configuration's where it has them.
+    Of a critical changed service all four signals are required, whatever the configuration asks of it (seed, step 1.2).
     """
     papers = {str(row["name"]): row for row in state.steps["1.1"].data.get("services", ())}
     return {name: _merged(name, config, papers.get(name, {})) for name in dict.fromkeys((*config.services, *papers))}
@@ -46,14 +47,17 @@ def effective_services(config: Config, state: RunState) -> dict[str, ServiceFact
 def _merged(name: str, config: Config, paper: Mapping[str, Any]) -> ServiceFacts:
     known = config.services.get(name)
     service = known or Service()
+    critical = service.critical or bool(paper.get("critical"))
+    changed = service.changed or cast(Changed, paper.get("changed") or "")
+    asked = SIGNALS if critical and changed else service.required_signals
     sources = (*(("configuration",) if known else ()), *map(str, paper.get("sources", ())))
     return ServiceFacts(
         name=name,
-        critical=service.critical or bool(paper.get("critical")),
-        changed=service.changed or cast(Changed, paper.get("changed") or ""),
+        critical=critical,
+        changed=changed,
         regulated=service.regulated or bool(paper.get("regulated")),
         serves_requests=service.serves_requests,
-        required_signals=tuple(signal for signal in SIGNALS if signal in service.required_signals),
+        required_signals=tuple(signal for signal in SIGNALS if signal in asked),
         owner=service.owner or str(paper.get("owner") or ""),
         endpoints=tuple(dict.fromkeys((*service.endpoints, *map(str, paper.get("endpoints", ()))))),
         activity=service.activity,

@@ -14,7 +14,10 @@ from ray_tui.core.ports import Labels, LastSeen, Metrics, Vector
 from ray_tui.core.verdicts import Verdict
 from ray_tui.step import Context
 
-RATE_WINDOW = "5m"
+RATE_SECONDS = 300.0
+"""The window over which traffic is looked for; it never reaches back before the deploy."""
+SHORTEST_RATE_SECONDS = 60.0
+"""A rate needs two samples: in less time than this, none is no news."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Audit:
     endpoints: list[dict[str, Any]] = field(default_factory=list)
     renamed: dict[tuple[str, str], str] = field(default_factory=dict)
     """(service, signal) -> the live name that a person confirmed."""
+    targets: dict[tuple[str, Signal], str] = field(default_factory=dict)
+    """(service, signal) -> what is wrong with its scrape targets, where no sample was seen since the deploy."""
 
 
 async def ask_stores(context: Context, audit: Audit) -> None:
@@ -64,7 +69,9 @@ def names_of(context: Context, audit: Audit, service: str, signal: Signal) -> An
         return config.names_of(service, signal)
     if signal == "traces":
         return confirmed
-    return {"service_name" if signal == "logs" else config.telemetry.service_label: confirmed}
+    if signal == "logs":
+        return {"service_name": confirmed}
+    return config.in_environment({config.telemetry.service_label: confirmed})
 
 
 def required(audit: Audit, signal: Signal) -> list[ServiceFacts]:
@@ -183,7 +190,8 @@ async def _known(context: Context, audit: Audit) -> None:
     async def by_metric(metric: str) -> frozenset[str]:
         if ports.metrics is None:
             return frozenset()
-        answer = await ports.metrics.query(f'group by ({label}) ({metric}{{{label}!=""}})')
+        here = red.selector(metric, [context.config.in_environment({})], f'{label}!=""')
+        answer = await ports.metrics.query(f"group by ({label}) ({here})")
         return frozenset(sample.labels[label] for sample in answer.samples if label in sample.labels)
 
     async def known(signal: Signal, ask: Callable[[], Awaitable[frozenset[str]]]) -> None:
@@ -215,14 +223,16 @@ async def ask_red(context: Context, audit: Audit) -> None:
         if one.serves_requests
     }
     label = red.status_label(telemetry.errors)
+    since_deploy = context.now() - audit.deployed_at
+    window = float(int(max(0.0, min(RATE_SECONDS, since_deploy))))  # a rounded-up one would reach back before it
     audit.red = []
     for names, own in red.grouped(serving).items():
         with_status = red.selector(telemetry.requests, own.values(), f'{label}!=""' if label else telemetry.errors)
         buckets = red.selector(f"{telemetry.duration}_bucket", own.values())
         answers = await asyncio.gather(
-            _query(context.ports.metrics, red.rate(telemetry.requests, names, own.values(), RATE_WINDOW)),
-            _query(context.ports.metrics, f"count {red.by(names)} ({with_status})"),
-            _query(context.ports.metrics, f"count {red.by(names)} ({buckets})"),
+            _query(context.ports.metrics, red.rate(telemetry.requests, names, own.values(), red.seconds(window))),
+            _query(context.ports.metrics, red.scraped_since(with_status, names, audit.deployed_at)),
+            _query(context.ports.metrics, red.scraped_since(buckets, names, audit.deployed_at)),
         )
         problem = next((answer for answer in answers if isinstance(answer, Seen)), None)
         if problem is not None:
@@ -231,7 +241,9 @@ async def ask_red(context: Context, audit: Audit) -> None:
             continue
         found = [_positive(answer, own) for answer in answers if isinstance(answer, Vector)]
         doubts = [text for answer in answers if isinstance(answer, Vector) for text in answer.warnings]
-        audit.red += [_red_of(service, found, doubts, telemetry.requests, telemetry.duration) for service in own]
+        audit.red += [
+            _red_of(service, found, doubts, telemetry.requests, telemetry.duration, window) for service in own
+        ]
 
 
 def _positive(answer: Vector, services: Mapping[str, Labels]) -> frozenset[str]:
@@ -241,14 +253,21 @@ def _positive(answer: Vector, services: Mapping[str, Labels]) -> frozenset[str]:
 
 
 def _red_of(
-    service: str, found: Sequence[frozenset[str]], doubts: Sequence[str], requests: str, duration: str
+    service: str, found: Sequence[frozenset[str]], doubts: Sequence[str], requests: str, duration: str, window: float
 ) -> coverage.Red:
     rate, errors, seconds = (service in names for names in found)
-    parts = {"no traffic in the last 5 minutes": rate, "no status label": errors, "no duration histogram": seconds}
+    traffic = (
+        f"no traffic in the last {window:.0f} s, since the deploy"
+        if window < RATE_SECONDS
+        else ("no traffic in the last 5 minutes")
+    )
+    parts = {traffic: rate, "no status label": errors, "no duration histogram": seconds}
     missing = [what for what, there in parts.items() if not there]
     verdict, why = Verdict.PASSED, "rate, errors and duration are measured"
     if missing:
         verdict, why = Verdict.FAILED, ", ".join(missing)
+        if window < SHORTEST_RATE_SECONDS:
+            verdict, why = Verdict.INCONCLUSIVE, f"too soon after the deploy to tell: {why}"
     elif doubts:
         verdict, why = Verdict.INCONCLUSIVE, f"the answer may be partial: {'; '.join(doubts)}"
     return coverage.Red(

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
@@ -113,7 +113,7 @@ def completeness(cells: Iterable[Cell]) -> Completeness:
 def judge(
     cells: Sequence[Cell], critical_changed: Collection[str], threshold: float = THRESHOLD
 ) -> tuple[Criterion, ...]:
-    """Gate 1's criteria: enough cells pass, and no critical changed service misses one.
+    """Gate 1's criteria: enough cells pass, and no critical changed service misses one of the four signals.
 
     Every critical service with a miss has a criterion of its own (``coverage.critical:<service>``), so that a
     waiver can name it; with none, one ``coverage.critical`` passes. A release without critical services has
@@ -178,10 +178,9 @@ def _critical(cells: Sequence[Cell], critical_changed: Collection[str]) -> tuple
 def _miss(service: str, cells: Sequence[Cell]) -> tuple[str, Verdict, str] | None:
     own = [one for one in cells if one.service == service]
     wrong = [(f"{one.signal}: {one.why}", one.verdict) for one in own if one.required and one.verdict != Verdict.PASSED]
+    wrong += [(f"{one.signal}: was not asked for", Verdict.INCONCLUSIVE) for one in own if not one.required]
     unchecked = sorted(set(SIGNALS) - {one.signal for one in own}, key=SIGNALS.index)
     wrong += [(f"{signal}: never checked", Verdict.INCONCLUSIVE) for signal in unchecked]
-    if not any(one.required for one in own) and not wrong:
-        wrong = [("no signal is required of it", Verdict.INCONCLUSIVE)]
     if not wrong:
         return None
     verdict = combine(one or Verdict.ERROR for _, one in wrong)
@@ -210,38 +209,6 @@ def _plain(name: str) -> str:
     """A name without namespace, separators, case and the suffixes that deployments add."""
     last = re.split(r"[/:]", name.strip().casefold())[-1]
     return re.sub(r"(service|svc|server|app|api)$", "", re.sub(r"[^\w]|_", "", last)) or last
-
-
-_REQUESTS = re.compile(r"(request|rpc|call|http_server|grpc_server|span)", re.IGNORECASE)
-_STATUS_LABELS = frozenset(
-    {"code", "status", "status_code", "http_status_code", "http_response_status_code", "grpc_code", "outcome"}
-    | {"rpc_grpc_status_code", "error_type", "error"}
-)
-
-
-def red(service: str, types: Mapping[str, str], label_names: Mapping[str, Collection[str]]) -> Red:
-    """Whether the metrics seen live for a request-serving service give Rate, Errors and Duration.
-
-    ``types`` maps the metric names seen to their Prometheus type ("" where unknown), ``label_names`` a metric
-    to its label names. A histogram or summary of request durations gives all three if it has a status label.
-    """
-    names = sorted(name for name in types if _REQUESTS.search(name))
-    durations = [n for n in names if _is_distribution(n, types[n]) and re.search(r"(duration|latency|seconds)", n)]
-    counters = [n for n in names if n.endswith(("_total", "_count")) or types[n] == "counter"]
-    rates = [*(n for n in counters if not re.search(r"(error|fail)", n)), *durations]
-    errors = [n for n in counters if re.search(r"(error|fail)", n)]
-    errors += [n for n in rates if _STATUS_LABELS & set(label_names.get(n, ()))]
-    rate, error, duration = (next(iter(found), None) for found in (rates, errors, durations))
-    missing = [w for w, n in (("rate", rate), ("errors", error), ("duration", duration)) if n is None]
-    if not types:
-        return Red(service, None, None, None, Verdict.INCONCLUSIVE, "no metric of it was seen")
-    if missing:
-        return Red(service, rate, error, duration, Verdict.FAILED, f"no metric for {', '.join(missing)}")
-    return Red(service, rate, error, duration, Verdict.PASSED, "rate, errors and duration are measured")
-
-
-def _is_distribution(name: str, kind: str) -> bool:
-    return kind in ("histogram", "summary", "gaugehistogram") or name.endswith(("_bucket", "_sum", "_count"))
 
 
 def strangers(catalogue: Iterable[str], live: Iterable[str]) -> Strangers:

@@ -48,6 +48,11 @@ def last_seen(metric: str, names: Sequence[str], services: Iterable[Labels]) -> 
     return f"max {by(names)} (timestamp({selector(metric, services)}))"
 
 
+def scraped_since(chosen: str, names: Sequence[str], since: float) -> str:
+    """How many of a selector's series have a sample from after a time: one from before it stays visible for minutes."""
+    return f"count {by(names)} (timestamp({chosen}) > {since:.3f})"
+
+
 def rate(metric: str, names: Sequence[str], services: Iterable[Labels], window: str, more: str = "") -> str:
     """Events a second of each service."""
     return f"sum {by(names)} (rate({selector(metric, services, more)}[{window}]))"

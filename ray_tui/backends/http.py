@@ -63,6 +63,12 @@ def _tls(ca_file: Path | None, certificate: Path | None, key: Path | None) -> ss
     return context
 
 
+def _broke_off_tls(exc: BaseException | None) -> bool:
+    while exc is not None and not isinstance(exc, ssl.SSLError):
+        exc = exc.__cause__ or exc.__context__
+    return exc is not None
+
+
 class Http:
     """One system, one connection pool, one set of credentials.
 
@@ -348,9 +354,12 @@ class Http:
         if isinstance(exc, httpx.TimeoutException):
             return self._late(place, method)
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
-            todo = (
-                "Set ca_file to its authority" if "certificate" in why.lower() else "Check that it runs and the address"
-            )
+            todo = "Check that it runs and the address"
+            if "certificate" in why.lower():
+                todo = "Set ca_file to its authority"
+            elif _broke_off_tls(exc):
+                why = "it broke off the TLS handshake"
+                todo = "Check that it speaks TLS there, and client_certificate and client_key if it wants them"
             nobody = BackendUnreachable(self.system, f"{place}: no connection ({why})", todo)
             nobody.never_sent = True
             return nobody

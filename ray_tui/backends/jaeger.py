@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -20,6 +20,8 @@ WINDOWS_SECONDS = (300.0, 3600.0)
 """Searched from now backwards, before the whole time asked for: not every storage answers the newest first."""
 AHEAD_SECONDS = 5.0
 DEPTH = "20"
+MOST_OPERATIONS = 200
+"""Names that are searched for one by one."""
 AT_ONCE = 4
 
 
@@ -65,14 +67,24 @@ class Jaeger:
         return {one.service: one for one in found}
 
     async def operations(self, service_name: str, since: float) -> frozenset[str]:
-        """Names that Jaeger has kept, whatever their age: it cannot be asked by time."""
-        if await self._is_v3():
-            answer = await self._http.get("/api/v3/operations", [("service", service_name)])
-            with answer.promised():
-                return frozenset(untrusted.line(one["name"]) for one in answer.json().get("operations") or ())
-        answer = await self._http.get(f"/api/services/{quote(service_name, safe='')}/operations")
-        with answer.promised():
-            return frozenset(untrusted.line(name) for name in answer.json()["data"] or ())
+        """Jaeger lists the names that it has kept, whatever their age: a span of each is searched for.
+
+        Raises NotSupported where there are too many of them to be searched for.
+        """
+        listed = await self._listed(service_name)
+        now = self._http.clock.wall() + AHEAD_SECONDS
+        recent = await self._spans(service_name, since, now)
+        found = {one.name for one in recent if one.at >= since}
+        unseen = sorted(listed - found)
+        if len(unseen) > MOST_OPERATIONS:
+            raise NotSupported(
+                "traces", f"{service_name} has {len(unseen)} operations that were not seen since the deploy; "
+                f"at most {MOST_OPERATIONS} are searched for",
+                "Give its spans names without ids, so that there are fewer",
+            )  # fmt: skip
+        searched = await asyncio.gather(*(self._is_since(service_name, name, since, now) for name in unseen))
+        found |= {name for name, there in zip(unseen, searched, strict=True) if there}
+        return frozenset(untrusted.line(name) for name in found)
 
     async def known_services(self, since: float) -> frozenset[str]:
         """Names that Jaeger has kept, whatever their age: it cannot be asked by time."""
@@ -81,34 +93,48 @@ class Jaeger:
         with answer.promised():
             return frozenset(untrusted.line(name) for name in answer.json()["services" if v3 else "data"] or ())
 
+    async def _listed(self, service_name: str) -> set[str]:
+        if await self._is_v3():
+            answer = await self._http.get("/api/v3/operations", [("service", service_name)])
+            with answer.promised():
+                return {str(one["name"]) for one in answer.json().get("operations") or ()}
+        answer = await self._http.get(f"/api/services/{quote(service_name, safe='')}/operations")
+        with answer.promised():
+            return {str(name) for name in answer.json()["data"] or ()}
+
+    async def _is_since(self, service_name: str, operation: str, since: float, now: float) -> bool:
+        spans = await self._spans(service_name, since, now, operation)
+        return any(one.name == operation and one.at >= since for one in spans)
+
     async def _newest(self, service: str, wire_name: str, since: float) -> LastSeen:
         query, now = f"service={wire_name}", self._http.clock.wall() + AHEAD_SECONDS
         for start in (*(now - back for back in WINDOWS_SECONDS if now - back > since), since):
-            async with self._slots:
-                times = await self._starts(wire_name, start, now)
-            recent = [at for at in times if at >= since]
+            recent = [one.at for one in await self._spans(wire_name, start, now) if one.at >= since]
             if recent:
                 return LastSeen(service, max(recent), query, f"{len(recent)} spans looked at")
         return LastSeen(service, None, query, "no trace in the window")
 
-    async def _starts(self, wire_name: str, start: float, end: float) -> list[float]:
-        """Unix seconds at which spans of the service began."""
-        if self._v3:
+    async def _spans(self, wire_name: str, start: float, end: float, operation: str = "") -> list["_Span"]:
+        """Spans of the service in the traces that were found, of whatever operation."""
+        async with self._slots:
+            if self._v3:
+                params = [
+                    ("query.service_name", wire_name),
+                    ("query.start_time_min", iso(start)),
+                    ("query.start_time_max", iso(end)),
+                    ("query.search_depth", DEPTH),
+                    *([("query.operation_name", operation)] if operation else []),
+                ]
+                answer = await self._http.get("/api/v3/traces", params, accept=(200, 404))
+                return [] if answer.status == 404 else _otlp_spans(answer, wire_name)
             params = [
-                ("query.service_name", wire_name),
-                ("query.start_time_min", iso(start)),
-                ("query.start_time_max", iso(end)),
-                ("query.search_depth", DEPTH),
+                ("service", wire_name),
+                ("start", str(int(start * 1e6))),
+                ("end", str(int(end * 1e6))),
+                ("limit", DEPTH),
+                *([("operation", operation)] if operation else []),
             ]
-            answer = await self._http.get("/api/v3/traces", params, accept=(200, 404))
-            return [] if answer.status == 404 else _otlp_starts(answer, wire_name)
-        params = [
-            ("service", wire_name),
-            ("start", str(int(start * 1e6))),
-            ("end", str(int(end * 1e6))),
-            ("limit", DEPTH),
-        ]
-        return _legacy_starts(await self._http.get("/api/traces", params), wire_name)
+            return _legacy_spans(await self._http.get("/api/traces", params), wire_name)
 
     async def _is_v3(self) -> bool:
         if self._v3 is None:
@@ -123,11 +149,17 @@ class Jaeger:
         return self._v3
 
 
-def _otlp_starts(answer: Answer, service: str) -> list[float]:
+class _Span(NamedTuple):
+    name: str
+    at: float
+    """Unix seconds at which it began."""
+
+
+def _otlp_spans(answer: Answer, service: str) -> list[_Span]:
     """All matches are merged into one result; zero values are absent."""
     with answer.promised():
         return [
-            int(span["startTimeUnixNano"]) / 1e9
+            _Span(str(span.get("name") or ""), int(span["startTimeUnixNano"]) / 1e9)
             for resource in answer.json()["result"].get("resourceSpans") or ()
             if _service_name(resource.get("resource", {}).get("attributes") or ()) == service
             for scope in resource.get("scopeSpans") or ()
@@ -141,10 +173,10 @@ def _service_name(attributes: Sequence[Mapping[str, Any]]) -> str:
     return str(next(found, ""))
 
 
-def _legacy_starts(answer: Answer, service: str) -> list[float]:
+def _legacy_spans(answer: Answer, service: str) -> list[_Span]:
     with answer.promised():
         return [
-            span["startTime"] / 1e6
+            _Span(str(span["operationName"]), span["startTime"] / 1e6)
             for trace in answer.json()["data"] or ()
             for span in trace["spans"]
             if trace["processes"][span["processID"]]["serviceName"] == service

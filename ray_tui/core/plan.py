@@ -105,7 +105,7 @@ PHASES: tuple[Phase, ...] = (
                 "Capture Baseline Snapshot",
                 False,
                 "",
-                "a critical changed service is degraded against its prior baseline",
+                "a critical changed service is degraded against its prior baseline or staging",
                 (Artifact("baseline-metrics.json", "Baseline for later comparison", ("Protocol 21",)),),
             ),
         ),

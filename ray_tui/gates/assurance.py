@@ -220,6 +220,9 @@ def _named_gaps(name: str, body: Mapping[str, Any], failed: bool) -> Iterator[st
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, Mapping) and row.get("finding") not in (None, Finding.OK.value):
             yield f"baseline:{row.get('service')}:{row.get('finding')}"
+        staging = row.get("staging") if isinstance(row, Mapping) else None
+        if isinstance(staging, Mapping) and staging.get("finding") == Finding.DEGRADED.value:
+            yield f"baseline:{row.get('service')}:staging-degraded"
 
 
 def _has_entry(one: Criterion, step: str, entries: Sequence[_Entry]) -> bool:

@@ -11,6 +11,8 @@ from ray_tui.core.errors import BackendUnreachable
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.ports import Matrix, Series
 from ray_tui.core.verdicts import Verdict
+from ray_tui.evidence import records, writer
+from ray_tui.evidence.baselines import kept_name
 from ray_tui.step import Result
 from tests import papers
 from tests.fakes import (
@@ -69,6 +71,14 @@ def publish(folder: Path, data: bytes, name: str = "baseline-metrics.json") -> N
 
 def a_run(folder: Path, metrics: InMemoryMetrics | None = None, **more: Any) -> FakeContext:
     return FakeContext(folder, step="1.3", ports=all_ports(metrics=metrics or measured()), **more)
+
+
+def leave_behind(folder: Path, run: FakeContext, result: Result) -> None:
+    """Publish what a run that ended has written, as the engine does: files first, then the twin."""
+    for name, data in result.files.items():
+        publish(folder, data, name)
+    head = {"verdict": result.verdict.value}
+    publish(folder, records.twin("baseline-metrics.json", run.state, "1.3", result.data, **head))
 
 
 async def snapshot(folder: Path, metrics: InMemoryMetrics | None = None, **more: Any) -> Result:
@@ -171,23 +181,82 @@ async def test_too_few_samples_are_insufficient_and_do_not_block(tmp_path: Path)
 
 
 async def test_the_prior_is_rotated_never_overwritten(tmp_path: Path) -> None:
-    """The prior's own bytes are kept under its release's name beside the new baseline."""
+    """The prior's own bytes are kept under a name of their own beside the new baseline, which names it."""
     publish(tmp_path, prior())
     result = await snapshot(tmp_path)
-    assert dict(result.files) == {"baseline-metrics.prior-checkout-v2.4.0.json": prior()}
-    assert result.data["prior"]["release"] == "checkout-v2.4.0"
+    kept = kept_name(prior())
+    assert dict(result.files) == {kept: prior()}
+    assert kept.startswith("baseline-metrics.prior-checkout-v2.4.0-")
+    assert (result.data["prior"]["release"], result.data["rotated"]) == ("checkout-v2.4.0", kept)
+
+
+async def test_two_baselines_of_one_release_are_both_kept(tmp_path: Path) -> None:
+    """A release that was deployed, rolled back and deployed again has two baselines, and neither replaces the other."""
+    names = set()
+    for data in (prior(0.3), prior(0.4)):
+        publish(tmp_path, data)
+        names |= set((await snapshot(tmp_path)).files)
+    assert len(names) == 2
 
 
 async def test_a_second_attempt_compares_with_the_same_prior(tmp_path: Path) -> None:
     """Once our own baseline is published, the prior is the one that it rotated away: never ourselves."""
-    kept = "baseline-metrics.prior-checkout-v2.4.0.json"
-    publish(tmp_path, prior(0.1), kept)
-    publish(tmp_path, prior(0.6, RELEASE, prior={"file": kept}))
+    publish(tmp_path, prior(0.1))
+    first = a_run(tmp_path, measured(p99=0.6))
+    leave_behind(tmp_path, first, await baseline.run(first))
 
     result = await snapshot(tmp_path, measured(p99=0.6))
 
     assert verdicts(result)["baseline.degraded:checkout"] == "failed"
-    assert dict(result.files) == {kept: prior(0.1)}
+    assert dict(result.files) == {kept_name(prior(0.1)): prior(0.1)}
+
+
+async def test_a_prior_that_could_not_be_read_still_halts_on_retry(tmp_path: Path) -> None:
+    """Its bytes are kept before our baseline takes its place; a retry reads them again, mended or not."""
+    publish(tmp_path, prior()[:100])
+    first = a_run(tmp_path, measured(p99=0.6))
+    leave_behind(tmp_path, first, await baseline.run(first))
+    kept = kept_name(prior()[:100])
+    assert (tmp_path / ".artifacts" / "monitoring" / kept).read_bytes() == prior()[:100]
+
+    again = await snapshot(tmp_path, measured(p99=0.6))
+    assert verdicts(again)["baseline.prior"] == "inconclusive"
+    assert kept in actual(again, "baseline.prior")
+
+    publish(tmp_path, prior(), kept)
+    assert verdicts(await snapshot(tmp_path, measured(p99=0.6)))["baseline.degraded:checkout"] == "failed"
+
+
+async def test_a_prior_that_is_named_and_gone_is_inconclusive(tmp_path: Path) -> None:
+    """A kept prior that somebody removed is not "no prior": removing it is no way past the halt."""
+    publish(tmp_path, prior()[:100])
+    first = a_run(tmp_path)
+    leave_behind(tmp_path, first, await baseline.run(first))
+    (tmp_path / ".artifacts" / "monitoring" / kept_name(prior()[:100])).unlink()
+    assert "is not there" in actual(await snapshot(tmp_path), "baseline.prior")
+
+
+async def test_a_baseline_that_could_not_be_measured_hides_no_prior(tmp_path: Path) -> None:
+    """An earlier run that ended with metrics away left no sample: the baseline before it is the prior."""
+    publish(tmp_path, prior(0.1))
+    broken = a_run(tmp_path, InMemoryMetrics(trouble=BackendUnreachable("metrics", "refused")))
+    leave_behind(tmp_path, broken, await baseline.run(broken))
+
+    later = await snapshot(tmp_path, measured(p99=0.6), config=a_config(run={"release": "checkout-v2.4.2"}))
+
+    assert later.data["prior"]["file"] == kept_name(prior(0.1))
+    assert verdicts(later)["baseline.degraded:checkout"] == "failed"
+
+
+async def test_a_baseline_of_another_environment_is_kept_and_not_compared_with(tmp_path: Path) -> None:
+    """Staging's baseline is no prior of production: it halts nothing, and the artifact says that it was passed over."""
+    staging = json.dumps({**json.loads(prior(0.1)), "environment": "staging"}).encode()
+    publish(tmp_path, staging)
+    result = await snapshot(tmp_path, measured(p99=0.6))
+    assert result.verdict is Verdict.PASSED
+    assert kpi(result, "checkout", "latency_p99")["finding"] == "none-prior"
+    assert dict(result.files) == {kept_name(staging): staging}
+    assert any("measures staging, not production" in text for text in result.data["warnings"])
 
 
 async def test_a_prior_name_cannot_leave_its_folder(tmp_path: Path) -> None:
@@ -196,18 +265,19 @@ async def test_a_prior_name_cannot_leave_its_folder(tmp_path: Path) -> None:
     assert {row["finding"] for row in (await snapshot(tmp_path)).data["kpis"]} == {"none-prior"}
 
     publish(tmp_path, prior(release="../../etc"))
-    assert list((await snapshot(tmp_path)).files) == ["baseline-metrics.prior-.._.._etc.json"]
+    (name,) = (await snapshot(tmp_path)).files
+    assert writer.publish(tmp_path / "elsewhere", name, b"{}").name == name
 
 
 @pytest.mark.parametrize(
     "data", [b"{", b"[]", b'{"release": "x"}', b"\x00\xff", b"[" * 100_000, prior(window={"start": "soon"})]
 )
 async def test_a_prior_that_cannot_be_read_is_inconclusive_not_absent(tmp_path: Path, data: bytes) -> None:
-    """A truncated, binary or other-shaped prior is not silently treated as none."""
+    """A truncated, binary or other-shaped prior is not silently treated as none, and its bytes are kept."""
     publish(tmp_path, data)
     result = await snapshot(tmp_path)
     assert verdicts(result)["baseline.prior"] == "inconclusive"
-    assert result.files == {}
+    assert list(result.files.values()) == [data]
 
 
 async def test_a_prior_may_be_an_input(tmp_path: Path) -> None:
@@ -216,13 +286,34 @@ async def test_a_prior_may_be_an_input(tmp_path: Path) -> None:
     assert kpi(await snapshot(tmp_path), "checkout", "latency_p99")["finding"] == "ok"
 
 
-async def test_staging_is_compared_with_too(tmp_path: Path) -> None:
-    """Staging's samples are a second benchmark; they inform and do not halt."""
-    rows = [{"service": "checkout", "kpi": "latency_p99", "unit": "s", "samples": [0.1 + n / 1000 for n in range(30)]}]
-    papers.write(tmp_path, staging=papers.changed(papers.STAGING, kpis=rows))
+def staging_was_faster(folder: Path, service: str) -> None:
+    rows = [{"service": service, "kpi": "latency_p99", "unit": "s", "samples": [0.1 + n / 1000 for n in range(30)]}]
+    papers.write(folder, staging=papers.changed(papers.STAGING, kpis=rows))
+
+
+async def test_a_critical_service_that_is_worse_than_in_staging_halts(tmp_path: Path) -> None:
+    """Staging's samples are a benchmark as the prior's are: degraded against them fails, waivably, with a gap."""
+    staging_was_faster(tmp_path, "checkout")
     result = await snapshot(tmp_path)
     assert kpi(result, "checkout", "latency_p99")["staging"]["finding"] == "degraded"
+    assert verdicts(result)["baseline.staging:checkout"] == "failed"
+    assert "baseline:checkout:staging-degraded" in [gap.id for gap in result.gaps]
+    assert all(one.waivable for one in result.criteria)
+
+
+async def test_another_service_that_is_worse_than_in_staging_is_a_gap(tmp_path: Path) -> None:
+    """It goes into the backlog and halts nothing."""
+    staging_was_faster(tmp_path, "search")
+    result = await snapshot(tmp_path)
     assert result.verdict is Verdict.PASSED
+    assert "baseline:search:staging-degraded" in [gap.id for gap in result.gaps]
+
+
+async def test_without_a_deploy_time_no_baseline_is_captured(tmp_path: Path) -> None:
+    """Samples that may be from before the deploy are no baseline of it. (P30)"""
+    result = await snapshot(tmp_path, config=a_config(run={"deployed_at": None}))
+    assert verdicts(result)["baseline.captured"] == "inconclusive"
+    assert "when the deployment finished" in actual(result, "baseline.captured")
 
 
 async def test_metrics_that_are_away_are_an_error(tmp_path: Path) -> None:
@@ -264,6 +355,24 @@ async def test_a_worker_is_measured_by_its_activity(tmp_path: Path) -> None:
     result = await snapshot(tmp_path, metrics, config=a_config(services={"mailer": worker}))
     assert kpi(result, "mailer", "throughput")["n"] == 2
     assert kpi(result, "mailer", "queue_lag")["unit"] == "s"
+
+
+async def test_questions_select_the_environment_where_a_label_names_it(tmp_path: Path) -> None:
+    """With [telemetry] environment_label every question asks for the environment, and other series are not counted."""
+    metrics = measured()
+    config = a_config(telemetry={"environment_label": "env"}, run={"environment": "canary"})
+    result = await snapshot(tmp_path, metrics, config=config)
+    assert metrics.asked
+    assert all('env="canary"' in expr for expr in metrics.asked)
+    assert verdicts(result)["baseline.captured"] == "inconclusive"
+    assert result.data["environment_label"] == "env"
+    assert not any("no question selected" in text for text in result.data["warnings"])
+
+
+async def test_the_artifact_says_that_no_question_selected_the_environment(tmp_path: Path) -> None:
+    """Without a label the environment is a name on the file alone, and nobody shall believe otherwise."""
+    result = await snapshot(tmp_path)
+    assert any("no question selected the environment production" in text for text in result.data["warnings"])
 
 
 async def test_the_newest_points_are_shown_while_it_runs(tmp_path: Path) -> None:

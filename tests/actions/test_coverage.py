@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ray_tui.actions import coverage
-from ray_tui.core.errors import BackendBusy, BackendTimeout
-from ray_tui.core.ports import Ports, Sample, Vector
+from ray_tui.core.errors import BackendBusy, BackendTimeout, NotSupported
+from ray_tui.core.ports import Ports, Sample, Target, Vector
 from ray_tui.core.verdicts import Verdict
 from ray_tui.step import Result
 from tests.fakes import (
@@ -39,14 +39,14 @@ def per_service(value: float, services: tuple[str, ...] = SERVICES, **labels: st
 def healthy(services: tuple[str, ...] = SERVICES) -> InMemoryMetrics:
     routes = [Sample({"service": name, "route": ROUTES.get(name, "/")}, NOW, SEEN) for name in services]
     metrics = InMemoryMetrics(clock=FakeClock())
-    metrics.answer("timestamp(http_requests_total", per_service(SEEN, services))
+    metrics.answer("max by (service) (timestamp(http_requests_total", per_service(SEEN, services))
     metrics.answer("max by (service, route)", routes)
     metrics.answer("timestamp(probe_success", per_service(SEEN, services))
     metrics.answer("min by (service) (probe_success", per_service(1.0, services))
     metrics.answer("group by (service)", per_service(1.0, services))
     metrics.answer("sum by (service) (rate(http_requests_total", per_service(12.0, services))
-    metrics.answer("count by (service) (http_requests_total", per_service(3.0, services))
-    metrics.answer("count by (service) (http_request_duration_seconds_bucket", per_service(12.0, services))
+    metrics.answer("count by (service) (timestamp(http_requests_total", per_service(3.0, services))
+    metrics.answer("count by (service) (timestamp(http_request_duration_seconds_bucket", per_service(12.0, services))
     return metrics
 
 
@@ -103,6 +103,62 @@ async def test_a_critical_service_without_one_signal_halts(tmp_path: Path, signa
     assert verdicts(result)["coverage.critical:payments"] == "failed"
     assert f"{signal}: no data" in actual(result, "coverage.critical:payments")
     assert f"coverage:payments:{signal}" in [gap.id for gap in result.gaps]
+
+
+LESS_ASKED: list[dict[str, Any]] = [
+    {"signals": ["metrics"]},
+    {"signals": []},
+    {"serves_requests": False, "activity": "payments_total"},
+]
+
+
+@pytest.mark.parametrize("asked", LESS_ASKED, ids=str)
+async def test_the_configuration_cannot_ask_less_of_a_critical_changed_service(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    """All four signals are required of it whatever [services] says: fewer only by a waiver. (P26)"""
+    others = dict.fromkeys(("checkout", "search"), SEEN)
+    ports = world(traces=InMemoryTraces(seen=others))
+    result = await audit(tmp_path, ports=ports, config=a_config(services={"payments": asked}))
+    assert verdicts(result)["coverage.critical:payments"] == "failed"
+    assert "traces: no data" in actual(result, "coverage.critical:payments")
+    assert next(one for one in result.criteria if one.id == "coverage.critical:payments").waivable
+
+
+async def test_less_may_be_asked_of_another_service(tmp_path: Path) -> None:
+    """Of a service that is not critical, or did not change, [services] says what is required."""
+    config = a_config(services={"search": {"signals": ["metrics"]}})
+    result = await audit(tmp_path, config=config)
+    assert cell(result, "search", "traces")["required"] is False
+
+
+async def test_a_cell_without_data_says_that_its_target_is_down(tmp_path: Path) -> None:
+    """Who reads that nothing was seen also reads why nothing is scraped, without what an address may hide."""
+    metrics = healthy().answer("timestamp(http_requests_total", per_service(SEEN, ("checkout", "search")))
+    why = 'Get "http://10.0.0.7:9090/metrics?token=s3cret": connection refused'
+    labels = {"service": "payments", "instance": "10.0.0.7:9090"}
+    metrics.scraped = (Target(labels, "http://10.0.0.7:9090/metrics?token=s3cret", "down", why, NOW - 5),)
+
+    result = await audit(tmp_path, ports=world(metrics=metrics))
+
+    said = cell(result, "payments", "metrics")["why"]
+    assert said.startswith("no data; its scrape target 10.0.0.7:9090 is down: Get ")
+    assert "connection refused" in said
+    assert "s3cret" not in said
+    assert cell(result, "payments", "metrics")["verdict"] == "failed"
+
+
+async def test_targets_that_cannot_be_listed_change_no_verdict(tmp_path: Path) -> None:
+    """A store without scrape targets answers every other question: a warning, and the cell fails as it did."""
+
+    class Pushed(InMemoryMetrics):
+        async def targets(self) -> tuple[Target, ...]:
+            raise NotSupported("metrics", "there are no targets", "nothing to do")
+
+    metrics = Pushed(instant=healthy().answer("timestamp(http", per_service(SEEN, ("search",))).instant)
+    result = await audit(tmp_path, ports=world(metrics=metrics))
+    assert cell(result, "payments", "metrics")["why"] == "no data"
+    assert "there are no targets" in result.data["warnings"][0]
 
 
 async def test_data_from_before_the_deploy_is_not_coverage(tmp_path: Path) -> None:
@@ -178,8 +234,8 @@ async def test_a_time_that_is_no_number_is_an_error(tmp_path: Path, value: float
 
 RED = {
     "no traffic": ("sum by (service) (rate(", per_service(0.0)),
-    "no status label": ("count by (service) (http_requests_total", []),
-    "no duration histogram": ("count by (service) (http_request_duration", []),
+    "no status label": ("count by (service) (timestamp(http_requests_total", []),
+    "no duration histogram": ("count by (service) (timestamp(http_request_duration", []),
 }
 
 
@@ -193,6 +249,27 @@ async def test_a_critical_service_without_red_metrics_halts(tmp_path: Path, miss
     assert missing in actual(result, "coverage.red:checkout")
     assert "coverage.red:search" not in verdicts(result)
     assert "red:search" in [gap.id for gap in result.gaps]
+
+
+async def test_traffic_from_before_the_deploy_is_no_rate(tmp_path: Path) -> None:
+    """Two minutes after the deploy the last two minutes are asked for, and only series scraped since then count."""
+    metrics = healthy()
+    soon = a_config(run={"deployed_at": "2026-11-22T19:58:00Z"})
+    await audit(tmp_path, ports=world(metrics=metrics), config=soon)
+    rates = [expr for expr in metrics.asked if "rate(" in expr]
+    assert rates
+    assert all("[120s]" in expr for expr in rates)
+    counted = [expr for expr in metrics.asked if expr.startswith("count by")]
+    assert len(counted) == 2
+    assert all(expr.endswith(f" > {NOW - 120:.3f})") for expr in counted)
+
+
+async def test_seconds_after_the_deploy_no_traffic_is_no_news(tmp_path: Path) -> None:
+    """In less time than two scrapes nobody can say that there is no traffic: inconclusive, not failed."""
+    pattern, nothing = RED["no traffic"]
+    soon = a_config(run={"deployed_at": "2026-11-22T19:59:40Z"})
+    result = await audit(tmp_path, ports=world(metrics=healthy().answer(pattern, nothing)), config=soon)
+    assert verdicts(result)["coverage.red:checkout"] == "inconclusive"
 
 
 async def test_a_new_endpoint_that_nobody_called_halts(tmp_path: Path) -> None:
@@ -213,7 +290,7 @@ async def test_a_span_name_shows_an_endpoint_too(tmp_path: Path) -> None:
 
 async def test_up_alone_is_not_coverage_of_a_worker(tmp_path: Path) -> None:
     """A worker needs a metric that moves: without one configured it is inconclusive, with one it can pass."""
-    worker = {"critical": True, "changed": "modified", "serves_requests": False}
+    worker = {"changed": "modified", "serves_requests": False}
     seen = dict.fromkeys((*SERVICES, "mailer"), SEEN)
     metrics = healthy().answer("up", per_service(1.0, ("mailer",)))
     ports = world(metrics=metrics, logs=InMemoryLogs(seen=seen))
@@ -238,6 +315,16 @@ async def test_services_with_other_label_names_are_asked_by_them(tmp_path: Path)
 
     assert cell(result, "search", "metrics")["verdict"] == "passed"
     assert 'http_requests_total{app="search-api",job="k8s"}' in cell(result, "search", "metrics")["query"]
+
+
+async def test_questions_select_the_environment_where_a_label_names_it(tmp_path: Path) -> None:
+    """Another environment's series in the same store are no coverage of this one; labels given by hand win."""
+    metrics = healthy()
+    names = {"metrics": {"service": "search", "env": "live"}}
+    config = a_config(telemetry={"environment_label": "env"}, services={"search": {"names": names}})
+    result = await audit(tmp_path, ports=world(metrics=metrics), config=config)
+    assert all('env="production"' in expr or 'env=~"live|production"' in expr for expr in metrics.asked)
+    assert cell(result, "checkout", "metrics")["verdict"] == "failed"
 
 
 async def test_a_person_confirms_what_a_service_is_called(tmp_path: Path) -> None:

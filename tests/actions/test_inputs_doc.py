@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ray_tui.actions.baseline import read_prior
+from ray_tui.actions.prior_baseline import read_prior
 from ray_tui.analysis import deployment_papers
 from ray_tui.core.errors import InputError
 from ray_tui.core.plan import INPUTS_OPTIONAL, INPUTS_REQUIRED

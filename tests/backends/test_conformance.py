@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ray_tui.backends import Opening, open_backend, settings_model
+from ray_tui.backends import Opening, jaeger, open_backend, settings_model
 from ray_tui.clock import Clock
 from ray_tui.core.errors import (
     BackendBroken,
@@ -693,7 +693,31 @@ async def test_traces_are_reachable_and_tell_when_each_service_was_traced_last(f
         operations = await port.operations("checkout", since)
         assert any("/api/v2/checkout" in one for one in operations)
         assert not any("recommendations" in one for one in operations)
+        assert not any("/api/v1/checkout" in one for one in operations), "its last span is from before that time"
         assert "checkout" in await port.known_services(since)
+
+
+@cases(demo_jaeger, demo_legacy_jaeger)
+async def test_an_operation_that_is_not_among_the_newest_traces_is_searched_for(
+    factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Looking at one trace finds one operation; the names that Jaeger has kept are then asked for, each since then."""
+    monkeypatch.setattr(jaeger, "DEPTH", "1")
+    async with factory(tmp_path) as port:
+        operations = await port.operations("gateway", CLOCK.wall() - 1200)
+        assert {"POST /api/orders", "GET /api"} <= operations
+        assert not any("/api/v1/checkout" in one for one in await port.operations("checkout", CLOCK.wall() - 1200))
+
+
+@cases(demo_jaeger, demo_legacy_jaeger)
+async def test_more_operations_than_can_be_searched_for_are_no_answer(
+    factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Names with ids in them are too many to ask for: that is said, and none is believed or left out."""
+    monkeypatch.setattr(jaeger, "MOST_OPERATIONS", 0)
+    async with factory(tmp_path) as port:
+        with pytest.raises(NotSupported, match="at most 0 are searched for"):
+            await port.operations("checkout", CLOCK.wall() - 1200)
 
 
 async def test_a_tempo_that_ignores_the_filter_does_not_lend_other_services_names():

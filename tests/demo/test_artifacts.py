@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ray_tui.actions import review_deployment
-from ray_tui.actions.baseline import read_prior
+from ray_tui.actions.prior_baseline import read_prior
 from ray_tui.core.plan import INPUTS_OPTIONAL, INPUTS_REQUIRED
 from ray_tui.core.verdicts import Verdict
 from ray_tui.demo import artifacts, scenario

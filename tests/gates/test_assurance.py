@@ -120,6 +120,8 @@ BENT: list[tuple[str, str, Verdict, Bend]] = [
      lambda i: i[REPORT].update(criteria=i[REPORT]["criteria"][:1])),
     ("a gap without entry", "backlog", Verdict.FAILED, lambda i: i[BACKLOG]["body"]["entries"].pop(0)),
     ("a baseline finding without entry", "backlog", Verdict.FAILED, lambda i: i[BACKLOG]["body"]["entries"].pop(2)),
+    ("a staging finding without entry", "backlog", Verdict.FAILED,
+     lambda i: i[BASELINE]["body"]["kpis"][1].update(staging={"finding": "degraded"})),
     ("an entry without owner", "backlog", Verdict.FAILED,
      lambda i: i[BACKLOG]["body"]["entries"][0].update(owner="")),
     ("an entry that nobody owns", "backlog", Verdict.FAILED,
