@@ -274,6 +274,10 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self._refitting = False
         self.ray.repaint()
 
+    @on(EventLog.Scrolled)
+    def _retitle_log(self) -> None:
+        self.event_log.retitle(frame.log_title(self.ray.view(), self.event_log.words()))
+
     @on(Listing.Picked)
     def _mouse(self, message: Listing.Picked) -> None:
         listing = message.listing
