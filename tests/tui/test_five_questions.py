@@ -343,15 +343,17 @@ async def test_a_log_that_was_scrolled_back_stays_there():
 @pytest.mark.parametrize("size", [(80, 24), (119, 40)])
 async def test_a_log_that_was_hidden_follows_when_it_is_back(size):
     """Zoomed and back below 120 columns: what came meanwhile is in sight, and so is what comes next."""
-    handle = FakeHandle(*opened(), *noted(*(f"note {n} of many" for n in range(60))))
+    handle = FakeHandle(*opened(), *noted(*(f"note {n} of many, long enough for more rows" for n in range(60))))
     async with console(handle, size) as (app, pilot):
         await shows(app, "note 59 of many")
         await pilot.press("z")
         await until(lambda: not app.console_screen.event_log.size.width, "no log")
-        handle.feed(*noted("came while it was hidden"))
-        await until(lambda: app.state.seq == handle.seq and app._paint_timer is None, "the paint")
+        for text in ("came while it was hidden", "and so did this"):
+            handle.feed(*noted(text))
+            await until(lambda: app.state.seq == handle.seq and app._paint_timer is None, "the paint")
+            await pilot.pause()
         await pilot.press("z")
-        await shows(app, "came while it was hidden")
+        await shows(app, "and so did this")
         handle.feed(*noted("the last one"))
         await shows(app, "the last one")
         assert "newer" not in text_of(app)
