@@ -175,7 +175,7 @@ async def test_enter_on_a_figure_shows_it_large_with_its_chart():
         app.open_detail("data:1.3/kpis/0")
         await shows(app, "┆ release 11:45Z")
         assert "normal: 172 ms to 272 ms" in text_of(app)
-        assert "+4% to 222 ms before" in text_of(app)
+        assert "+4% vs 222 ms before" in text_of(app)
 
 
 async def test_live_charts_move_twice_a_second_however_many_there_are():

@@ -3,10 +3,17 @@
 import pytest
 
 from ray_tui.core import facts as f
+from ray_tui.core import plan, views
 from ray_tui.core.plan import ACTIONS
-from ray_tui.tui.panes import alerts, assurance, handoff
-from ray_tui.tui.view import View
-from tests.tui.fake_handle import T0, FakeHandle, coverage, done, mid_run, opened, until
+from ray_tui.core.presence import Look
+from ray_tui.core.state import apply
+from ray_tui.core.verdicts import Verdict
+from ray_tui.tui import charts
+from ray_tui.tui.about import about
+from ray_tui.tui.panes import alerts, assurance, baseline, handoff
+from ray_tui.tui.panes.actions import action_rows
+from ray_tui.tui.view import View, lookers, measured
+from tests.tui.fake_handle import T0, FakeHandle, coverage, done, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, shows, text_of
 
 PROPOSAL = {"rule": "CartHighErrorRatio", "change": "> 0.05 for 2m → > 0.0653 for 2m", "pages_before": 3.0,
@@ -51,8 +58,6 @@ def test_a_proposal_that_is_asked_about_says_which_key_answers():
     """While the question is open the row leads to it."""
     view = with_data(s3_2={"proposals": [PROPOSAL]})
     prompt = f.PromptRaised(id="q", step="3.2", prompt="choose", title="Tune?", text="Tune?", options=("accept",))
-    from ray_tui.core.state import apply
-
     apply(view.state, f.Entry(seq=1, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=prompt))
     assert any("? answer: p" in row for row in painted(assurance.rows(view, 100)))
 
@@ -115,6 +120,78 @@ def test_panels_are_counted_by_state_and_broken_ones_named():
     board = {"title": "Checkout RED", "score": 61.0, "panels": panels}
     rows = painted(alerts.rows(with_data(s2_1={"dashboards": [board]}), 90))
     assert any("✗ Checkout RED" in row and "61" in row and "2 ok, 1 no data: Errors" in row for row in rows)
+
+
+def test_a_waived_criterion_does_not_count_as_passed_on_the_rail():
+    """What was waived stands beside the count, never in it."""
+    waived = failed("alert_validation.score", "Score", "61", Verdict.WAIVED)
+    passed = [failed(f"alert_validation.{n}", n, "fine", Verdict.PASSED) for n in "abc"]
+    view = View(now=T0)
+    step = view.state.steps["gate.alert_validation"]
+    step.verdict, step.status, step.criteria = Verdict.WAIVED, "finished", (waived, *passed)
+    assert measured(view, plan.gate("gate.alert_validation")) == "3/4, 1 w"
+    step.criteria = tuple(passed)
+    assert measured(view, plan.gate("gate.alert_validation")) == "3/3"
+
+
+def looked_at(*people, place="1.1"):
+    view = View(now=T0, person="mo")
+    view.looks = [Look(f"c-{name}", name, place) for name in people]
+    for name in people:
+        view.state.consoles[f"c-{name}"] = f.ConsoleAttached(console=f"c-{name}", person=name)
+    return view
+
+
+@pytest.mark.parametrize(("place", "number"), [("1.1", 1), ("2.1", 2), ("2.3", 2), ("4.3", 4)])
+def test_who_looks_at_an_action_is_never_cut(place, number):
+    """A long name of an action gives way to the mark of who looks at it."""
+    rows = painted(action_rows(looked_at("jo", "sam", place=place), number, 100))
+    assert any(row[2:].startswith(place) and "◦jo◦sa" in row for row in rows)
+
+
+def test_two_people_have_two_marks():
+    """As many letters as tell a person from the others who are here."""
+    assert lookers(looked_at("mira", "mike", "jo"), 1) == "◦mir◦mik◦jo"
+    assert lookers(looked_at("uid:1000", "uid:1001"), 1) == "◦1000◦1001"
+
+
+def test_a_figure_is_said_against_its_past():
+    """``vs … before``: nobody reads it as a rise to what it was."""
+    figure = baseline.Figure("checkout", "rate", "reqps", 40.9, 38.4, 40.9 / 38.4 - 1, "ok", (), None)
+    assert baseline.against(figure) == f"+7% vs {charts.value_text(38.4, 'reqps')} before"
+
+
+async def test_a_handoff_box_opens_with_its_whole_reason():
+    """Enter on a box: everything that keeps it open, cut nowhere."""
+    async with console(FakeHandle(*opened()), (80, 24)) as (app, pilot):
+        await pilot.press("4")
+        app.console_screen.pane(4).choose("box:1")
+        await pilot.press("enter")
+        await dialog(app)
+        await shows(app, views.handoff_boxes(app.state, T0)[1].title)
+        assert "Computed from what this run has recorded" in text_of(app)
+
+
+async def test_the_rail_marks_no_phase_while_the_log_has_the_keys():
+    """The bracket stands where the keys go; in the log they go to no phase."""
+    async with console(FakeHandle(*mid_run()), (80, 24)) as (app, pilot):
+        await pilot.press("4")
+        await shows(app, "[4")
+        await pilot.press("5")
+        await until(lambda: "[" not in text_of(app).split("\n")[1], "no bracket")
+
+
+def test_a_probes_detail_keeps_its_columns():
+    """What is too long for a hop goes on under where it began; what has no words has no colon."""
+    view = View(now=T0 + 500)
+    facts = [*mid_run(), f.ProbeCleared(id="7f3a-a1-1", clean=True)]
+    for seq, fact in enumerate(facts, start=1):
+        apply(view.state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+    rows = ["".join(text for text, _ in line).rstrip() for line in about(view, "probe:7f3a-a1-1", 40)[1]]
+    assert "cleared clean" in rows
+    hops = rows[rows.index("") + 1 : rows.index("cleared clean")]
+    assert all(row[:2] in {f"t{n}" for n in range(9)} or row.startswith(" " * 29) for row in hops)
+    assert all(len(row) <= 40 for row in rows)
 
 
 async def test_a_cell_drills_down_to_query_and_last_sample_and_copies_its_query(tmp_path):

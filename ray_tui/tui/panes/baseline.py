@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from ray_tui.core.readings import Gauge
+from ray_tui.core.untrusted import cell_width
 from ray_tui.tui import charts
 from ray_tui.tui.charts import Band, Points
 from ray_tui.tui.lines import Line, Row, Span, columns, crop, fit, width_of
@@ -119,17 +120,16 @@ def _card(figure: Figure, width: int, released: float, clock: str) -> list[Line]
     """The figure in large digits, and its chart with the normal band and the release."""
     word, style = FINDINGS.get(figure.finding, (figure.finding, "dim"))
     digits = charts.large(charts.value_text(figure.now, figure.unit))
-    room = max(24, len(digits[0]) + 2)
-    against = f"{shift(figure.relative)} to {charts.value_text(figure.prior, figure.unit)}  {word}"
-    left: list[Span] = [(f"{figure.service} {figure.name}", "strong"), *((row, "strong") for row in digits),
-                        (against, style)]  # fmt: skip
+    said = f"{figure.service} {figure.name}  {word}"
+    room = max(24, len(digits[0]) + 2, min(40, cell_width(said) + 1))
+    left: list[Span] = [(said, style), *((row, "strong") for row in digits), (against(figure), style)]
     right = charts.panel(figure.points, width - room - 1, CARD_HEIGHT, figure.band, figure.unit, released)
     out: list[Line] = []
     for n in range(CARD_HEIGHT):
         text, of = left[n] if n < len(left) else ("", "")
         out.append(crop(((fit(text, room), of), (" ", ""), *(right[n] if n < len(right) else ())), width))
-    said = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
-    return [*out, crop(((" " * (room + 13), ""), *said), width), ()]
+    legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
+    return [*out, crop(((" " * (room + 13), ""), *legend), width), ()]
 
 
 def _samples(kpi: Mapping[str, Any]) -> list[float]:
@@ -139,6 +139,11 @@ def _samples(kpi: Mapping[str, Any]) -> list[float]:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
+
+
+def against(figure: Figure) -> str:
+    """``+7% vs 38.4 before``: the shift, and what it is a shift from."""
+    return f"{shift(figure.relative)} vs {charts.value_text(figure.prior, figure.unit)} before"
 
 
 def shift(relative: object) -> str:

@@ -23,10 +23,10 @@ def _boxes(view: View, width: int) -> list[Row]:
     boxes = views.handoff_boxes(view.state, view.now)
     checked = sum(box.checked for box in boxes)
     out = [blank(), heading(f"handoff {checked}/{len(boxes)}", widths=(width,))]
-    for box in boxes:
+    for index, box in enumerate(boxes):
         mark: Span = ("✓", "good") if box.checked else ("·", "dim")
         line = (mark, (" ", ""), (box.title, "" if box.checked else "dim"), (f"  {box.why}", "dim"))
-        out.append(Row(crop(line, width)))
+        out.append(Row(crop(line, width), f"box:{index}"))
     return out
 
 

@@ -138,7 +138,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             self.query_one("#small", Painted).show_lines(frame.too_small(view, self.size, LEAST, leave))
             return
         self.query_one("#header", Painted).show_lines([frame.header(view, width)])
-        active, alone = self.phase if not self._wide_overview else 0, self.zoomed or width < WIDE
+        marked = not self._wide_overview and self.active != LOG
+        active, alone = self.phase if marked else 0, self.zoomed or width < WIDE
         self.query_one("#rail", Painted).show_lines([frame.rail(view, width, active, self.jump, alone=alone)])
         self.query_one("#next", Painted).show_lines([frame.next_row(view, width)])
         for number in range(1, 5):
