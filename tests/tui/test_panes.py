@@ -10,10 +10,11 @@ from ray_tui.core.state import apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui import charts
 from ray_tui.tui.about import about
-from ray_tui.tui.panes import alerts, assurance, baseline, handoff
+from ray_tui.tui.panes import alerts, assurance, baseline, handoff, instrumentation
 from ray_tui.tui.panes.actions import action_rows
 from ray_tui.tui.view import View, lookers, measured
-from tests.tui.fake_handle import T0, FakeHandle, coverage, done, failed, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, until
+from tests.tui.fake_handle import baseline as fake_baseline
 from tests.tui.on_screen import console, dialog, shows, text_of
 
 PROPOSAL = {"rule": "CartHighErrorRatio", "change": "> 0.05 for 2m → > 0.0653 for 2m", "pages_before": 3.0,
@@ -90,14 +91,67 @@ def test_a_schedule_shows_next_run_and_owner_and_never_hides_what_nobody_runs():
 
 
 def test_the_package_is_a_tree_of_files_with_hashes():
-    """Each file with the step that it comes from, its size and its hash; one without a hash is a cross."""
+    """Under each phase its files: the step that each comes from, its size and its hash; one without is a cross."""
     files = [{"name": "a.json", "action": "2.2", "sha256": "ab" * 32, "size": 37257, "required": True},
              {"name": "w.json", "action": "gate.handoff", "sha256": "cd" * 32, "size": 5, "required": False},
+             {"name": "c.json", "action": "2.1", "sha256": "ef" * 32, "size": 6, "required": True},
+             {"name": "journal.jsonl", "action": "", "sha256": "ef" * 32, "size": 7, "required": True},
              {"name": "lost.md", "action": "4.1", "sha256": "", "size": None}]  # fmt: skip
-    rows = painted(handoff.rows(with_data(s4_1={"files": files}), 90))
-    assert any(row.startswith("├ ✓ 2.2 a.json") and "37,257" in row and "abababababab" in row for row in rows)
+    found = handoff.rows(with_data(s4_1={"files": files}), 90)
+    rows = painted(found)
+    at = {name: next(n for n, row in enumerate(rows) if name in row) for name in
+          ("journal.jsonl", "2 Alert validation  2 files", "a.json", "c.json", "4 Handoff  2 files",
+           "w.json")}  # fmt: skip
+    assert sorted(at, key=lambda name: at[name]) == list(at)
+    row = rows[at["a.json"]]
+    assert row.startswith("├ ✓ 2.2 a.json")
+    assert "37,257" in row
+    assert "abababababab" in row
+    assert rows[at["c.json"]].startswith("└ ✓ 2.1 c.json")
     assert any("├ ✓ G4  w.json" in row and "optional" in row for row in rows)
     assert any(row.startswith("└ ✗ 4.1 lost.md") and "no hash" in row for row in rows)
+    assert found[at["w.json"]].target == "data:4.1/files/1"
+
+
+LONG = "SLO attainment: checkout/requests-that-were-served"
+APPROVALS = [f.ApprovalRecorded(role="security-compliance", person="mira-okafor", subject="package",
+                             subject_sha256="ab" * 32, assurance="signed", given_at=T0)]  # fmt: skip
+
+
+def full_view():
+    """Something in every table, each with names that are too long for a narrow pane."""
+    view = with_data(
+        s1_2=coverage(), s1_3=fake_baseline(), s2_1=configured(),
+        s2_3={"runbooks": [{"alert": "CheckoutHighErrorRatio", "verdict": "passed", "why": "docs/runbooks/a.md"}]},
+        s3_1={"entries": [entry(n, asset=f"dashboard:{LONG}") for n in range(9)]},
+        s3_2={"rules": [*RULES, {**RULES[0], "rule": "CheckoutHighLatency", "status": "insufficient"}],
+              "proposals": [PROPOSAL], "decisions": [{"subject": LONG, "state": "put off: later", "why": LONG}],
+              "missed": [{"title": LONG + LONG}]},
+        s3_3={"rows": [{"metric": LONG, "target": "99.900%", "actual": "99.970% over 30 days",
+                         "status": "insufficient"}]},
+        s4_1={"files": [{"name": f"{LONG}.json", "action": "2.2", "sha256": "ab" * 32, "size": 37_257}]},
+    )  # fmt: skip
+    view.state.approvals = APPROVALS
+    view.state.waivers["W1"] = f.Waived(
+        id="W1", criterion=LONG, step="2.2", reason="r", operator="mira", approver="jo", evidence_sha256="e",
+        expires_at=view.now + 9 * 86_400, assurance="signed",
+    )  # fmt: skip
+    view.state.backlog["g"] = f.GapFound(id="g", step="1.2", title=LONG, owner="search-team", due="2026-12-06")
+    return view
+
+
+@pytest.mark.parametrize("width", range(44, 121, 4))
+@pytest.mark.parametrize("pane", [instrumentation, alerts, assurance, handoff])
+def test_no_row_is_cut_without_an_ellipsis(pane, width):
+    """At every width of a pane its tables fit in it: what has no room ends in an ellipsis, never at the frame."""
+    too_wide = [row for row in painted(pane.rows(full_view(), width)) if len(row) > width]
+    assert too_wide == []
+
+
+@pytest.mark.parametrize(("width", "said"), [(60, "CheckoutHighLatency"), (116, LONG), (76, "> 0.0653 for 2m")])
+def test_names_get_the_room_that_a_pane_has(width, said):
+    """Rules in the overview of a wide screen, metrics in the zoomed scorecard, a new threshold at 80 columns."""
+    assert any(said in row for row in painted(assurance.rows(full_view(), width)))
 
 
 def test_a_waiver_shows_the_days_that_are_left():
