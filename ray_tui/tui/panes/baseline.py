@@ -44,7 +44,7 @@ class Figure:
 
 
 def rows(view: View, width: int) -> list[Row]:
-    """The table, worst first; in a pane with room for it the first figure is shown large above it."""
+    """The table, worst first; the first figure stands out above it, as large as the pane allows."""
     figures = figures_of(view)
     live = _only_live(view, figures)
     if not figures and not live:
@@ -53,8 +53,9 @@ def rows(view: View, width: int) -> list[Row]:
     clock = wall(released)[:5] if released else ""
     widths = _widths(width)
     out = [blank()]
-    if figures and view.roomy and width >= CARD_WIDTH:
-        out += [Row(line) for line in _card(figures[0], width, released, clock)]
+    if figures:
+        card = _card if view.roomy and width >= CARD_WIDTH else _small_card
+        out += [Row(line, figures[0].target) for line in card(figures[0], width, released, clock)]
     out.append(heading("baseline", "kpi", "now", "prior", "Δ", "", "finding" if widths[-1] > 1 else "", widths=widths))
     if widths[5]:
         out.append(Row(crop(charts.legend(released, clock), width)))
@@ -130,6 +131,18 @@ def _card(figure: Figure, width: int, released: float, clock: str) -> list[Line]
         out.append(crop(((fit(text, room), of), (" ", ""), *(right[n] if n < len(right) else ())), width))
     legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
     return [*out, crop(((" " * (room + 13), ""), *legend), width), ()]
+
+
+def _small_card(figure: Figure, width: int, released: float, clock: str) -> list[Line]:
+    """Two rows: the figure now beside its name and finding; its shift beside its chart."""
+    word, style = FINDINGS.get(figure.finding, (figure.finding, "dim"))
+    digits, _, unit = charts.value_text(figure.now, figure.unit).partition(" ")
+    now = f" {' '.join(digits)} {unit} " if unit else f" {' '.join(digits)} "
+    badge = f"badge-{style}" if style in ("good", "bad", "warn") else "badge-dim"
+    head: Line = ((now, badge), (f"  {figure.service} {figure.name}  ", "strong"), (word, style))
+    said = f"{against(figure)}  "
+    drawn = charts.spark(figure.points, min(48, width - cell_width(said)), figure.band, figure.before, released)
+    return [crop(head, width), crop(((said, style), *drawn), width)]
 
 
 def _samples(kpi: Mapping[str, Any]) -> list[float]:

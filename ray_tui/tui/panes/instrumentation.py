@@ -11,8 +11,8 @@ from ray_tui.tui.table import Cells, Column, table
 from ray_tui.tui.view import VERDICT_STYLES, View, mapping, mappings
 
 SIGNALS = (("metrics", "met"), ("logs", "log"), ("traces", "trc"), ("synthetics", "syn"))
-COMPACT = 8
-"""Services that are listed in the overview; the unseen ones are always among them."""
+COMPACT = 3
+"""Services that are listed where a pane has few rows; the unseen ones are always among them."""
 
 
 def rows(view: View, width: int) -> list[Row]:

@@ -26,6 +26,8 @@ Paint = Callable[[View, int], Sequence[Row]]
 PHASES: tuple[Paint, ...] = (instrumentation.rows, alerts.rows, assurance.rows, handoff.rows)
 LOG = 5
 WIDE = 120
+TALL = 28
+"""Rows below which even a pane that stands alone is no room for everything, until it is zoomed."""
 LEAST = (60, 20)
 """Columns and rows below which there is a notice instead of panes."""
 
@@ -155,7 +157,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def show_pane(self, view: View, number: int) -> int:
         pane = self.pane(number)
-        view.roomy = self.zoomed or self.size.width < WIDE
+        view.roomy = self.zoomed or (self.size.width < WIDE and self.size.height >= TALL)
         changed = pane.show_rows(PHASES[number - 1](view, pane.inner_width))
         pane.retitle(frame.pane_title(number, view))
         state = frame.pane_state(view, number)
@@ -239,7 +241,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         wide = self.size.width >= WIDE
         alone = self.zoomed or not wide
         self.set_class(not wide, "-narrow")
-        self.set_class(self.size.height < 28, "-short")
+        self.set_class(self.size.height < TALL, "-short")
         self.set_class(self._small, "-small")
         self.set_class(self.active == LOG and alone, "-big-log")
         self.set_class(self.active != LOG and not wide and self.zoomed, "-no-log")
