@@ -4,13 +4,14 @@ import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core import plan, views
+from ray_tui.core.handle import Link
 from ray_tui.core.plan import ACTIONS
 from ray_tui.core.presence import Look
 from ray_tui.core.state import apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui import charts
 from ray_tui.tui.about import about
-from ray_tui.tui.panes import alerts, assurance, baseline, handoff, instrumentation
+from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation
 from ray_tui.tui.panes.actions import action_rows
 from ray_tui.tui.view import View, lookers, measured
 from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, until
@@ -246,6 +247,50 @@ def test_a_probes_detail_keeps_its_columns():
     hops = rows[rows.index("") + 1 : rows.index("cleared clean")]
     assert all(row[:2] in {f"t{n}" for n in range(9)} or row.startswith(" " * 29) for row in hops)
     assert all(len(row) <= 40 for row in rows)
+
+
+async def test_a_pane_shows_its_chosen_row_after_every_change_of_layout():
+    """Zoomed, back, another pane and the overview: the active pane shows its cursor, the others begin at the top."""
+    async with console(FakeHandle(*mid_run()), (120, 40)) as (app, pilot):
+        screen = app.console_screen
+        await pilot.press("1", *["down"] * 16)
+        await until(lambda: screen.pane(1).scroll_offset.y > 0, "scrolled down")
+        chosen = screen.pane(1).chosen
+        for key in ("z", "z", "2", "1"):
+            await pilot.press(key)
+            await pilot.pause()
+        await until(lambda: "▸" in text_of(app), "the cursor")
+        assert screen.pane(1).chosen == chosen
+        await pilot.press("2")
+        await until(lambda: screen.pane(1).scroll_offset.y == 0, "the beginning of pane 1")
+        await shows(app, "1.1 Review deployment")
+
+
+def header_of(width, **more):
+    view = View(now=T0 + 400, person="jo", console="c-jo", **more)
+    for seq, fact in enumerate(mid_run(), start=1):
+        apply(view.state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+    return "".join(text for text, _ in frame.header(view, width))
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 120])
+def test_the_header_shortens_the_release_before_it_leaves_anything_out(width):
+    """Run id, elapsed time, who drives and that others are here, down to 60 columns."""
+    said = header_of(width)
+    assert len(said) <= width
+    for wanted in ("RUNNING", "checkout", "7f3a", "6:40", "● live", "mira"):
+        assert wanted in said
+    assert "jo, sam" in said or "+2" in said
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("link", [Link.LIVE, Link.LOST])
+def test_read_only_is_never_cut(width, link):
+    """An observer's console says that it is one, whole, whatever else has no room."""
+    said = header_of(width, read_only=True, link=link)
+    assert len(said) <= width
+    assert " READ-ONLY " in said
+    assert "…READ" not in said
 
 
 async def test_a_cell_drills_down_to_query_and_last_sample_and_copies_its_query(tmp_path):

@@ -276,6 +276,9 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def _repaint_resized(self) -> None:
         self._refitting = False
         self.ray.repaint()
+        for listing in self.query(Listing):
+            if listing.size.height:
+                listing.settle()
 
     @on(EventLog.Scrolled)
     def _retitle_log(self) -> None:

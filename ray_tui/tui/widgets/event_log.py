@@ -107,6 +107,13 @@ class EventLog(Listing):
             self._following = new_value + self.size.height >= len(self._rows)
             self.post_message(self.Scrolled())
 
+    def settle(self) -> None:
+        """Where it stands is the reader's: its end where that was in sight, else the row that was chosen."""
+        if self._following and not self._held:
+            self.scroll_to_end()
+        elif self.active:
+            super().settle()
+
     def scroll_to_end(self) -> None:
         self.scroll_to(y=max(0, len(self._rows) - self.size.height), animate=False, force=True)
 

@@ -127,6 +127,9 @@ class Listing(Painted):
     def _choose(self, target: str) -> None:
         self._chosen = target
         self._paint()
+        self._show_chosen(target)
+
+    def _show_chosen(self, target: str) -> None:
         y = next((i for i, row in enumerate(self._rows) if row.target == target), 0)
         top, height = self.scroll_offset.y, max(1, self.size.height)
         if y < top:
@@ -153,6 +156,13 @@ class Listing(Painted):
 
     def on_resize(self) -> None:
         self.post_message(self.Resized())
+
+    def settle(self) -> None:
+        """Its size has changed: the chosen row in sight where this is what the keys move in, else the beginning."""
+        if not self.active:
+            self.scroll_to(y=0, animate=False, force=True)
+        elif self.chosen:
+            self._show_chosen(self.chosen)
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y - (1 if self.styles.border_top[0] else 0)
