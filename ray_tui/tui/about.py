@@ -1,11 +1,14 @@
 """Why is it so? The facts behind one row of a pane, as lines to read and to copy. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from ray_tui.clock import iso
 from ray_tui.core import plan, rules, views
+from ray_tui.core.facts import Fact
 from ray_tui.core.state import Probe
+from ray_tui.core.untrusted import deep_clean
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui import charts
 from ray_tui.tui.lines import Line, Span, crop, number, short_seconds, width_of, wrap
@@ -240,10 +243,48 @@ def _entry(view: View, seq: int, width: int) -> tuple[str, list[Line]]:
     if line is None:
         return _gone(f"entry {seq}")
     head: Line = ((f"{iso(line.at)}  {line.kind}  by {line.person}  {line.step}", "dim"),)
-    return f"Journal seq {seq}", [head, (), *((((text, "")),) for text in wrap(line.text, width))]
+    said: list[Line] = [head, (), *((((text, "")),) for text in wrap(line.text, width))]
+    return f"Journal seq {seq}", [*said, *(_fact(line.fact, width) if line.fact else ())]
+
+
+def _fact(fact: Fact, width: int) -> list[Line]:
+    """The fact as the journal holds it, in JSON whose text from outside is made visible and bounded."""
+    body = {"kind": fact.kind, **deep_clean(fact.model_dump(mode="json"))}
+    shown = json.dumps(body, indent=2, ensure_ascii=False).split("\n")
+    out: list[Line] = [(), (("the fact", "strong"),)]
+    for text in shown[:LONGEST_JSON]:
+        lead = " " * (len(text) - len(text.lstrip()))
+        out += paragraph(text.lstrip(), width, "say", lead)
+    left = len(shown) - LONGEST_JSON
+    return [*out, ((f"… {left} more lines: `ray-tui runs` names the journal", "dim"),)] if left > 0 else out
+
+
+def seq_of(view: View, target: str) -> int:
+    """The journal line behind a row; 0 where none is known."""
+    kind, _, rest = target.partition(":")
+    match kind:
+        case "entry":
+            return int(rest)
+        case "probe":
+            probe = view.state.probes.get(rest)
+            return probe.seq if probe else 0
+        case "service":
+            return view.step("1.2").seq
+        case "step":
+            return view.step(rest).seq
+        case "data":
+            return view.step(rest.partition("/")[0]).seq
+    wanted = {"approval": "ApprovalRecorded", "waiver": "Waiver", "gap": "GapFound"}.get(kind, "–")
+    found = [line.seq for line in view.state.log if line.kind.startswith(wanted) and _names(line.fact, kind, rest)]
+    return found[-1] if found else 0
+
+
+def _names(fact: Fact | None, kind: str, rest: str) -> bool:
+    return kind == "approval" or getattr(fact, "id", "") == rest
 
 
 LONGEST_DIFF = 2_000
+LONGEST_JSON = 400
 _DIFF_STYLES = {"+": "good", "-": "bad", "@": "run"}
 
 

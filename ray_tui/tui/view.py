@@ -60,10 +60,21 @@ class View:
     def step(self, name: str) -> Step:
         return self.state.steps.get(name) or Step()
 
+    def data(self, name: str) -> dict[str, Any]:
+        """A step's data; while it asks, what the question shows stands in for what is not there yet."""
+        found = dict(mapping(self.step(name).data))
+        asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
+        for data in asked:
+            found["plan"] = data.get("plan") or found.get("plan")
+        proposals = [data["proposal"] for data in asked if data.get("proposal")]
+        if proposals and not found.get("proposals"):
+            found["proposals"] = proposals
+        return found
+
     def datum(self, path: str) -> Any:
         """What stands in a step's data: ``1.3/kpis/0``. Raises LookupError where nothing does."""
         step, *keys = path.split("/")
-        value: Any = self.step(step).data
+        value: Any = self.data(step)
         for key in keys:
             try:
                 value = value[int(key)] if isinstance(value, list) else value[key]

@@ -10,7 +10,7 @@ from ray_tui.core.presence import Look
 from ray_tui.core.state import apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui import charts
-from ray_tui.tui.about import about
+from ray_tui.tui.about import about, seq_of
 from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation
 from ray_tui.tui.panes.actions import action_rows
 from ray_tui.tui.view import View, lookers, measured
@@ -264,6 +264,78 @@ async def test_a_pane_shows_its_chosen_row_after_every_change_of_layout():
         await pilot.press("2")
         await until(lambda: screen.pane(1).scroll_offset.y == 0, "the beginning of pane 1")
         await shows(app, "1.1 Review deployment")
+
+
+async def test_e_goes_from_a_detail_to_the_journal_line_behind_it():
+    """Why is it so: the detail, its line in the log, and there the fact as the journal holds it, made harmless."""
+    handle = FakeHandle(*mid_run(), f.NoteAdded(text="a note \u202e\x1b[31m"))
+    async with console(handle, (120, 40)) as (app, pilot):
+        await pilot.press("1")
+        app.console_screen.pane(1).choose("step:1.2")
+        seq = app.state.steps["1.2"].seq
+        await pilot.press("enter")
+        await dialog(app)
+        await pilot.press("e")
+        await until(lambda: app.screen is app.console_screen, "the console again")
+        log = app.console_screen.event_log
+        await until(lambda: app.console_screen.active == 5 and log.chosen == f"entry:{seq}", "the line")
+        await until(lambda: any(row.target == log.chosen for row in log.in_sight), "the line in sight")
+        await pilot.press("enter")
+        await dialog(app)
+        await shows(app, '"kind": "StepFinished"')
+        assert '"step": "1.2"' in text_of(app)
+    said = "".join(text for line in about(app.view(), f"entry:{handle.seq}", 80)[1] for text, _ in line)
+    assert '"kind": "NoteAdded"' in said
+    assert "\u202e" not in said
+    assert "\x1b" not in said
+
+
+def test_every_kind_of_row_knows_the_journal_line_behind_it():
+    """A probe, a service, a datum, a gap: the seq of the fact that they come from; a computed box has none."""
+    view = View(now=T0 + 500)
+    for seq, fact in enumerate(mid_run(), start=1):
+        apply(view.state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+    kinds = {seq: fact.kind for seq, fact in enumerate(mid_run(), start=1)}
+    wanted = {"probe:7f3a-a1-1": "ProbeIntended", "service:search": "StepFinished", "data:1.3/kpis/0": "StepFinished",
+              "gap:g1": "GapFound", "step:gate.instrumentation": "GateJudged"}  # fmt: skip
+    assert {target: kinds[seq_of(view, target)] for target in wanted} == wanted
+    assert seq_of(view, "box:1") == 0
+
+
+def asking(step, **more):
+    view = View(now=T0)
+    prompt = f.PromptRaised(id=f"{step}#1:x", step=step, prompt="confirm", title="Shall we?", text="?", **more)
+    for seq, fact in enumerate((*opened(), f.StepStarted(step=step), prompt), start=1):
+        apply(view.state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+    return view
+
+
+@pytest.mark.parametrize(("roles", "whom"), [((), "mira"), (("sre-lead",), "sre-lead")])
+def test_a_step_that_asks_says_whom_it_waits_for(roles, whom):
+    """Not what it did before it asked: whose answer it waits for."""
+    rows = painted(action_rows(asking("2.1", roles=roles), 2, 90))
+    assert any("2.1" in row and f"waits for {whom}: Shall we?" in row for row in rows)
+
+
+def test_the_plan_and_the_proposal_are_shown_while_they_are_asked_about():
+    """From the question's own data, before the step has any; and their rows can be opened."""
+    item = {"kind": "rule", "name": "CheckoutBurn", "action": "create", "detail": "14.4x"}
+    view = asking("2.1", data={"plan": [item]})
+    found = alerts.rows(view, 76)
+    row = next(row for row in found if row.target == "data:2.1/plan/0")
+    assert "CheckoutBurn" in painted([row])[0]
+    assert about(view, row.target, 76)[0] == "CheckoutBurn"
+    view = asking("3.2", data={"proposal": PROPOSAL})
+    assert any("CartHighErrorRatio" in row and "? answer: p" in row for row in painted(assurance.rows(view, 76)))
+
+
+async def test_zoomed_a_pane_has_all_of_the_screen():
+    """At every width: no row of it is the log's; and the log is back with the other panes."""
+    async with console(FakeHandle(*mid_run()), (120, 40)) as (app, pilot):
+        await pilot.press("2", "z")
+        await until(lambda: app.console_screen.pane(2).size.height == 40 - 4 - 2, "the whole screen")
+        await pilot.press("z")
+        await shows(app, "Events")
 
 
 def header_of(width, **more):

@@ -4,7 +4,7 @@ from ray_tui.core import plan, rules
 from ray_tui.core.untrusted import cell_width
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import Line, Row, Span, bar, columns, crop, fit
-from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, lookers, measured, path_words
+from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, asks_whom, lookers, measured, path_words
 
 LABEL = 24
 """Cells for the name of an action."""
@@ -44,6 +44,11 @@ def _gate_words(view: View, gate: plan.Gate) -> str:
 def _action_row(view: View, action: plan.Action, width: int) -> Row:
     step = view.step(action.id)
     label: Span = (_name(view, action), "" if step.status != "waiting" else "dim")
+    asked = next((prompt for prompt in view.state.open_prompts if prompt.raised.step == action.id), None)
+    if asked is not None:
+        said: tuple[Span, ...] = (("waits for ", "warn"), (asks_whom(asked, view.state), "warn"),
+                                  (f": {asked.raised.title}", "dim"))  # fmt: skip
+        return Row(_row(view.mark(action.id), label, said, width), _target(action.id))
     if step.status == "running":
         done, total, doing = step.done, step.total, step.progress
         if action.id == "2.2" and view.state.probes:

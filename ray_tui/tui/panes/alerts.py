@@ -18,7 +18,7 @@ SHOWN = ("ok", "live", "passed")
 def rows(view: View, width: int) -> list[Row]:
     out = action_rows(view, 2, width)
     out += waterfall.rows(view, width)
-    out += _configured(mapping(view.step("2.1").data), width)
+    out += _configured(view.data("2.1"), width)
     out += _runbooks(mapping(view.step("2.3").data), width)
     return out
 

@@ -17,7 +17,7 @@ BAD = {"failed", "missed", "noisy", "below", "degraded", "unresolved", "breached
 
 def rows(view: View, width: int) -> list[Row]:
     out = action_rows(view, 3, width)
-    tuning = mapping(view.step("3.2").data)
+    tuning = view.data("3.2")
     out += _proposals(view, mappings(tuning.get("proposals")), width)
     out += _tuning(tuning, width)
     out += _scorecard(mappings(mapping(view.step("3.3").data).get("rows")), width)

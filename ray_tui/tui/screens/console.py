@@ -244,7 +244,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self.set_class(self.size.height < TALL, "-short")
         self.set_class(self._small, "-small")
         self.set_class(self.active == LOG and alone, "-big-log")
-        self.set_class(self.active != LOG and not wide and self.zoomed, "-no-log")
+        self.set_class(self.active != LOG and self.zoomed, "-no-log")
         for number in range(1, 5):
             pane = self.pane(number)
             pane.display = not alone or number == self.phase
@@ -379,6 +379,18 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def action_detail(self) -> None:
         if self.listing.chosen:
             self.ray.open_detail(self.listing.chosen)
+
+    def show_entry(self, seq: int) -> bool:
+        """Put the keys on the journal line of this seq, or on the one before it; False where the log has neither."""
+        log, state = self.event_log, self.ray.state
+        if log.wanted:
+            log.set_filter("", state)
+        seqs = [line.seq for line in state.log if line.seq <= seq]
+        if not seqs:
+            return False
+        self.action_focus_phase(LOG)
+        log.prefer(f"entry:{seqs[-1]}")
+        return True
 
     def action_copy(self) -> None:
         if self.listing.chosen.startswith("service:"):

@@ -82,8 +82,7 @@ class EventLog(Listing):
         self._height = self.size.height
         if not fresh and rows == list(self._rows) and not resized:
             return
-        last = self._rows[-1].target if self._rows else ""
-        self._held = self.active and self.chosen not in ("", last)
+        self._held = self._chosen_before_the_end
         following = self._following and not self._held
         self.show_rows(list(rows))
         if following and self.active and fresh and self._log_rows:
@@ -92,6 +91,10 @@ class EventLog(Listing):
             self.scroll_to_end()
         if resized:
             self.refresh()  # the rows of a smaller pane may still stand where the scrolling has begun
+
+    @property
+    def _chosen_before_the_end(self) -> bool:
+        return self.active and self.chosen not in ("", self._rows[-1].target if self._rows else "")
 
     def _nothing(self) -> list[Row]:
         """An empty result says that it is one."""
@@ -109,7 +112,7 @@ class EventLog(Listing):
 
     def settle(self) -> None:
         """Where it stands is the reader's: its end where that was in sight, else the row that was chosen."""
-        if self._following and not self._held:
+        if self._following and not self._chosen_before_the_end:
             self.scroll_to_end()
         elif self.active:
             super().settle()

@@ -47,11 +47,15 @@ class Listing(Painted):
             self._border_title: Content | None = content(line, ascii_only=self._ascii)
             self.refresh(Region(-1, -1, max(1, self.outer_size.width), 1))
 
-    def spots(self, pane: int) -> list[Spot]:
-        """What of this can be jumped to: the rows that are on the screen now."""
+    @property
+    def in_sight(self) -> Sequence[Row]:
+        """The rows that are on the screen now."""
         top = self.scroll_offset.y
-        seen = self._rows[top : top + max(0, self.size.height)]
-        return [Spot(pane, target) for target in dict.fromkeys(row.target for row in seen if row.target)]
+        return self._rows[top : top + max(0, self.size.height)]
+
+    def spots(self, pane: int) -> list[Spot]:
+        """What of this can be jumped to."""
+        return [Spot(pane, target) for target in dict.fromkeys(row.target for row in self.in_sight if row.target)]
 
     def show_letters(self, jump: Jump | None, pane: int) -> None:
         """Put letters on the rows (and, with the next title, on the pane); None takes them away."""
@@ -63,8 +67,7 @@ class Listing(Painted):
         if self._jump is None:
             return {}
         found: dict[str, int] = {}
-        top = self.scroll_offset.y
-        for y, row in enumerate(self._rows[top : top + max(0, self.size.height)], start=top):
+        for y, row in enumerate(self.in_sight, start=self.scroll_offset.y):
             if row.target and row.target not in found:
                 found[row.target] = y
         labels = {y: self._jump.label(self._pane, target) for target, y in found.items()}
