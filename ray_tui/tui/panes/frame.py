@@ -20,8 +20,10 @@ FORMS = ("long", "short", "lean", "bare")
 
 LEAST_KNOWN = 10
 """Cells of release and environment that are left before anything else of the header is left out."""
-SHRINKS = ("driver", "run", "here", "here", "run", "elapsed", "driver")
-"""In which order the header's parts give way, each to its next shorter form."""
+SHORTER = ("", "driver", "run", "here")
+"""The order in which the header's parts take a shorter form; then the release does."""
+GONE = ("", "here", "run", "elapsed", "driver")
+"""The order in which they are left out where even a short release has no room."""
 
 
 def header(view: View, width: int) -> Line:
@@ -44,13 +46,14 @@ def header(view: View, width: int) -> Line:
         "driver": [()] if view.state.ended else [_driver(view), _driver_short(view), ()],
         "here": _here(view),
     }
-    for part in ("", *SHRINKS):
+    whole = width_of(forms["known"][0])
+    for part, least in (*((name, whole) for name in SHORTER), *((name, LEAST_KNOWN) for name in GONE)):
         if len(forms.get(part, ())) > 1:
             del forms[part][0]
         room = (
             width - width_of(_joined([shown[0] for name, shown in forms.items() if shown[0] and name != "known"])) - 2
         )
-        if room >= (width_of(forms["known"][0]) if not part else LEAST_KNOWN):
+        if room >= min(least, whole):
             break
     forms["known"] = [crop(forms["known"][0], max(0, room))]
     return crop(_joined([shown[0] for shown in forms.values() if shown[0]]), width)
