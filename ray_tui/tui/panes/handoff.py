@@ -75,7 +75,7 @@ def _tree(files: list[dict[str, Any]], width: int) -> list[Row]:
     listed = iter(table(shape, found, width)[1])
     out: list[Row] = []
     for name, indices in groups.items():
-        out.append(Row(crop(((name, "strong"), (f"  {len(indices)} files", "dim")), width)))
+        out.append(Row(crop(((name, "strong"), (f"  {len(indices)} file{'s' * (len(indices) > 1)}", "dim")), width)))
         out += [next(listed) for _ in indices]
     return out
 

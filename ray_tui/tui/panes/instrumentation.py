@@ -11,7 +11,7 @@ from ray_tui.tui.table import Cells, Column, table
 from ray_tui.tui.view import VERDICT_STYLES, View, mapping, mappings
 
 SIGNALS = (("metrics", "met"), ("logs", "log"), ("traces", "trc"), ("synthetics", "syn"))
-COMPACT = 3
+COMPACT = 2
 """Services that are listed where a pane has few rows; the unseen ones are always among them."""
 
 
