@@ -90,6 +90,8 @@ class LogLine:
     step: str
     text: str
     tone: Literal["good", "bad", "warn", "plain", "say"] = "plain"
+    fact: f.Fact | None = None
+    """What the journal holds there, to be read as it is."""
 
 
 LOG_KEEPS = 2_000
@@ -428,7 +430,7 @@ def _log_line(state: RunState, entry: f.Entry) -> LogLine | None:
     if told is None:
         return None
     tone, step, text = told
-    return LogLine(entry.seq, entry.at, entry.actor.person, entry.fact.kind, step, text, tone)
+    return LogLine(entry.seq, entry.at, entry.actor.person, entry.fact.kind, step, text, tone, entry.fact)
 
 
 def _verdict_tone(verdict: Verdict) -> Literal["good", "bad", "warn"]:

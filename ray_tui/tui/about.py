@@ -1,15 +1,18 @@
 """Why is it so? The facts behind one row of a pane, as lines to read and to copy. Pure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from ray_tui.clock import iso
-from ray_tui.core import plan, rules
+from ray_tui.core import plan, rules, views
+from ray_tui.core.facts import Fact
 from ray_tui.core.state import Probe
+from ray_tui.core.untrusted import deep_clean
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui import charts
 from ray_tui.tui.lines import Line, Span, crop, number, short_seconds, width_of, wrap
-from ray_tui.tui.panes.baseline import FINDINGS, figure_of, shift
+from ray_tui.tui.panes.baseline import FINDINGS, against, figure_of
 from ray_tui.tui.panes.waterfall import HOP_NAMES, HOPS, problem_words
 from ray_tui.tui.view import VERDICT_STYLES, View, day, mapping, mappings, released_at, wall
 
@@ -31,6 +34,8 @@ def about(view: View, target: str, width: int) -> tuple[str, list[Line]]:
             return _datum(view, rest, width)
         case "entry":
             return _entry(view, int(rest), width)
+        case "box":
+            return _box(view, int(rest), width)
         case "approval":
             given = view.state.approvals[int(rest)]
             return f"Approval as {given.role}", describe(given.model_dump(mode="json"), width)
@@ -41,6 +46,18 @@ def about(view: View, target: str, width: int) -> tuple[str, list[Line]]:
             gap = view.state.backlog.get(rest)
             return (gap.title, describe(gap.model_dump(mode="json"), width)) if gap else _gone(target)
     return _gone(target)
+
+
+def _box(view: View, index: int, width: int) -> tuple[str, list[Line]]:
+    """A handoff box: whether it is full, and everything that still keeps it open."""
+    boxes = views.handoff_boxes(view.state, view.now)
+    if index >= len(boxes):
+        return _gone(f"box {index}")
+    box = boxes[index]
+    word: Span = ("✓ checked", "good") if box.checked else ("· open", "warn")
+    said = box.why or "Nothing keeps it open."
+    computed = "Computed from what this run has recorded; nobody ticks it."
+    return box.title, [(word,), (), *paragraph(said, width), (), *paragraph(computed, width, "dim")]
 
 
 def _gone(target: str) -> tuple[str, list[Line]]:
@@ -119,14 +136,13 @@ def _probe(probe_id: str, probe: Probe, width: int) -> list[Line]:
     intended = probe.intended
     out: list[Line] = [
         (("id  ", "dim"), (probe_id, "")),
-        (
-            ("for ", "dim"),
-            (f"{intended.purpose}, {intended.how}; fired {iso(intended.starts_at)}; seq {probe.seq}", ""),
+        *paragraph(
+            f"{intended.purpose}, {intended.how}; fired {iso(intended.starts_at)}; seq {probe.seq}", width, "", "for "
         ),
         (("SLA ", "dim"), (short_seconds(intended.sla_seconds) if intended.sla_seconds else "–", "")),
     ]
     if intended.pages:
-        out.append((("pages ", "dim"), (", ".join(intended.pages), "warn")))
+        out += paragraph(", ".join(intended.pages), width, "warn", "pages ")
     out.append(())
     for hop in HOPS:
         seen = probe.hops.get(hop)
@@ -135,19 +151,17 @@ def _probe(probe_id: str, probe: Probe, width: int) -> list[Line]:
             continue
         low, high = seen.earliest - intended.starts_at, seen.latest - intended.starts_at
         span = f"{low:.2f}–{high:.2f} s" if high - low > 0.005 else f"{high:.2f} s"
-        who = f"  {seen.who}" if seen.who else ""
-        out.append(
-            (
-                (f"{hop} {HOP_NAMES[hop]:<10}", ""),
-                (f"{span:<16}", "strong"),
-                (f"{who}  {seen.detail}  {seen.source}, seq {seen.seq}", "dim"),
-            )
-        )
+        seen_by = "  ".join(part for part in (seen.who, seen.detail, f"{seen.source}, seq {seen.seq}") if part)
+        lead = f"{hop} {HOP_NAMES[hop]:<10}{span:<16}"
+        first, *more = paragraph(seen_by, width, "dim", lead)
+        out += [((lead[:13], ""), (lead[13:], "strong"), *first[1:]), *more]
     for problem in probe.problems:
         out += paragraph(problem_words(problem, probe), width, "bad" if problem.blocks else "warn", "✗ ")
     if probe.cleared is not None:
         left = f"; left: {', '.join(probe.cleared.left)}" if probe.cleared.left else ""
-        out.append(((f"cleared {'clean' if probe.cleared.clean else 'NOT CLEAN'}: {probe.cleared.detail}{left}", ""),))
+        detail = f": {probe.cleared.detail}" if probe.cleared.detail else ""
+        clean = "clean" if probe.cleared.clean else "NOT CLEAN"
+        out += paragraph(f"cleared {clean}{detail}{left}", width, "" if probe.cleared.clean else "bad")
     out += [(), (("labels", "dim"),), *describe(dict(intended.labels), width)]
     return out
 
@@ -194,8 +208,7 @@ def _kpi(view: View, index: int, kpi: Mapping[str, Any], width: int) -> list[Lin
     word, style = FINDINGS.get(figure.finding, (figure.finding, "dim"))
     digits = charts.large(charts.value_text(figure.now, figure.unit))
     said: list[Line] = [
-        ((f"   {shift(figure.relative)} to ", ""), (charts.value_text(figure.prior, figure.unit), "strong"),
-         (" before", "")),
+        ((f"   {against(figure)}", ""),),
         ((f"   {word}", style),),
         ((f"   {kpi.get('why') or ''}", "dim"),),
     ]  # fmt: skip
@@ -230,10 +243,48 @@ def _entry(view: View, seq: int, width: int) -> tuple[str, list[Line]]:
     if line is None:
         return _gone(f"entry {seq}")
     head: Line = ((f"{iso(line.at)}  {line.kind}  by {line.person}  {line.step}", "dim"),)
-    return f"Journal seq {seq}", [head, (), *((((text, "")),) for text in wrap(line.text, width))]
+    said: list[Line] = [head, (), *((((text, "")),) for text in wrap(line.text, width))]
+    return f"Journal seq {seq}", [*said, *(_fact(line.fact, width) if line.fact else ())]
+
+
+def _fact(fact: Fact, width: int) -> list[Line]:
+    """The fact as the journal holds it, in JSON whose text from outside is made visible and bounded."""
+    body = {"kind": fact.kind, **deep_clean(fact.model_dump(mode="json"))}
+    shown = json.dumps(body, indent=2, ensure_ascii=False).split("\n")
+    out: list[Line] = [(), (("the fact", "strong"),)]
+    for text in shown[:LONGEST_JSON]:
+        lead = " " * (len(text) - len(text.lstrip()))
+        out += paragraph(text.lstrip(), width, "say", lead)
+    left = len(shown) - LONGEST_JSON
+    return [*out, ((f"… {left} more lines: `ray-tui runs` names the journal", "dim"),)] if left > 0 else out
+
+
+def seq_of(view: View, target: str) -> int:
+    """The journal line behind a row; 0 where none is known."""
+    kind, _, rest = target.partition(":")
+    match kind:
+        case "entry":
+            return int(rest)
+        case "probe":
+            probe = view.state.probes.get(rest)
+            return probe.seq if probe else 0
+        case "service":
+            return view.step("1.2").seq
+        case "step":
+            return view.step(rest).seq
+        case "data":
+            return view.step(rest.partition("/")[0]).seq
+    wanted = {"approval": "ApprovalRecorded", "waiver": "Waiver", "gap": "GapFound"}.get(kind, "–")
+    found = [line.seq for line in view.state.log if line.kind.startswith(wanted) and _names(line.fact, kind, rest)]
+    return found[-1] if found else 0
+
+
+def _names(fact: Fact | None, kind: str, rest: str) -> bool:
+    return kind == "approval" or getattr(fact, "id", "") == rest
 
 
 LONGEST_DIFF = 2_000
+LONGEST_JSON = 400
 _DIFF_STYLES = {"+": "good", "-": "bad", "@": "run"}
 
 

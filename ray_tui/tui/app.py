@@ -33,7 +33,7 @@ from ray_tui.core.readings import Gauges
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.untrusted import clean, line
 from ray_tui.tui import clipboard, keys, theme
-from ray_tui.tui.about import about
+from ray_tui.tui.about import about, seq_of
 from ray_tui.tui.commands import RunCommands
 from ray_tui.tui.copies import copies
 from ray_tui.tui.desk import Desk
@@ -46,6 +46,7 @@ from ray_tui.tui.screens.read import (
     CopyAsAsked,
     CopyAsked,
     FilterDialog,
+    JournalAsked,
     detail_dialog,
     help_dialog,
     mission_dialog,
@@ -567,6 +568,13 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def on_copy_asked(self, message: CopyAsked) -> None:
         self.copy(message.text)
+
+    def on_journal_asked(self, message: JournalAsked) -> None:
+        seq = seq_of(self.view(), message.target)
+        if not seq:
+            self.say("This is computed from many facts; no single journal line is behind it.")
+        elif not self.console_screen.show_entry(seq):
+            self.say(f"Journal seq {seq} is no longer in the event log; the journal file holds it.")
 
     def copy_next(self) -> None:
         if self.state.completed is not None:

@@ -1,7 +1,7 @@
 """Everything that a pane paints from, at one moment: the run's state, live values, and who is looking."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -60,10 +60,21 @@ class View:
     def step(self, name: str) -> Step:
         return self.state.steps.get(name) or Step()
 
+    def data(self, name: str) -> dict[str, Any]:
+        """A step's data; while it asks, what the question shows stands in for what is not there yet."""
+        found = dict(mapping(self.step(name).data))
+        asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
+        for data in asked:
+            found["plan"] = data.get("plan") or found.get("plan")
+        proposals = [data["proposal"] for data in asked if data.get("proposal")]
+        if proposals and not found.get("proposals"):
+            found["proposals"] = proposals
+        return found
+
     def datum(self, path: str) -> Any:
         """What stands in a step's data: ``1.3/kpis/0``. Raises LookupError where nothing does."""
         step, *keys = path.split("/")
-        value: Any = self.step(step).data
+        value: Any = self.data(step)
         for key in keys:
             try:
                 value = value[int(key)] if isinstance(value, list) else value[key]
@@ -113,7 +124,19 @@ def lookers(view: View, pane: int, step: str = "") -> str:
     """A quiet mark for each other console that looks at this pane (5: the event log), or at this step of it."""
     here = [look.person for look in view.looks if look.console in view.state.consoles and phase_of(look.place) == pane
             and (not step or look.place == step)]  # fmt: skip
-    return "".join(f"◦{line(person.removeprefix('uid:'), 40)[:2]}" for person in dict.fromkeys(here))
+    names = {_plain_name(name) for name in (*(look.person for look in view.looks), view.person) if name}
+    return "".join(f"◦{_shortest(_plain_name(person), names)}" for person in dict.fromkeys(here))
+
+
+def _plain_name(person: str) -> str:
+    return line(person.removeprefix("uid:"), 40)
+
+
+def _shortest(name: str, among: Set[str]) -> str:
+    """So much of the name that it is nobody else's; two letters at least."""
+    others = among - {name}
+    lengths = (n for n in range(2, len(name)) if not any(other.startswith(name[:n]) for other in others))
+    return name[: next(lengths, len(name))]
 
 
 def name_of(step: str) -> str:
@@ -196,7 +219,9 @@ def measured(view: View, gate: plan.Gate) -> str:
     found = _PERCENT.search(step.summary)
     if found is not None:
         return f"{float(found.group(1)):g}%"
-    return f"{len(step.criteria)}/{len(step.criteria)}" if step.criteria else ""
+    passed = sum(c.verdict is Verdict.PASSED for c in step.criteria)
+    waived = f", {len(step.criteria) - passed} w" if passed < len(step.criteria) else ""
+    return f"{passed}/{len(step.criteria)}{waived}" if step.criteria else ""
 
 
 def slowest_ack(state: RunState) -> float | None:

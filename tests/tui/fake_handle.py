@@ -312,6 +312,39 @@ def mid_run() -> list[f.Fact]:
     ]
 
 
+def assured() -> dict[str, dict[str, Any]]:
+    """What the steps of phases 3 and 4 have found, by step."""
+    checks = ("dashboard:Checkout RED", "alerts:checkout", "synthetic:checkout/login", "alert-path-test")
+    entry = {"cadence": "*/30 * * * *", "next_run": "2026-11-22T23:30:00Z", "owner_ok": True, "installed": True}
+    rule = {"rule": "CheckoutHighLatency", "n": 12, "true": 12, "precision": 1.0, "low": 0.75, "high": 1.0,
+            "duplicates": 0, "flaps": 0, "status": "ok"}  # fmt: skip
+    noisy = {"rule": "CartHighErrorRatio", "n": 14, "true": 4, "precision": 0.29, "low": 0.12, "high": 0.55,
+             "status": "noisy"}  # fmt: skip
+    proposal = {"rule": "CartHighErrorRatio", "change": "> 0.05 for 2m → > 0.0653 for 2m", "pages_before": 3.0,
+                "pages_after": 1.0, "precision_before": 0.33, "precision_after": 1.0, "accepted": True}  # fmt: skip
+    attained = {"metric": "SLO attainment: checkout/requests", "target": "99.900%", "actual": "99.970% over 30 days",
+                "status": "met"}  # fmt: skip
+    precise = {"metric": "Alert precision", "target": "85%", "actual": "62%", "status": "below"}
+    files = [("monitoring-requirements.md", "1.1"), ("alert-test-results.json", "2.2"), ("journal.jsonl", ""),
+             ("waivers.json", "gate.handoff")]  # fmt: skip
+    return {
+        "3.1": {"entries": [{**entry, "asset": name, "owner": "sre"} for name in checks]},
+        "3.2": {"rules": [rule, {**rule, **noisy}], "proposals": [proposal], "missed": [{"title": "INC-7 cart down"}]},
+        "3.3": {"rows": [attained, precise]},
+        "4.1": {"files": [{"name": name, "action": step, "sha256": "ab" * 32, "size": 37_257} for name, step in files]},
+    }
+
+
+def late_run() -> list[f.Fact]:
+    """Phases 3 and 4 have data, one approval is given, one waiver holds, one gap is open."""
+    given = f.ApprovalRecorded(role="sre-lead", person="mira", subject="package", subject_sha256="ab" * 32,
+                               given_at=T0, assurance="signed")  # fmt: skip
+    waived = f.Waived(id="W1", criterion="alert_paths.ack:slack-release", step="2.2", reason="nobody reads it at night",
+                      operator="mira", approver="jo", evidence_sha256="e" * 64, expires_at=T0 + 7 * 86_400)  # fmt: skip
+    finished = (done(step, "done", data) for step, data in assured().items())
+    return [*mid_run(), *done("2.2", "4 of 4 proven"), *(fact for facts in finished for fact in facts), given, waived]
+
+
 def live_values() -> list[Reading]:
     out = []
     for index in range(60):

@@ -340,6 +340,41 @@ async def test_a_log_that_was_scrolled_back_stays_there():
         assert "the last one" not in text_of(app)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (119, 40)])
+async def test_a_log_that_was_hidden_follows_when_it_is_back(size):
+    """Zoomed and back below 120 columns: what came meanwhile is in sight, and so is what comes next."""
+    handle = FakeHandle(*opened(), *noted(*(f"note {n} of many, long enough for more rows" for n in range(60))))
+    async with console(handle, size) as (app, pilot):
+        await shows(app, "note 59 of many")
+        await pilot.press("z")
+        await until(lambda: not app.console_screen.event_log.size.width, "no log")
+        for text in ("came while it was hidden", "and so did this"):
+            handle.feed(*noted(text))
+            await until(lambda: app.state.seq == handle.seq and app._paint_timer is None, "the paint")
+            await pilot.pause()
+        await pilot.press("z")
+        await shows(app, "and so did this")
+        handle.feed(*noted("the last one"))
+        await shows(app, "the last one")
+        assert "newer" not in text_of(app)
+
+
+async def test_a_log_that_does_not_show_its_end_counts_what_is_newer():
+    """In the title, as long as the end is out of sight; as lines come, and gone at the end."""
+    handle = FakeHandle(*opened(), *noted(*(f"note {n} of many" for n in range(60))))
+    async with console(handle, (120, 40)) as (app, pilot):
+        await shows(app, "note 59 of many")
+        assert "newer" not in text_of(app)
+        await pilot.press("5", *["pageup"] * 3)
+        await shows(app, "newer")
+        before = app.console_screen.event_log.newer
+        await shows(app, f"▼ {before} newer")
+        handle.feed(*noted("one more", "two more"))
+        await shows(app, f"▼ {before + 2} newer")
+        await pilot.press("end", *["pagedown"] * 9)
+        await until(lambda: "newer" not in text_of(app), "the end")
+
+
 async def test_a_filter_counts_says_nothing_found_and_is_cleared_by_esc():
     """The title has how many of how many; nothing found is said; Esc shows all, in the dialog and outside."""
     handle = FakeHandle(*opened(), *noted("sam called", "jo called", "quiet"))

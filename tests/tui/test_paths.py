@@ -142,7 +142,46 @@ def test_rows_keep_their_width(width):
              receiver="a-receiver-with-a-very-long-name-indeed")]  # fmt: skip
     rows = waterfall.rows(view_of(*opened(), *facts), width)
     assert max(len(text(row.line)) for row in rows) <= width + 1
-    assert any("where it stands" in text(row.line) for row in rows) is (width >= 96)
+    assert any("where it stands" in text(row.line) for row in rows) is (width >= 66)
+
+
+def test_why_a_path_failed_is_whole_beside_its_hops():
+    """What the last column cannot hold stands under the row."""
+    facts = [*path("t4", "t5", sla=300.0), problem("not_acknowledged", "no")]
+    rows = [text(row.line) for row in waterfall.rows(view_of(*opened(), *facts), 68)]
+    assert "  └ nobody acknowledged within 5 min (Priya Nair was notified)" in rows
+
+
+HOPS_OF_A_PANE = [(44, []), (65, []), (66, ["sent", "dlvd", "ntfd", "acked"]), (76, ["sent", "dlvd", "ntfd", "acked"]),
+                  (112, ["acpt", "actv", "sent", "dlvd", "ntfd", "acked", "escal", "clrd"]),
+                  (116, ["acpt", "actv", "sent", "dlvd", "ntfd", "acked", "escal", "clrd"])]  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "hops"), HOPS_OF_A_PANE)
+def test_hop_by_hop_from_the_width_of_an_active_pane(width, hops):
+    """The main hops at 80 columns and in the active pane of 120, all of them zoomed at 120; kept once acknowledged."""
+    rows = waterfall.rows(view_of(*opened(), *path("t1", "t3", "t4", "t5", "t6")), width)
+    head = next((text(row.line) for row in rows if "where it stands" in text(row.line)), "")
+    assert [word for word in head.split() if word in waterfall.SHORT_HOPS.values()] == hops
+    row = next(text(row.line) for row in rows if "pd-payments" in text(row.line))
+    if hops:
+        assert row[: head.index("acked") + 5].endswith(" 2.0s")
+    assert row.rstrip().endswith("by Priya Nair")
+
+
+def test_an_address_gives_way_before_the_name():
+    """Where the column is narrow a person's name stays whole, and the time stands in its own column."""
+    facts = path("t4", "t5", "t6", who={"t6": "Lee Moreau <lee@shop.example>"})
+    row = next(text(row.line) for row in waterfall.rows(view_of(*opened(), *facts), 68) if "pd-" in text(row.line))
+    assert row.rstrip().endswith("  2.0s by Lee Moreau")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_hops_are_on_the_screen_at_usual_sizes(size):
+    """Where the test of the alert paths runs, each hop has its column without a key being pressed."""
+    handle = FakeHandle(*opened(), f.StepStarted(step="2.2"), *path("t1", "t3", "t4", "t5"))
+    async with console(handle, size, clock=StillClock(at=[T0 + 7])) as (app, _):
+        await until(lambda: all(hop in text_of(app) for hop in ("sent", "dlvd", "ntfd", "acked")), "the hops")
 
 
 async def test_acknowledged_paths_are_counted_as_they_come():
@@ -155,7 +194,7 @@ async def test_acknowledged_paths_are_counted_as_they_come():
         handle.feed(f.ProbeHopSeen(id="x-a1-1", hop="t6", earliest=T0, latest=T0 + 6, source="s", who="Priya Nair"))
         await shows(app, "1/2 1 of 2 acknowledged")
         assert "acked 6.0s by Priya Nair" in text_of(app)
-        assert "waiting for somebody to acknowledge, 0:07 of 0:15" in text_of(app)
+        assert "for somebody, 0:07 of 0:15" in text_of(app)
         clock.at[0] = T0 + 9
         await shows(app, "0:09 of 0:15")
 

@@ -15,7 +15,7 @@ from ray_tui.core import plan
 from ray_tui.core.commands import RunStep
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.screens import ask, decide, read
-from tests.tui.fake_handle import T0, FakeHandle, failed, live_values, mid_run, until
+from tests.tui.fake_handle import T0, FakeHandle, failed, late_run, live_values, mid_run, until
 from tests.tui.on_screen import console, text_of
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -137,10 +137,8 @@ async def taken(app, pilot, name, size, wanted):
     return "\n".join(line.rstrip() for line in "\n".join(parts).split("\n")) + "\n"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_every_screen_and_dialog_looks_as_it_did(size):
-    """At this size each screen and dialog says what it must, and its picture in three themes is the stored one."""
-    different = []
+def comparing(size, different):
+    """Compares a picture with the stored one, or stores it."""
 
     def compare(name, picture):
         path = PICTURES / f"{size[0]}x{size[1]}" / f"{name}.txt"
@@ -150,6 +148,43 @@ async def test_every_screen_and_dialog_looks_as_it_did(size):
         elif not path.exists() or path.read_text("utf-8") != picture:
             different.append(f"{path.name}:\n{picture}")
 
+    return compare
+
+
+LATE = (
+    ("late-overview", ("0",), ("G1 ✓ 97.4%",)),
+    ("late-phase-3", ("3",), ("CartHighErrorRatio", "> 0.0653 for 2m", "✓ accepted")),
+    ("late-phase-4", ("4",), ("handoff", "Gate 4")),
+    ("late-zoom-3", ("3", "z"), ("SLO attainment: checkout/requests", "99.970% over 30 days", "✗ below")),
+    ("late-zoom-4", ("4",), ("journal.jsonl", "abababababab")),
+    ("late-jump", ("z", "1", "f"), ("go there and open it",)),
+    ("late-filter", ("escape", "/", *"signed", "enter"), ("Events with 'signed'",)),
+)  # fmt: skip
+"""Name, the keys to press after those before, what must be read there: a run whose later phases have data."""
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_later_phases_with_data_and_other_layouts_look_as_they_did(size):
+    """Phases 3 and 4 full, zoomed, with letters to jump to and a filtered log; and a terminal that is too small."""
+    different = []
+    compare = comparing(size, different)
+    handle = FakeHandle(*late_run())
+    async with console(handle, size, theme=THEMES[0]) as (app, pilot):
+        for name, keys, wanted in LATE:
+            await pilot.press(*keys)
+            compare(name, await taken(app, pilot, name, size, wanted))
+        small = (size[0] // 2, size[1] // 3)
+        await pilot.resize_terminal(*small)
+        if small[0] < 60 or small[1] < 20:
+            compare("late-too-small", await taken(app, pilot, "late-too-small", small, ("the console needs",)))
+    assert not different, f"{len(different)} pictures differ; the first is now:\n{different[0]}"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_every_screen_and_dialog_looks_as_it_did(size):
+    """At this size each screen and dialog says what it must, and its picture in three themes is the stored one."""
+    different = []
+    compare = comparing(size, different)
     handle = FakeHandle(*mid_run())
     handle.read(*live_values())
     async with console(handle, size, theme=THEMES[0]) as (app, pilot):

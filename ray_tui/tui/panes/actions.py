@@ -1,10 +1,13 @@
 """The rows that every phase pane begins with: its actions and its gate, with what was measured."""
 
 from ray_tui.core import plan, rules
+from ray_tui.core.untrusted import cell_width
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import Line, Row, Span, bar, columns, crop, fit
-from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, lookers, measured, path_words
+from ray_tui.tui.view import NAMES, VERDICT_STYLES, View, asks_whom, lookers, measured, path_words
 
+LABEL = 24
+"""Cells for the name of an action."""
 WAITING: Line = (("  ·  waiting", "dim"),)
 
 
@@ -13,7 +16,7 @@ def action_rows(view: View, number: int, width: int) -> list[Row]:
     phase = plan.PHASES[number - 1]
     rows = [_action_row(view, action, width) for action in phase.actions]
     said = _gate_words(view, phase.gate)
-    label: Span = (fit(f"Gate {number}", 24), "strong" if view.step(phase.gate.id).verdict else "dim")
+    label: Span = (fit(f"Gate {number}", LABEL), "strong" if view.step(phase.gate.id).verdict else "dim")
     rows.append(
         Row(_row(view.mark(phase.gate.id), label, _said(view, phase.gate.id, said), width), _target(phase.gate.id))
     )
@@ -40,9 +43,12 @@ def _gate_words(view: View, gate: plan.Gate) -> str:
 
 def _action_row(view: View, action: plan.Action, width: int) -> Row:
     step = view.step(action.id)
-    name = f"{action.id} {NAMES[action.id]}" + ("" if action.must else " ·guideline")
-    label: Span = (fit(f"{name} {lookers(view, plan.phase_of(action.id), action.id)}".rstrip(), 24),
-                   "" if step.status != "waiting" else "dim")  # fmt: skip
+    label: Span = (_name(view, action), "" if step.status != "waiting" else "dim")
+    asked = next((prompt for prompt in view.state.open_prompts if prompt.raised.step == action.id), None)
+    if asked is not None:
+        said: tuple[Span, ...] = (("waits for ", "warn"), (asks_whom(asked, view.state), "warn"),
+                                  (f": {asked.raised.title}", "dim"))  # fmt: skip
+        return Row(_row(view.mark(action.id), label, said, width), _target(action.id))
     if step.status == "running":
         done, total, doing = step.done, step.total, step.progress
         if action.id == "2.2" and view.state.probes:
@@ -52,6 +58,16 @@ def _action_row(view: View, action: plan.Action, width: int) -> Row:
     count = f"{len(blocks)} of {len(step.criteria)}: " if len(blocks) > 1 else ""
     said = _said(view, action.id, count + (step.summary or step.status))
     return Row(_row(view.mark(action.id), label, said, width), _target(action.id))  # fmt: skip
+
+
+def _name(view: View, action: plan.Action) -> str:
+    """The action, then who else looks at it: where both have no room the name gives way."""
+    name = f"{action.id} {NAMES[action.id]}" + ("" if action.must else " ·guideline")
+    others = lookers(view, plan.phase_of(action.id), action.id)
+    if not others:
+        return fit(name, LABEL)
+    room = max(8, LABEL - cell_width(others) - 1)
+    return fit(f"{fit(name, min(room, cell_width(name)))} {others}", LABEL)
 
 
 def _row(mark: Span, label: Span, said: tuple[Span, ...], width: int) -> Line:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_tui.core.verdicts import GLYPHS, Verdict
-from ray_tui.tui.lines import Row, Span, columns, crop, fit, number
-from ray_tui.tui.panes.actions import action_rows, blank, heading
+from ray_tui.tui.lines import Row, Span, crop, fit, number
+from ray_tui.tui.panes.actions import action_rows, blank
+from ray_tui.tui.table import Cells, Column, table
 from ray_tui.tui.view import VERDICT_STYLES, View, mapping, mappings
 
 GOOD = {"ok", "passed", "met", "good", "kept", "installed", "on-target"}
@@ -16,7 +17,7 @@ BAD = {"failed", "missed", "noisy", "below", "degraded", "unresolved", "breached
 
 def rows(view: View, width: int) -> list[Row]:
     out = action_rows(view, 3, width)
-    tuning = mapping(view.step("3.2").data)
+    tuning = view.data("3.2")
     out += _proposals(view, mappings(tuning.get("proposals")), width)
     out += _tuning(tuning, width)
     out += _scorecard(mappings(mapping(view.step("3.3").data).get("rows")), width)
@@ -41,11 +42,9 @@ def _schedule(view: View, entries: list[dict[str, Any]], width: int) -> list[Row
     """Every check with its next run and its owner; in a small pane those that nobody runs, and some of the rest."""
     if not entries:
         return []
-    next_run, state = (11 if width >= 58 else 0), (9 if width >= 86 else 0)
-    owner = 14 if width < 100 else 22
-    fixed = 1 + 12 + owner + next_run + state + 6
-    widths = (1, max(12, min(60, width - fixed)), 12, next_run, owner, state)
-    out = [blank(), heading("", "checked from now on", "cadence", "next, UTC", "owner", "", widths=widths)]
+    shape = (Column(), Column("checked from now on", 20), Column("cadence", 10), Column("next, UTC", 11, drop=1),
+             Column("owner", 7), Column("", 9, drop=2))  # fmt: skip
+    found: list[tuple[Cells, str]] = []
     ordered = sorted(enumerate(entries), key=lambda pair: _watched(pair[1]))
     shown = ordered if view.roomy else ordered[: max(COMPACT, sum(not _watched(entry) for entry in entries))]
     for index, entry in shown:
@@ -55,9 +54,12 @@ def _schedule(view: View, entries: list[dict[str, Any]], width: int) -> list[Row
                  (str(entry.get("next_run", ""))[5:16].replace("T", " "), "dim"), whose,
                  ("installed", "good") if entry.get("installed")
                  else (str(entry.get("state") or "written"), "warn")]  # fmt: skip
-        out.append(Row(columns(cells, widths), f"data:3.1/entries/{index}"))
+        found.append((cells, f"data:3.1/entries/{index}"))
+    head, listed = table(shape, found, width)
+    out = [blank(), head, *listed]
     if len(shown) < len(entries):
-        out.append(Row(((f"… {len(entries) - len(shown)} more, all owned and installed; z shows them", "dim"),)))
+        more = f"… {len(entries) - len(shown)} more, all owned and installed; z shows them"
+        out.append(Row(crop(((more, "dim"),), width)))
     return out
 
 
@@ -70,13 +72,10 @@ def _proposals(view: View, found: list[dict[str, Any]], width: int) -> list[Row]
     if not found:
         return []
     asked = any(prompt.raised.step == "3.2" for prompt in view.state.open_prompts)
-    name = max(14, min(26, width // 3))
     wide = width >= 86
-    pages, decision = (20 if wide else 11), 14
-    change = max(10, min(60, width - name - pages - decision - 5))
-    widths = (1, name, change, pages, decision)
-    heads = ("", "tuning", "change", "before → after" if wide else "pages/week", "decision")
-    out = [blank(), heading(*heads, widths=widths)]
+    pages = "before → after" if wide else "pages/week"
+    shape = (Column(), Column("tuning", 10), Column("change", 34), Column(pages, 7), Column("decision", 8))
+    listed: list[tuple[Cells, str]] = []
     for index, item in enumerate(found):
         before, after = number(item.get("pages_before")), number(item.get("pages_after"))
         word, style = _accepted(item.get("accepted"))
@@ -85,7 +84,11 @@ def _proposals(view: View, found: list[dict[str, Any]], width: int) -> list[Row]
             word = "? answer: p" if asked else (f"? {state.split(': ')[-1]}" if state not in ("", "proposed") else word)
         cells: list[Span | str] = [("→", "say"), str(item.get("rule", "")), str(item.get("change", "")),
                  (f"{before} → {after}{' pages/week' * wide}", "strong"), (word, style)]  # fmt: skip
-        out.append(Row(columns(cells, widths), f"data:3.2/proposals/{index}"))
+        listed.append((cells, f"data:3.2/proposals/{index}"))
+    head, decided = table(shape, listed, width)
+    out = [blank(), head]
+    for row, item in zip(decided, found, strict=True):
+        out.append(row)
         precise = f"precision {_share(item.get('precision_before'))} → {_share(item.get('precision_after'))}"
         if width >= 60 and item.get("precision_after") is not None:
             said = f"  on weeks that it was not tuned on: {precise}; Enter shows why"
@@ -96,19 +99,19 @@ def _proposals(view: View, found: list[dict[str, Any]], width: int) -> list[Row]
 def _tuning(data: Mapping[str, Any], width: int) -> list[Row]:
     found = mappings(data.get("rules"))
     out: list[Row] = []
-    name = max(14, min(36, width - (62 if width >= 66 else 50)))
-    if found:
-        widths = (name, -4, -4, -9, 11 if width >= 66 else 0, -4, -4, 13)
-        out += [
-            blank(),
-            heading("alert rule", "n", "true", "precision", "95% range", "dup", "flap", "", widths=widths),
-        ]
+    shape = (Column("alert rule", 22), Column("n", 2, right=True), Column("true", 4, right=True),
+             Column("precision", 5, right=True), Column("95% range", 8, drop=3), Column("dup", 3, drop=2, right=True),
+             Column("flap", 4, drop=1, right=True), Column("", 13))  # fmt: skip
+    listed: list[tuple[Cells, str]] = []
     for index, rule in sorted(enumerate(found), key=lambda pair: str(pair[1].get("status")).lower() not in BAD):
         interval = f"{_share(rule.get('low'))}–{_share(rule.get('high'))}"
         cells: list[Span | str] = [str(rule.get("rule", "")), number(rule.get("n")), number(rule.get("true")),
                  (_share(rule.get("precision")), "strong"), (interval, "dim"), number(rule.get("duplicates")),
                  number(rule.get("flaps")), status_span(rule.get("status"))]  # fmt: skip
-        out.append(Row(columns(cells, widths), f"data:3.2/rules/{index}"))
+        listed.append((cells, f"data:3.2/rules/{index}"))
+    if listed:
+        head, rules = table(shape, listed, width)
+        out += [blank(), head, *rules]
     for index, made in enumerate(mappings(data.get("decisions"))):
         said = f"{made.get('subject', '')}: {made.get('state', '')}"
         out.append(Row(crop((("? ", "warn"), (said, ""), (f"  {made.get('why', '')}", "dim")), width),
@@ -132,12 +135,13 @@ def _share(value: object) -> str:
 def _scorecard(found: list[dict[str, Any]], width: int) -> list[Row]:
     if not found:
         return []
-    name = max(16, min(32, width - 42))
-    widths = (name, -12, -12, max(8, width - name - 28))
-    out = [blank(), heading("scorecard", "target", "actual", "status", widths=widths)]
+    shape = (Column("scorecard", 16), Column("target", 6, right=True), Column("actual", 6, right=True),
+             Column("status", 12))  # fmt: skip
+    listed: list[tuple[Cells, str]] = []
     for index, row in enumerate(found):
         cells: list[Span | str] = [str(row.get("metric", "")), (number(row.get("target")), "dim"),
                  (number(row.get("actual")), "strong"),
                  status_span(row.get("status"))]  # fmt: skip
-        out.append(Row(columns(cells, widths), f"data:3.3/rows/{index}"))
-    return out
+        listed.append((cells, f"data:3.3/rows/{index}"))
+    head, measured = table(shape, listed, width)
+    return [blank(), head, *measured]

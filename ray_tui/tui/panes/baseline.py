@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from ray_tui.core.readings import Gauge
+from ray_tui.core.untrusted import cell_width
 from ray_tui.tui import charts
 from ray_tui.tui.charts import Band, Points
 from ray_tui.tui.lines import Line, Row, Span, columns, crop, fit, width_of
@@ -43,7 +44,7 @@ class Figure:
 
 
 def rows(view: View, width: int) -> list[Row]:
-    """The table, worst first; in a pane with room for it the first figure is shown large above it."""
+    """The table, worst first; the first figure stands out above it, as large as the pane allows."""
     figures = figures_of(view)
     live = _only_live(view, figures)
     if not figures and not live:
@@ -52,8 +53,9 @@ def rows(view: View, width: int) -> list[Row]:
     clock = wall(released)[:5] if released else ""
     widths = _widths(width)
     out = [blank()]
-    if figures and view.roomy and width >= CARD_WIDTH:
-        out += [Row(line) for line in _card(figures[0], width, released, clock)]
+    if figures:
+        card = _card if view.roomy and width >= CARD_WIDTH else _small_card
+        out += [Row(line, figures[0].target) for line in card(figures[0], width, released, clock)]
     out.append(heading("baseline", "kpi", "now", "prior", "Δ", "", "finding" if widths[-1] > 1 else "", widths=widths))
     if widths[5]:
         out.append(Row(crop(charts.legend(released, clock), width)))
@@ -119,17 +121,28 @@ def _card(figure: Figure, width: int, released: float, clock: str) -> list[Line]
     """The figure in large digits, and its chart with the normal band and the release."""
     word, style = FINDINGS.get(figure.finding, (figure.finding, "dim"))
     digits = charts.large(charts.value_text(figure.now, figure.unit))
-    room = max(24, len(digits[0]) + 2)
-    against = f"{shift(figure.relative)} to {charts.value_text(figure.prior, figure.unit)}  {word}"
-    left: list[Span] = [(f"{figure.service} {figure.name}", "strong"), *((row, "strong") for row in digits),
-                        (against, style)]  # fmt: skip
+    said = f"{figure.service} {figure.name}  {word}"
+    room = max(24, len(digits[0]) + 2, min(40, cell_width(said) + 1))
+    left: list[Span] = [(said, style), *((row, "strong") for row in digits), (against(figure), style)]
     right = charts.panel(figure.points, width - room - 1, CARD_HEIGHT, figure.band, figure.unit, released)
     out: list[Line] = []
     for n in range(CARD_HEIGHT):
         text, of = left[n] if n < len(left) else ("", "")
         out.append(crop(((fit(text, room), of), (" ", ""), *(right[n] if n < len(right) else ())), width))
-    said = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
-    return [*out, crop(((" " * (room + 13), ""), *said), width), ()]
+    legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
+    return [*out, crop(((" " * (room + 13), ""), *legend), width), ()]
+
+
+def _small_card(figure: Figure, width: int, released: float, clock: str) -> list[Line]:
+    """Two rows: the figure now beside its name and finding; its shift beside its chart."""
+    word, style = FINDINGS.get(figure.finding, (figure.finding, "dim"))
+    digits, _, unit = charts.value_text(figure.now, figure.unit).partition(" ")
+    now = f" {' '.join(digits)} {unit} " if unit else f" {' '.join(digits)} "
+    badge = f"badge-{style}" if style in ("good", "bad", "warn") else "badge-dim"
+    head: Line = ((now, badge), (f"  {figure.service} {figure.name}  ", "strong"), (word, style))
+    said = f"{against(figure)}  "
+    drawn = charts.spark(figure.points, min(48, width - cell_width(said)), figure.band, figure.before, released)
+    return [crop(head, width), crop(((said, style), *drawn), width)]
 
 
 def _samples(kpi: Mapping[str, Any]) -> list[float]:
@@ -139,6 +152,11 @@ def _samples(kpi: Mapping[str, Any]) -> list[float]:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
+
+
+def against(figure: Figure) -> str:
+    """``+7% vs 38.4 before``: the shift, and what it is a shift from."""
+    return f"{shift(figure.relative)} vs {charts.value_text(figure.prior, figure.unit)} before"
 
 
 def shift(relative: object) -> str:

@@ -18,38 +18,51 @@ FORMS = ("long", "short", "lean", "bare")
 """Of the rail: with names; with counts; with what was measured; glyphs alone."""
 
 
-SHORTER = 5
-"""The step of making room at which who drives is said in fewer words."""
+LEAST_KNOWN = 10
+"""Cells of release and environment that are left before anything else of the header is left out."""
+SHORTER = ("", "driver", "run", "here")
+"""The order in which the header's parts take a shorter form; then the release does."""
+GONE = ("", "here", "run", "elapsed", "driver")
+"""The order in which they are left out where even a short release has no room."""
 
 
 def header(view: View, width: int) -> Line:
-    """One line: is it watched, what, where, since when, who. The least needed parts are left out first."""
+    """One line: is it watched, what, where, since when, who. Release and environment are shortened before anything is
+    left out; that this console only reads is never left out."""
     opened = view.state.opened
-    word, style = badge(view)
-    known = f"{opened.release} → {opened.environment}" if opened else "no run yet"
     over = view.state.ended or view.transport is not None
-    end = view.state.at if over else view.now
-    elapsed = clock_text(max(0.0, end - view.state.started_at)) if opened else "–"
-    watching = [c.person for c in view.state.consoles.values() if c.id != view.state.driver_console]
-    parts: list[tuple[int, tuple[Span, ...]]] = [
-        (0, ((f" {word} ", f"badge-{style}"),)),
-        (0, (("DEMO", "warn"),) if view.demo else ()),
-        (0, ((known, "strong"),)),
-        (3, (("run ", "dim"), (opened.run_id.rsplit("-", 1)[-1] if opened else "–", ""))),
-        (1, ((elapsed, ""),)),
-        (0, (_LINKS[view.link],)),
-        (0, ((" READ-ONLY ", "badge-dim"),) if view.read_only and view.transport is None else ()),
-        (2, () if view.state.ended else _driver(view)),
-        (4, (("here: ", "dim"), (", ".join(dict.fromkeys(watching)), "")) if watching else ()),
-    ]
-    for drop in (None, 4, 3, SHORTER, 1, 2):
-        if drop == SHORTER:
-            parts = [(rank, _driver_short(view) if rank == 2 and spans else spans) for rank, spans in parts]
-        parts = [(rank, spans) for rank, spans in parts if spans and rank != drop]
-        line = _joined([spans for _, spans in parts])
-        if width_of(line) <= width:
+    run = opened.run_id.rsplit("-", 1)[-1] if opened else "–"
+    known = f"{opened.release} → {opened.environment}" if opened else "no run yet"
+    word, style = badge(view)
+    elapsed = clock_text(max(0.0, (view.state.at if over else view.now) - view.state.started_at)) if opened else "–"
+    forms: dict[str, list[Line]] = {
+        "badge": [((f" {word} ", f"badge-{style}"),)],
+        "demo": [(("DEMO", "warn"),) if view.demo else ()],
+        "known": [((known, "strong"),)],
+        "run": [(("run ", "dim"), (run, "")), ((run, ""),), ()],
+        "elapsed": [((elapsed, ""),), ()],
+        "link": [(_LINKS[view.link],)],
+        "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and view.transport is None else ()],
+        "driver": [()] if view.state.ended else [_driver(view), _driver_short(view), ()],
+        "here": _here(view),
+    }
+    whole = width_of(forms["known"][0])
+    for part, least in (*((name, whole) for name in SHORTER), *((name, LEAST_KNOWN) for name in GONE)):
+        if len(forms.get(part, ())) > 1:
+            del forms[part][0]
+        room = (
+            width - width_of(_joined([shown[0] for name, shown in forms.items() if shown[0] and name != "known"])) - 2
+        )
+        if room >= min(least, whole):
             break
-    return crop(line, width)
+    forms["known"] = [crop(forms["known"][0], max(0, room))]
+    return crop(_joined([shown[0] for shown in forms.values() if shown[0]]), width)
+
+
+def _here(view: View) -> list[Line]:
+    """Who else is here: by name, or how many."""
+    people = dict.fromkeys(c.person for c in view.state.consoles.values() if c.id != view.state.driver_console)
+    return [(("here: ", "dim"), (", ".join(people), "")), ((f"+{len(people)}", ""),), ()] if people else [()]
 
 
 def _driver(view: View) -> tuple[Span, ...]:

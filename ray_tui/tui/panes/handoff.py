@@ -1,10 +1,14 @@
 """Phase 4 on the screen: the package, who approved it, what is waived, what is still open, and the seven boxes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ray_tui.core import plan, views
 from ray_tui.core.facts import Waived
-from ray_tui.tui.lines import Row, Span, columns, crop
+from ray_tui.tui.lines import Row, Span, crop
 from ray_tui.tui.panes.actions import action_rows, blank, heading
-from ray_tui.tui.view import View, day, mapping, mappings
+from ray_tui.tui.table import Cells, Column, table
+from ray_tui.tui.view import SHORT_PHASES, View, day, mapping, mappings
 
 DAY = 86_400.0
 
@@ -23,10 +27,10 @@ def _boxes(view: View, width: int) -> list[Row]:
     boxes = views.handoff_boxes(view.state, view.now)
     checked = sum(box.checked for box in boxes)
     out = [blank(), heading(f"handoff {checked}/{len(boxes)}", widths=(width,))]
-    for box in boxes:
+    for index, box in enumerate(boxes):
         mark: Span = ("✓", "good") if box.checked else ("·", "dim")
         line = (mark, (" ", ""), (box.title, "" if box.checked else "dim"), (f"  {box.why}", "dim"))
-        out.append(Row(crop(line, width)))
+        out.append(Row(crop(line, width), f"box:{index}"))
     return out
 
 
@@ -39,21 +43,46 @@ def _package(view: View, width: int) -> list[Row]:
     if sealed is not None:
         said = f"{sealed.files} files, {sealed.size:,} bytes, sha256 {sealed.sha256[:16]}, to seq {sealed.through_seq}"
         out.append(Row(crop((("package ", "dim"), (said, "")), width), "data:4.1"))
-    digest = 13 if width >= 60 else 0
-    name = max(14, width - 30 - digest)
-    for index, item in enumerate(files):
-        size, sha256 = item.get("size"), str(item.get("sha256") or "")
-        branch = "└" if index == len(files) - 1 else "├"
-        kept: Span = ("✓", "good") if sha256 else ("✗", "bad")
-        cells: list[Span | str] = [(branch, "dim"), kept, (_from(item.get("action")), "dim"),
-                 str(item.get("name", "")), (f"{size:,}" if isinstance(size, int) else "–", "dim"),
-                 (sha256[:12] or "no hash", "dim" if sha256 else "bad"),
-                 ("required" if item.get("required", True) else "optional", "dim")]  # fmt: skip
-        out.append(Row(columns(cells, (1, 1, 3, name, -9, digest, 8)), f"data:4.1/files/{index}"))
+    out += _tree(files, width)
     for number, notified in sorted(view.state.notified.items()):
         mark: Span = ("✓", "good") if notified.ok else ("✗", "bad")
-        out.append(Row((mark, (f" protocol {number} told by {notified.channel} {notified.detail}", ""))))
+        told = f" protocol {number} told by {notified.channel} {notified.detail}"
+        out.append(Row(crop((mark, (told, "")), width)))
     return out
+
+
+def _tree(files: list[dict[str, Any]], width: int) -> list[Row]:
+    """The files under the phase that they come from; each with its step, size and hash."""
+    shape = (Column(), Column(), Column("", 3), Column("", 14), Column("", 6, right=True), Column("", 12, drop=1),
+             Column("", 8, drop=2))  # fmt: skip
+    groups: dict[str, list[int]] = {}
+    for index, item in sorted(enumerate(files), key=lambda pair: _phase(pair[1])):
+        phase = _phase(item)
+        name = f"{phase} {SHORT_PHASES[phase - 1]}" if phase else "of the run as a whole"
+        groups.setdefault(name, []).append(index)
+    found: list[tuple[Cells, str]] = []
+    for indices in groups.values():
+        for index in indices:
+            item = files[index]
+            size, sha256 = item.get("size"), str(item.get("sha256") or "")
+            kept: Span = ("✓", "good") if sha256 else ("✗", "bad")
+            cells: list[Span | str] = [("└" if index == indices[-1] else "├", "dim"), kept,
+                     (_from(item.get("action")), "dim"), str(item.get("name", "")),
+                     (f"{size:,}" if isinstance(size, int) else "–", "dim"),
+                     (sha256[:12] or "no hash", "dim" if sha256 else "bad"),
+                     ("required" if item.get("required", True) else "optional", "dim")]  # fmt: skip
+            found.append((cells, f"data:4.1/files/{index}"))
+    listed = iter(table(shape, found, width)[1])
+    out: list[Row] = []
+    for name, indices in groups.items():
+        out.append(Row(crop(((name, "strong"), (f"  {len(indices)} file{'s' * (len(indices) > 1)}", "dim")), width)))
+        out += [next(listed) for _ in indices]
+    return out
+
+
+def _phase(item: Mapping[str, Any]) -> int:
+    step = str(item.get("action") or "")
+    return max(0, plan.phase_of(step)) if step in plan.STEPS else 0
 
 
 def _from(step: object) -> str:
@@ -65,33 +94,34 @@ def _from(step: object) -> str:
 def _approvals(view: View, width: int) -> list[Row]:
     if not view.state.approvals:
         return []
-    widths = (1, 16, 12, 10, max(8, width - 44))
-    out = [blank(), heading("", "approved as", "by", "assurance", "subject", widths=widths)]
+    shape = (Column(), Column("approved as", 10), Column("by", 6), Column("assurance", 8), Column("subject", 8))
+    found: list[tuple[Cells, str]] = []
     for index, given in enumerate(view.state.approvals):
         over = given.expires_at is not None and given.expires_at <= view.now
         proof: Span = (given.assurance, "good" if given.assurance == "signed" else "warn")
         subject = given.subject + (f" {given.subject_sha256[:12]}" if given.subject_sha256 else "")
         cells: list[Span | str] = [("✗", "bad") if over else ("✓", "good"), given.role, given.person, proof,
                  ("expired " + day(given.expires_at) if over else subject, "bad" if over else "dim")]  # fmt: skip
-        out.append(Row(columns(cells, widths), f"approval:{index}"))
-    return out
+        found.append((cells, f"approval:{index}"))
+    head, found_rows = table(shape, found, width)
+    return [blank(), head, *found_rows]
 
 
 def _waivers(view: View, width: int) -> list[Row]:
     state = view.state
     if not state.waivers and not state.proposed:
         return []
-    name = max(14, min(34, width - 36))
-    widths = (1, 4, name, 14, max(6, width - name - 24))
-    out = [blank(), heading("", "", "waived", "left", "by", widths=widths)]
+    shape = (Column(), Column("", 4), Column("waived", 14), Column("left", 9), Column("by", 6))
+    found: list[tuple[Cells, str]] = []
     for waiver in state.waivers.values():
         cells: list[Span | str] = [("w", "warn"), waiver.id, waiver.criterion, _days_left(waiver, view.now),
                  (f"{waiver.operator}, {waiver.approver} ({waiver.assurance})", "dim")]  # fmt: skip
-        out.append(Row(columns(cells, widths), f"waiver:{waiver.id}"))
+        found.append((cells, f"waiver:{waiver.id}"))
     for proposed in state.proposed.values():
         cells = [("?", "warn"), proposed.id, proposed.criterion, ("needs a second", "warn"), (proposed.operator, "dim")]
-        out.append(Row(columns(cells, widths), f"waiver:{proposed.id}"))
-    return out
+        found.append((cells, f"waiver:{proposed.id}"))
+    head, found_rows = table(shape, found, width)
+    return [blank(), head, *found_rows]
 
 
 def _days_left(waiver: Waived, now: float) -> Span:
@@ -104,11 +134,11 @@ def _backlog(view: View, width: int) -> list[Row]:
     if not entries:
         return []
     open_ = sum(gap.status == "open" for gap in entries.values())
-    title = max(16, width - 42)
-    widths = (1, title, 14, 12, 8)
-    out = [blank(), heading("", f"backlog ({open_} open)", "owner", "due", "", widths=widths)]
+    shape = (Column(), Column(f"backlog ({open_} open)", 14), Column("owner", 8), Column("due", 10), Column("", 6))
+    found: list[tuple[Cells, str]] = []
     for gap in sorted(entries.values(), key=lambda g: (g.status, g.severity, g.id)):
         mark: Span = ("✓", "good") if gap.status == "resolved" else ("·", "bad" if gap.severity == "blocks" else "warn")
         cells: list[Span | str] = [mark, gap.title, gap.owner, gap.due[:12], (gap.severity, "dim")]
-        out.append(Row(columns(cells, widths), f"gap:{gap.id}"))
-    return out
+        found.append((cells, f"gap:{gap.id}"))
+    head, found_rows = table(shape, found, width)
+    return [blank(), head, *found_rows]

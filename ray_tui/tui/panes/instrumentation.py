@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_tui.core.verdicts import GLYPHS, Verdict
-from ray_tui.tui.lines import Row, Span, columns
+from ray_tui.tui.lines import Row, Span, crop
 from ray_tui.tui.panes import baseline
-from ray_tui.tui.panes.actions import action_rows, blank, heading
+from ray_tui.tui.panes.actions import action_rows, blank
+from ray_tui.tui.table import Cells, Column, table
 from ray_tui.tui.view import VERDICT_STYLES, View, mapping, mappings
 
 SIGNALS = (("metrics", "met"), ("logs", "log"), ("traces", "trc"), ("synthetics", "syn"))
-COMPACT = 8
-"""Services that are listed in the overview; the unseen ones are always among them."""
+COMPACT = 2
+"""Services that are listed where a pane has few rows; the unseen ones are always among them."""
 
 
 def rows(view: View, width: int) -> list[Row]:
@@ -29,11 +30,11 @@ def _matrix(view: View, data: Mapping[str, Any], width: int) -> list[Row]:
     about = {str(s.get("name", "")): s for s in services}
     grid = {(str(c.get("service", "")), str(c.get("signal", ""))): c for c in cells}
     names.sort(key=lambda name: (not _bad(grid, name), not mapping(about.get(name)).get("critical"), name))
-    name_width = max(10, min(22, width - 34))
-    widths = (name_width, 12, *(3 for _ in SIGNALS), 12 if width >= 60 else 0)
     ratio = mapping(data.get("completeness"))
     share = f"{ratio.get('passing', '?')}/{ratio.get('required', '?')} seen" if ratio else ""
-    out = [blank(), heading("service", "", *(short for _, short in SIGNALS), share, widths=widths)]
+    signals = (Column(short, 3) for _, short in SIGNALS)
+    shape = (Column("service", 14), Column("", 12), *signals, Column(share, 10, drop=1))
+    found: list[tuple[Cells, str]] = []
     unseen = sum(_bad(grid, name) for name in names)
     shown = names if view.roomy else names[: max(COMPACT, unseen)]
     for name in shown:
@@ -44,10 +45,12 @@ def _matrix(view: View, data: Mapping[str, Any], width: int) -> list[Row]:
         oldest = max((_age(cell) for (service_name, _), cell in grid.items() if service_name == name), default=0.0)
         age: Span = (f"{oldest:.0f}s old" if oldest else "", "dim")
         style = "strong" if _bad(grid, name) else ""
-        out.append(Row(columns([(name, style), (tags, "dim"), *marks, age], widths), f"service:{name}"))
+        found.append(([(name, style), (tags, "dim"), *marks, age], f"service:{name}"))
+    head, listed = table(shape, found, width)
+    out = [blank(), head, *listed]
     if len(shown) < len(names):
         more = f"… {len(names) - len(shown)} more, all seen; z shows them"
-        out.append(Row(((more, "dim"),)))
+        out.append(Row(crop(((more, "dim"),), width)))
     return out
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from ray_tui.analysis.hops import percentile
 from ray_tui.core.facts import ProbeProblem
 from ray_tui.core.state import Probe
+from ray_tui.core.untrusted import cell_width
 from ray_tui.tui.lines import Line, Row, Span, clock_text, columns, crop, left_of, short_seconds, width_of
 from ray_tui.tui.panes.actions import blank, heading
 from ray_tui.tui.view import View, newest_probes, pending
@@ -20,6 +21,9 @@ SHORT_HOPS = {"t1": "acpt", "t2": "actv", "t3": "sent", "t4": "dlvd", "t5": "ntf
 HEADS = {"lost": "lost", "late": "late", "duplicate": "paged twice", "auto_ack": "answered by a machine",
          "suppressed": "held back", "peer_down": "Alertmanager peer down", "unsent": "not sent"}  # fmt: skip
 """Problems whose words begin with one word to see from afar."""
+MAIN_HOPS = ("t3", "t4", "t5", "t6")
+SOME, ALL = 66, 112
+"""Cells of a pane from which on the main hops have a column each, and all of them."""
 
 
 def rows(view: View, width: int) -> list[Row]:
@@ -27,22 +31,26 @@ def rows(view: View, width: int) -> list[Row]:
     probes = newest_probes(view.state)
     if not probes:
         return []
-    wide = width >= 118
-    name = max(12, min(24, max(width_of(((_label(probe), ""),)) for _, probe in probes)))
-    hops = tuple(SHORT_HOPS) if wide else (("t4", "t5") if width >= 96 else ())
-    fixed = 7 * len(hops) + (10 if wide else 4)
-    widths = (1, name, *(-6 for _ in hops), -5 if wide else 0, max(10, width - name - fixed))
+    hops = tuple(SHORT_HOPS) if width >= ALL else (MAIN_HOPS if width >= SOME else ())
+    sla = -5 if width >= ALL else 0
+    longest = max(width_of(((_label(probe), ""),)) for _, probe in probes)
+    name = max(12, min(24 if width >= ALL or not hops else 20, longest))
+    widths = (1, name, *(-5 for _ in hops), sla, 0)
+    used = sum(abs(one) + 1 for one in widths if one)
+    widths = (*widths[:-1], max(10, width - used))
     out = [blank()]
     if hops:
         named = (SHORT_HOPS[hop] for hop in hops)
         out.append(heading("", "alert path", *named, "SLA", "where it stands", widths=widths))
     for probe_id, probe in probes:
         mark, said, style = stands(view, probe, widths[-1])
-        sla = probe.intended.sla_seconds
+        allowed = probe.intended.sla_seconds
         cells: list[Span | str] = [(mark, style), (_label(probe), ""), *(_hop(probe, hop) for hop in hops),
-                                   (clock_text(sla) if sla else "–", "dim"), (said, style)]  # fmt: skip
+                                   (clock_text(allowed) if allowed else "–", "dim"), (said, style)]  # fmt: skip
         out.append(Row(columns(cells, widths), f"probe:{probe_id}"))
-        if pending(probe) and sla > 0 and probe.intended.purpose == "acknowledge":
+        if mark == "✗" and cell_width(said) > widths[-1]:
+            out.append(Row(crop((("  └ ", "dim"), (said, style)), width), f"probe:{probe_id}"))
+        if pending(probe) and allowed > 0 and probe.intended.purpose == "acknowledge":
             out.append(Row(_track(view, probe, width), f"probe:{probe_id}"))
     return [*out, *(Row(line) for line in _together([probe for _, probe in probes], width))]
 
@@ -70,10 +78,11 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     done = probe.hops.get(wanted)
     if done is not None:
         took = short_seconds(done.latest - probe.intended.starts_at)
-        who = f" {'by' if wanted == 't6' else 'to'} {done.who}" if done.who else ""
+        who = f"{'by' if wanted == 't6' else 'to'} {done.who}" if done.who else ""
         if probe.cleared is not None and not probe.cleared.clean:
             return "!", f"{word} {took}; not cleared: {', '.join(probe.cleared.left)}", "bad"
-        return "✓", f"{word} {took}{who}", "good"
+        wordings = (f"{word} {took} {who}".rstrip(), who, who.partition(" <")[0])
+        return "✓", next((said for said in wordings if said and cell_width(said) <= room), wordings[-1]), "good"
     if probe.cleared is not None:
         return "?", f"cleared, not {word}", "warn"
     sla = probe.intended.sla_seconds

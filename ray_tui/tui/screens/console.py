@@ -26,6 +26,8 @@ Paint = Callable[[View, int], Sequence[Row]]
 PHASES: tuple[Paint, ...] = (instrumentation.rows, alerts.rows, assurance.rows, handoff.rows)
 LOG = 5
 WIDE = 120
+TALL = 28
+"""Rows below which even a pane that stands alone is no room for everything, until it is zoomed."""
 LEAST = (60, 20)
 """Columns and rows below which there is a notice instead of panes."""
 
@@ -138,7 +140,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             self.query_one("#small", Painted).show_lines(frame.too_small(view, self.size, LEAST, leave))
             return
         self.query_one("#header", Painted).show_lines([frame.header(view, width)])
-        active, alone = self.phase if not self._wide_overview else 0, self.zoomed or width < WIDE
+        marked = not self._wide_overview and self.active != LOG
+        active, alone = self.phase if marked else 0, self.zoomed or width < WIDE
         self.query_one("#rail", Painted).show_lines([frame.rail(view, width, active, self.jump, alone=alone)])
         self.query_one("#next", Painted).show_lines([frame.next_row(view, width)])
         for number in range(1, 5):
@@ -154,7 +157,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def show_pane(self, view: View, number: int) -> int:
         pane = self.pane(number)
-        view.roomy = self.zoomed or self.size.width < WIDE
+        view.roomy = self.zoomed or (self.size.width < WIDE and self.size.height >= TALL)
         changed = pane.show_rows(PHASES[number - 1](view, pane.inner_width))
         pane.retitle(frame.pane_title(number, view))
         state = frame.pane_state(view, number)
@@ -238,10 +241,10 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         wide = self.size.width >= WIDE
         alone = self.zoomed or not wide
         self.set_class(not wide, "-narrow")
-        self.set_class(self.size.height < 28, "-short")
+        self.set_class(self.size.height < TALL, "-short")
         self.set_class(self._small, "-small")
         self.set_class(self.active == LOG and alone, "-big-log")
-        self.set_class(self.active != LOG and not wide and self.zoomed, "-no-log")
+        self.set_class(self.active != LOG and self.zoomed, "-no-log")
         for number in range(1, 5):
             pane = self.pane(number)
             pane.display = not alone or number == self.phase
@@ -273,6 +276,13 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def _repaint_resized(self) -> None:
         self._refitting = False
         self.ray.repaint()
+        for listing in self.query(Listing):
+            if listing.size.height:
+                listing.settle()
+
+    @on(EventLog.Scrolled)
+    def _retitle_log(self) -> None:
+        self.event_log.retitle(frame.log_title(self.ray.view(), self.event_log.words()))
 
     @on(Listing.Picked)
     def _mouse(self, message: Listing.Picked) -> None:
@@ -369,6 +379,18 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     def action_detail(self) -> None:
         if self.listing.chosen:
             self.ray.open_detail(self.listing.chosen)
+
+    def show_entry(self, seq: int) -> bool:
+        """Put the keys on the journal line of this seq, or on the one before it; False where the log has neither."""
+        log, state = self.event_log, self.ray.state
+        if log.wanted:
+            log.set_filter("", state)
+        seqs = [line.seq for line in state.log if line.seq <= seq]
+        if not seqs:
+            return False
+        self.action_focus_phase(LOG)
+        log.prefer(f"entry:{seqs[-1]}")
+        return True
 
     def action_copy(self) -> None:
         if self.listing.chosen.startswith("service:"):

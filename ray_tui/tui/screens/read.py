@@ -32,6 +32,14 @@ class CopyAsAsked(Message):
         self.text = text
 
 
+class JournalAsked(Message):
+    """Please show the journal line behind this row."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+
 class ReadDialog(Dialog[None]):
     """Lines to scroll through; y copies them all."""
 
@@ -59,10 +67,20 @@ class ReadDialog(Dialog[None]):
         self.app.post_message(CopyAsAsked(self.target, self.text_shown()))
 
 
+class DetailDialog(ReadDialog):
+    """Why a row is as it is; e goes to the journal line behind it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "journal", "its journal line", id="read.journal")]
+
+    def action_journal(self) -> None:
+        self.dismiss(None)
+        self.app.post_message(JournalAsked(self.target))
+
+
 def detail_dialog(title: str, lines: Sequence[Line], target: str) -> ReadDialog:
-    dialog = ReadDialog(title, lines)
+    dialog = DetailDialog(title, lines)
     dialog.target = target
-    dialog.hints = ("↑↓ scroll", "y copy", "Y copy as a command")
+    dialog.hints = ("↑↓ scroll", "e journal line", "y copy", "Y copy as a command")
     return dialog
 
 

@@ -1,5 +1,7 @@
 """The event log: the journal as people read it, followed at its end until someone scrolls back."""
 
+from textual.message import Message
+
 from ray_tui.core.state import LogLine, RunState
 from ray_tui.core.untrusted import line
 from ray_tui.tui.lines import TONES, Row, fit, wrap
@@ -27,13 +29,28 @@ class EventLog(Listing):
         self._log_rows: list[Row] = []
         self._following = True
         """The end is in sight, and stays so when lines come or the pane is resized."""
+        self._held = False
+        """A chosen row keeps it where it is though the end was in sight."""
         self.matching = 0
         """Entries that the filter lets through."""
         self.total = 0
 
+    class Scrolled(Message):
+        """More or fewer entries are newer than what is in sight."""
+
     def words(self) -> str:
-        """For the title: what it is filtered by, and how much of it is left."""
-        return f"Events with {line(self.wanted, 40)!r}  {self.matching} of {self.total}" if self.wanted else "Events"
+        """For the title: what it is filtered by, how much of it is left, and how much is below what is in sight."""
+        named = f"Events with {line(self.wanted, 40)!r}  {self.matching} of {self.total}" if self.wanted else "Events"
+        return f"{named}  ▼ {self.newer} newer" if self.newer else named
+
+    @property
+    def newer(self) -> int:
+        """Entries below the last row in sight; none where it is about to scroll there."""
+        if self._following and not self._held:
+            return 0
+        end = int(self.scroll_offset.y) + self.size.height
+        below = {row.target for row in self._rows[end:]} if self.size.height else set()
+        return len(below - {row.target for row in self._rows[max(0, end - 1) : end]})
 
     def set_filter(self, wanted: str, state: RunState) -> None:
         self.wanted = wanted.strip().casefold()
@@ -41,7 +58,9 @@ class EventLog(Listing):
         self.follow(state)
 
     def follow(self, state: RunState) -> None:
-        """Show what is new."""
+        """Show what is new. While it is hidden there is no width to wrap for: it stays as it is until it is back."""
+        if not self.size.width:
+            return
         log = state.log
         first = log[0].seq if log else 0
         if self._width != self.inner_width or first != self._first or (log and log[-1].seq < self._seen) or not log:
@@ -63,8 +82,8 @@ class EventLog(Listing):
         self._height = self.size.height
         if not fresh and rows == list(self._rows) and not resized:
             return
-        last = self._rows[-1].target if self._rows else ""
-        following = self._following and (not self.active or self.chosen in ("", last))
+        self._held = self._chosen_before_the_end
+        following = self._following and not self._held
         self.show_rows(list(rows))
         if following and self.active and fresh and self._log_rows:
             self.choose(self._rows[-1].target)
@@ -72,6 +91,10 @@ class EventLog(Listing):
             self.scroll_to_end()
         if resized:
             self.refresh()  # the rows of a smaller pane may still stand where the scrolling has begun
+
+    @property
+    def _chosen_before_the_end(self) -> bool:
+        return self.active and self.chosen not in ("", self._rows[-1].target if self._rows else "")
 
     def _nothing(self) -> list[Row]:
         """An empty result says that it is one."""
@@ -85,6 +108,14 @@ class EventLog(Listing):
         super().watch_scroll_y(old_value, new_value)
         if self.size.height == self._height:
             self._following = new_value + self.size.height >= len(self._rows)
+            self.post_message(self.Scrolled())
+
+    def settle(self) -> None:
+        """Where it stands is the reader's: its end where that was in sight, else the row that was chosen."""
+        if self._following and not self._chosen_before_the_end:
+            self.scroll_to_end()
+        elif self.active:
+            super().settle()
 
     def scroll_to_end(self) -> None:
         self.scroll_to(y=max(0, len(self._rows) - self.size.height), animate=False, force=True)

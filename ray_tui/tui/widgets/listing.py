@@ -47,11 +47,15 @@ class Listing(Painted):
             self._border_title: Content | None = content(line, ascii_only=self._ascii)
             self.refresh(Region(-1, -1, max(1, self.outer_size.width), 1))
 
-    def spots(self, pane: int) -> list[Spot]:
-        """What of this can be jumped to: the rows that are on the screen now."""
+    @property
+    def in_sight(self) -> Sequence[Row]:
+        """The rows that are on the screen now."""
         top = self.scroll_offset.y
-        seen = self._rows[top : top + max(0, self.size.height)]
-        return [Spot(pane, target) for target in dict.fromkeys(row.target for row in seen if row.target)]
+        return self._rows[top : top + max(0, self.size.height)]
+
+    def spots(self, pane: int) -> list[Spot]:
+        """What of this can be jumped to."""
+        return [Spot(pane, target) for target in dict.fromkeys(row.target for row in self.in_sight if row.target)]
 
     def show_letters(self, jump: Jump | None, pane: int) -> None:
         """Put letters on the rows (and, with the next title, on the pane); None takes them away."""
@@ -63,8 +67,7 @@ class Listing(Painted):
         if self._jump is None:
             return {}
         found: dict[str, int] = {}
-        top = self.scroll_offset.y
-        for y, row in enumerate(self._rows[top : top + max(0, self.size.height)], start=top):
+        for y, row in enumerate(self.in_sight, start=self.scroll_offset.y):
             if row.target and row.target not in found:
                 found[row.target] = y
         labels = {y: self._jump.label(self._pane, target) for target, y in found.items()}
@@ -127,6 +130,9 @@ class Listing(Painted):
     def _choose(self, target: str) -> None:
         self._chosen = target
         self._paint()
+        self._show_chosen(target)
+
+    def _show_chosen(self, target: str) -> None:
         y = next((i for i, row in enumerate(self._rows) if row.target == target), 0)
         top, height = self.scroll_offset.y, max(1, self.size.height)
         if y < top:
@@ -153,6 +159,13 @@ class Listing(Painted):
 
     def on_resize(self) -> None:
         self.post_message(self.Resized())
+
+    def settle(self) -> None:
+        """Its size has changed: the chosen row in sight where this is what the keys move in, else the beginning."""
+        if not self.active:
+            self.scroll_to(y=0, animate=False, force=True)
+        elif self.chosen:
+            self._show_chosen(self.chosen)
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y - (1 if self.styles.border_top[0] else 0)
