@@ -19,7 +19,7 @@ from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
-from textual.command import Provider
+from textual.command import CommandPalette, Provider
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
@@ -91,6 +91,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     Toast {{ background: $background; border-left: outer $primary; color: $foreground; }}
     Toast.-error {{ border-left: outer $ray-bad; }}
     Toast.-warning {{ border-left: outer $ray-warn; }}
+    .-ascii Toast {{ border-left: ascii $primary; }}
+    .-ascii Toast.-error {{ border-left: ascii $ray-bad; }}
+    .-ascii CommandPalette #--input {{ border: ascii $primary; }}
+    .-ascii CommandPalette SearchIcon, .-ascii CommandPalette LoadingIndicator {{ display: none; }}
+    .-ascii CommandPalette CommandList {{ scrollbar-size-vertical: 0; border: none; }}
     """
 
     def __init__(self, handle: RunHandle, options: ConsoleOptions) -> None:
@@ -549,6 +554,10 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     @property
     def theme_names(self) -> list[str]:
         return [loaded.name for loaded in self._themes]
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="Search for commands", id="--command-palette"))
 
     def open_themes(self) -> None:
         def closed(name: str | None) -> None:

@@ -453,9 +453,15 @@ async def test_ascii_only_shows_nothing_else():
     async with console(FakeHandle(*mid_run()), (120, 40), ascii=True) as (app, pilot):
         await shows(app, "3:48 left")
         assert text_of(app).isascii(), sorted({c for c in text_of(app) if not c.isascii()})
+        await shows(app, "|*> 2.2 Alert paths")  # the cursor is not the sign of what runs
         await pilot.press("question_mark")
         await dialog(app)
         await shows(app, "Decide")
+        assert text_of(app).isascii(), sorted({c for c in text_of(app) if not c.isascii()})
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console again")
+        await pilot.press("ctrl+p")
+        await shows(app, "what waits for a decision")
         assert text_of(app).isascii(), sorted({c for c in text_of(app) if not c.isascii()})
 
 

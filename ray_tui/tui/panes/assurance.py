@@ -135,7 +135,7 @@ def _share(value: object) -> str:
 def _scorecard(found: list[dict[str, Any]], width: int) -> list[Row]:
     if not found:
         return []
-    shape = (Column("scorecard", 16), Column("target", 6, right=True), Column("actual", 6, right=True),
+    shape = (Column("scorecard", 30), Column("target", 6, right=True), Column("actual", 6, right=True),
              Column("status", 12))  # fmt: skip
     listed: list[tuple[Cells, str]] = []
     for index, row in enumerate(found):

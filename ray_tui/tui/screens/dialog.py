@@ -217,7 +217,7 @@ class Choices(OptionList):
             )
             for choice in choices
         ]
-        self._chosen_sign = "> " if ascii_only else "▸ "
+        self._chosen_sign = "* " if ascii_only else "▸ "
         self._marked_index: int | None = None
         super().__init__(*(Option(Content.assemble("  ", line)) for line in self._worded), id=id, markup=False)
 
