@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from ray_tui.clock import iso
@@ -47,14 +48,26 @@ async def _run_hooks(context: Context) -> None:
     await context.publish(
         "evidence-index.json", records.twin("evidence-index.json", state, context.step, {"files": listed})
     )
-    await context.record(
-        f.HookRan(hook="aggregate_evidence_12.py", outcome=Verdict.PASSED, detail=f"{len(listed)} files")
-    )
+    await context.record(_indexed(context))
     verdicts = {gate.title: views.verdict_of(state, gate.id, now) for gate in plan.GATES}
     bad = [title for title, verdict in verdicts.items() if verdict is None or not verdict.lets_go_on]
     outcome = Verdict.FAILED if bad else Verdict.PASSED
     detail = f"not passed: {', '.join(bad)}" if bad else f"{len(verdicts)} gates"
     await context.record(f.HookRan(hook="run_protocol_12_gates.py", outcome=outcome, detail=detail))
+
+
+def _indexed(context: Context) -> f.HookRan:
+    """Every file of evidence read again and hashed: what is gone or changed is named."""
+    wrong = []
+    for name, written in sorted(context.state.evidence.items()):
+        data = context.evidence(name)
+        if data is None or sha256(data).hexdigest() != written.sha256:
+            wrong.append(f"{name} is {'gone' if data is None else 'changed'}")
+    outcome = Verdict.FAILED if wrong else Verdict.PASSED
+    return f.HookRan(
+        hook="aggregate_evidence_12.py", outcome=outcome,
+        detail="; ".join(wrong) or f"{len(context.state.evidence)} files, each with the hash it was written with",
+    )  # fmt: skip
 
 
 def _critical_block(context: Context) -> Criterion:

@@ -43,7 +43,7 @@ LONGEST_BYTES = 4_000_000
 class Section(BaseModel):
     """A table of the configuration: an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Run(Section):

@@ -82,6 +82,7 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
         resumed = bool(lines)
         if resume and state.opened is None:
             raise JournalError(f"{written.path}: holds no run that could be resumed")
+        _same_release(state, chosen)
         async with open_ports(chosen, clock) as ports:
             engine = Engine(
                 journal=written, state=state, config=chosen, ports=ports, places=places, inputs=Inputs(chosen),
@@ -105,6 +106,19 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
                     written.close()
     finally:
         lock.release()
+
+
+def _same_release(state: RunState, chosen: Config) -> None:
+    """A run goes on for what it was opened for: no page or annotation may name another release than its evidence."""
+    opened = state.opened
+    if opened is None:
+        return
+    before, now = (opened.release, opened.environment), (chosen.run.release, chosen.run.environment)
+    if before != now:
+        raise InputError(
+            f"{opened.run_id}: was opened for {before[0]} in {before[1]}, and {chosen.file} says {now[0]} in {now[1]}. "
+            "Resume it with --release and --environment as it was opened, or begin a new run with `ray-tui run`."
+        )
 
 
 def _opened(chosen: Config, run_id: str, clock: Clock) -> f.RunOpened:

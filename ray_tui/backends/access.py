@@ -28,7 +28,7 @@ BaseUrl = Annotated[str, AfterValidator(base_url)]
 class Strict(BaseModel):
     """No unknown keys, no value in an error message."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class HttpAccess(Strict):

@@ -10,7 +10,7 @@ Role = Literal["release-manager", "sre-lead", "security", "operator", "observer"
 class Person(BaseModel):
     """Someone who may drive, approve or be paged."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = ""
     """How the person is shown; the table's key where empty."""
@@ -39,7 +39,7 @@ class Person(BaseModel):
 class Thresholds(BaseModel):
     """What counts as enough. A change after an approval makes the approval outdated."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     coverage: float = Field(default=0.95, gt=0, le=1)
     """Gate 1: passing required cells / required cells."""
@@ -78,7 +78,7 @@ class Thresholds(BaseModel):
 class Policy(BaseModel):
     """What the team allows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     unsigned_approvals: bool = False
     """Approvals without an SSH signature are accepted, and labelled unsigned everywhere."""

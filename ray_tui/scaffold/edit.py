@@ -20,7 +20,7 @@ def set_value(path: Path, key: str, value: str) -> tuple[str, str]:
     file is then as it was.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # with its own line ends
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"{path}: cannot be read: {exc}") from exc
     config.parse(text, path)  # a file that is wrong already is mended by hand, where its errors have lines

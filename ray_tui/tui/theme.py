@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
+from ray_tui.config import read_file
+from ray_tui.core.errors import InputError
+
+LONGEST_BYTES = 100_000
+"""Of a theme file; a larger one is another file."""
 OWN = ("good", "bad", "warn", "run", "dim", "say", "strong", "cursor", "badge-text")
 """Our variables; ``$ray-good`` and so on in the stylesheet."""
 OF_TEXTUAL = frozenset({
@@ -172,11 +177,14 @@ def themes(folders: Sequence[Path] = ()) -> list[LoadedTheme]:
 
 def _read(path: Path, problems: list[str]) -> Theme | None:
     try:
-        return to_theme(ThemeFile.model_validate(tomllib.loads(path.read_text("utf-8"))))
+        read = read_file(path, LONGEST_BYTES).decode("utf-8")
+        return to_theme(ThemeFile.model_validate(tomllib.loads(read)))
     except ValidationError as exc:
         for error in exc.errors():
             key = ".".join(str(part) for part in error["loc"]) or "file"
             problems.append(f"{path.name}: {key}: {error['msg'].removeprefix('Value error, ')}")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except RecursionError:
+        problems.append(f"{path.name}: is nested too deeply")
+    except (InputError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         problems.append(f"{path.name}: {exc}")
     return None

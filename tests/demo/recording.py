@@ -21,6 +21,8 @@ LIST = Path(__file__).parent / "asked.txt"
 SCENARIO = "noisy-alerts"
 """Whose run backtests a rule as well."""
 _TOKEN = re.compile(r'ray_tui_probe="[^"]*"')
+_MOMENT = re.compile(r"(?<=> )1\d{9}(?:\.\d+)?\b")
+"""A unix time that a sample has to be younger than: when the demo's release was deployed."""
 
 
 class Listening(DemoPrometheus):
@@ -42,7 +44,7 @@ class Listening(DemoPrometheus):
 
 def normal(expr: str) -> str:
     """On one line, and the same in each run."""
-    return _TOKEN.sub('ray_tui_probe="TOKEN"', " ".join(expr.split()))
+    return _MOMENT.sub("1795000000", _TOKEN.sub('ray_tui_probe="TOKEN"', " ".join(expr.split())))
 
 
 def listed() -> list[str]:
