@@ -118,7 +118,10 @@ class World:
             raise
 
     def _fronted(self, usual):
-        names = iter(("targets", "pagerduty", "slack", "sink", "am0", "am1", "prometheus", "loki", "tempo", "grafana"))
+        names = iter((
+            "targets", "pagerduty", "slack", "sink", "am0", "am1", "prometheus", "loki", "tempo", "grafana",
+            "github", "cron",
+        ))  # fmt: skip
 
         async def start(app, port=0):
             front = self.fronts[next(names)] = Front(app)

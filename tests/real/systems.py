@@ -34,6 +34,7 @@ from ray_tui.demo import promql, workspace
 from ray_tui.demo.alertmanager import demo_config
 from ray_tui.demo.artifacts import write_artifacts
 from ray_tui.demo.cron import DemoCron
+from ray_tui.demo.github import DemoGitHub
 from ray_tui.demo.grafana import DemoGrafana
 from ray_tui.demo.loki import DemoLoki
 from ray_tui.demo.mail import DemoMail
@@ -478,6 +479,7 @@ class RealSystems:
             pagerduty=urls["pagerduty"],
             slack=urls["slack"],
             sink=urls["sink"],
+            github=await self._serve(DemoGitHub(self.clock).app),
             targets=targets_url,
             cron=await self._serve(DemoCron(self.clock, self.folder).app),
             smtp_port=self.mail.smtp_port,
