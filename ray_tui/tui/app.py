@@ -55,6 +55,7 @@ from ray_tui.tui.screens.read import (
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
 from ray_tui.tui.view import View, mapping, mappings
+from ray_tui.tui.widgets.bar import Bar
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
@@ -475,6 +476,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def action_transport(self, what: str) -> None:
         self.player.press(what)
+
+    def on_bar_sought(self, message: Bar.Sought) -> None:
+        self.player.go(message.marker, message.seconds)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "transport" or (action == "deed" and parameters == ("seek",)):

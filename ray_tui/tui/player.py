@@ -55,6 +55,16 @@ class Player:
 
         self.app.open_dialog(dialog, closed)
 
+    def go(self, marker: Marker | None, seconds: float) -> None:
+        """To a mark, or to a moment between marks."""
+        if self.transport is None:
+            return
+        if marker is not None:
+            self.transport.seek(marker.seq)
+        else:
+            self.transport.seek_seconds(seconds)
+        self.app.repaint_soon()
+
     def seek(self, text: str) -> None:
         transport = self.transport
         if transport is None:
