@@ -39,8 +39,8 @@ from ray_tui.tui.copies import copies
 from ray_tui.tui.desk import Desk
 from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
-from ray_tui.tui.player import Player
-from ray_tui.tui.screens.console import ConsoleScreen
+from ray_tui.tui.player import PRESSES, Player
+from ray_tui.tui.screens.console import LOG, ConsoleScreen
 from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
@@ -463,9 +463,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             "mission": self.open_mission,
             "theme": self.open_themes,
             "overview": console.action_overview,
+            **{f"phase_{number}": partial(console.action_focus_phase, number) for number in range(1, 5)},
+            "event_log": partial(console.action_focus_phase, LOG),
             "jump": console.begin_jump,
             "zoom": console.action_zoom,
+            "copy": console.action_copy,
+            "copy_as": console.action_copy_as,
             "seek": self.player.ask_seek,
+            "bar": console.action_focus_bar,
+            **{f"replay_{what}": partial(self.player.press, what) for what in PRESSES},
             "copy_next": self.copy_next,
             "detach": self.detach,
         }
@@ -572,6 +578,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def choose_theme(self, name: str) -> None:
         self.theme = name
+
+    def other_runs(self) -> list[tuple[str, str]]:
+        return [(name, opens) for name, opens in self.options.runs() if name != self.handle.run_id]
 
     def service_names(self) -> list[str]:
         data: Any = self.state.steps["1.2"].data

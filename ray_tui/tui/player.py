@@ -7,6 +7,7 @@ from ray_tui.core.handle import Marker, Transport
 from ray_tui.tui.screens.dialog import Field, FormDialog
 from ray_tui.tui.stage import Stage
 
+PRESSES = ("play", "step", "next", "previous", "slower", "faster")
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
 
 
