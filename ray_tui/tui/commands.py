@@ -77,7 +77,7 @@ def _replay(app: Stage, transport: Transport) -> list[Item]:
         ("Pause" if transport.playing else "Play", "the replay", do["replay_play"]),
         ("Step", "one entry on, and pause", do["replay_step"]),
         ("Next mark", "an action, gate, halt or waiver", do["replay_next"]),
-        ("Mark before", "", do["replay_previous"]),
+        ("Mark before", "the same, back", do["replay_previous"]),
         ("Faster", f"speed is {transport.speed:g}", do["replay_faster"]),
         ("Slower", f"speed is {transport.speed:g}", do["replay_slower"]),
         ("Seek", "a time, seq, step or gate", do["seek"]),

@@ -153,3 +153,14 @@ async def test_the_help_of_a_replay_lists_what_works_there():
         assert "play or pause" in text
         assert "retry the halted step" not in text
         assert "take the driver" not in text
+
+
+async def test_nobody_is_missed_at_the_wheel_of_a_replay():
+    """A headless run had no driver: that is no warning afterwards. Who drove is named."""
+    alone, _ = replay(*opened()[:2])
+    async with console(alone, (160, 40)) as (app, _):
+        await shows(app, "● replay")
+        assert "driving" not in text_of(app)
+    driven, _ = replay()
+    async with console(driven, (160, 40)) as (app, _):
+        await shows(app, "driving: mira")

@@ -39,7 +39,7 @@ def header(view: View, width: int) -> Line:
         "elapsed": [((elapsed, ""),), ()],
         "link": [(_LINKS[view.link],)],
         "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and view.transport is None else ()],
-        "driver": [()] if view.state.ended else [_driver(view), _driver_short(view), ()],
+        "driver": [_driver(view), _driver_short(view), ()] if view.state.driver or not over else [()],
         "here": _here(view),
     }
     whole = width_of(forms["known"][0])

@@ -17,7 +17,7 @@ def place(transport: Transport, width: int) -> Line:
     shown = f"  seq {seq:>{len(number)}}/{number}" if width >= ROOMY else ""
     sign = "▶" if transport.playing else "⏸"
     return (
-        (f" {sign}  {clock_text(at):>{len(clock)}} / {clock}  ×{transport.speed:g}{shown}  ", "strong"),
+        (f" {sign}  {clock_text(at):>{len(clock)}} / {clock}  ×{transport.speed:<3g}{shown}  ", "strong"),
         ("├", "dim"),
     )
 
