@@ -139,7 +139,7 @@ def _key_lines(keymap: Mapping[str, str], problems: Sequence[str], view: View, w
         widths = (18, max(20, width - 20))
         out += [columns([(_shown(keymap, k), "run"), k.says], widths) for k in keys.KEYS if k.group == group]
         out.append(())
-    out += [(("ctrl+p            ", "run"), ("command palette: every command, step, finding, run and theme", "")), ()]
+    out += [(("ctrl+p            ", "run"), ("command palette: all of this and more, by name", "")), ()]
     out.append((("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),))
     out.append((("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),))
     out += [(), (("Mission", "strong"),), *mission_lines(width)]
