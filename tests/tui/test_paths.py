@@ -194,7 +194,7 @@ async def test_acknowledged_paths_are_counted_as_they_come():
         handle.feed(f.ProbeHopSeen(id="x-a1-1", hop="t6", earliest=T0, latest=T0 + 6, source="s", who="Priya Nair"))
         await shows(app, "1/2 1 of 2 acknowledged")
         assert "acked 6.0s by Priya Nair" in text_of(app)
-        assert "for anybody on mail, 7 s of 15 s" in text_of(app)
+        assert "for anybody, 7 s of 15 s" in text_of(app)
         clock.at[0] = T0 + 9
         await shows(app, "9 s of 15 s")
 

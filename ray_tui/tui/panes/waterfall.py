@@ -107,7 +107,7 @@ def _waiting(probe: Probe) -> Sequence[str]:
                 f"for {second}")  # fmt: skip
     if "t5" not in seen and probe.intended.pages:
         return (f"arrived, waiting until {first} is notified", f"{first} not notified yet", "arrived")
-    return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {first}")
+    return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {people[0] if people else 'anybody'}")
 
 
 def _people(probe: Probe) -> tuple[str, ...]:
