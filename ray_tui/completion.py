@@ -80,7 +80,7 @@ def _critical_block(context: Context) -> Criterion:
         actual=actual,
         required=plan.CRITICAL,
         waivable=False,
-        remedy="Run the steps that are named.",
+        remedy="Run the steps that are named, one that was declined too: retry it by its number.",
     )
 
 

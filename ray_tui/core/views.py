@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core import plan
 from ray_tui.core.rules import covered_by, effective_verdict
 from ray_tui.core.state import RunState, Step
 from ray_tui.core.verdicts import Verdict
@@ -76,10 +76,13 @@ def handoff_boxes(state: RunState, now: float) -> tuple[Box, ...]:
         artifact.name
         for action in plan.ACTIONS
         for artifact in action.artifacts
-        if artifact.required and state.steps[action.id].status != "declined"
+        if artifact.required and action.id not in state.declined
     ]
     missing = [name for name in needed if name not in state.evidence]
-    outputs = [name for names in plan.OUTPUTS.values() for name in names if name not in state.evidence]
+    let_off = {name for step in state.declined for name in declining.owed(step)}
+    outputs = [
+        name for names in plan.OUTPUTS.values() for name in names if name not in state.evidence and name not in let_off
+    ]
     untold = [number for number in plan.OUTPUTS if not (state.notified.get(number) and state.notified[number].ok)]
     unrun = [hook for hook in plan.HOOKS if hook not in state.hooks or not state.hooks[hook].outcome.lets_go_on]
     starts = {text for _, _, text in state.announced}
@@ -146,7 +149,7 @@ def validated_for_completion(state: RunState, now: float) -> tuple[Verdict, str]
     for step in ("2.1", "2.2", "2.3"):
         verdict = None if step in state.declined else verdict_of(state, step, now)
         if not _lets_go_on(verdict):
-            left.append(step)
+            left.append(f"{step} (declined)" if step in state.declined else step)
         elif verdict is Verdict.WAIVED:
             put_off += [
                 f"{step} {criterion.id} ({covered_by(state, step, criterion, now) or 'waived'})"

@@ -81,7 +81,7 @@ def test_completion_is_blocked_until_rules_dashboards_and_runbooks_are_validated
         blocked = (Verdict.FAILED, f"not validated: {step}")
         assert views.validated_for_completion(state_of(facts), NOW) == blocked
     declined = [*whole_run(), f.StepDeclined(step="2.3", reason="runbooks live elsewhere")]
-    assert views.validated_for_completion(state_of(declined), NOW) == (Verdict.FAILED, "not validated: 2.3")
+    assert views.validated_for_completion(state_of(declined), NOW) == (Verdict.FAILED, "not validated: 2.3 (declined)")
     assert views.validated_for_completion(state_of(whole_run()), NOW) == (Verdict.PASSED, "validated in this run")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ray_tui.actions import approval, package
+from ray_tui.core import declining
 from ray_tui.core import facts as f
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.rules import criterion_digest
@@ -146,6 +147,22 @@ def test_a_declined_guideline_is_not_missed(evidence: Inputs) -> None:
     assert judged(evidence)["handoff.complete"].verdict is Verdict.PASSED
 
     without("instrumentation-audit.json")
+    assert judged(evidence)["handoff.complete"].verdict is Verdict.FAILED
+
+
+def test_a_declined_output_is_missed_unless_its_waiver_runs(evidence: Inputs) -> None:
+    """Another protocol waits for the scorecard: a reason alone is not enough, nor is a waiver that has run out."""
+    scorecard = ("observability-scorecard.md", "observability-scorecard.json")
+    evidence[MANIFEST]["files"] = [one for one in evidence[MANIFEST]["files"] if one["name"] not in scorecard]
+    settled = evidence["waivers.json"]["body"]
+    settled["declined"] = {"3.3": "published by another team"}
+    assert judged(evidence)["handoff.complete"].verdict is Verdict.FAILED
+
+    found = declining.criterion("3.3", "published by another team")
+    waiver = {"criterion": found.id, "step": "3.3", "evidence_sha256": criterion_digest(found)}
+    settled["waivers"] = [{**waiver, "expires_at": NOW + 9}]
+    assert judged(evidence)["handoff.complete"].verdict is Verdict.PASSED
+    settled["waivers"] = [{**waiver, "expires_at": NOW - 9}]
     assert judged(evidence)["handoff.complete"].verdict is Verdict.FAILED
 
 
