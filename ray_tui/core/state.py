@@ -238,9 +238,17 @@ def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
 
 
 def _unsettle_after(state: RunState, step: str) -> None:
-    """Evidence that a later gate judged has changed: every gate from here on is judged again."""
+    """Evidence has changed: every gate from here on is judged again, and what sums the run up is done anew.
+
+    The prerequisites leave no evidence but approvals, which 4.2 records; a gate leaves none.
+    """
+    summed_up: tuple[str, ...] = ("3.3", "4.1", "4.2", "4.3")
+    if step.startswith("gate."):
+        summed_up = ()
+    elif step == plan.PREREQUISITES:
+        summed_up = ("4.2", "4.3")
     for later in plan.STEPS[plan.STEPS.index(step) + 1 :]:
-        if later.startswith("gate.") or later == plan.COMPLETION:
+        if later.startswith("gate.") or later == plan.COMPLETION or later in summed_up:
             state.steps[later].status = "waiting"
             state.steps[later].settled = False
 

@@ -10,9 +10,10 @@ from ray_tui.config import parse_time
 from ray_tui.core import declining, plan
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.evidence.package import LIVING
 from ray_tui.gates.settled import Settled
 
-RULE_VERSION = "1"
+RULE_VERSION = "2"
 MANIFEST, RECORD, NOTIFICATIONS = (
     "monitoring-package-manifest.json", "monitoring-approval-record.json", "handoff-notifications.json",
 )  # fmt: skip
@@ -30,6 +31,7 @@ def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion
     return (
         _complete(inputs, thresholds, now),
         _intact(inputs),
+        _current(inputs),
         _approved(inputs, now),
         _same_package(inputs),
         _notified(inputs),
@@ -90,6 +92,21 @@ def _intact(inputs: Inputs) -> Criterion:
     good = report.get("ok") is True
     actual = f"sha256 {str(report.get('sha256'))[:16]}…" if good else str(report.get("detail") or "does not verify")
     return _criterion("intact", "Package intact", Verdict.PASSED if good else Verdict.FAILED, actual, ZIP)
+
+
+def _current(inputs: Inputs) -> Criterion:
+    """A step that was run again has left other evidence than what was packed and approved."""
+    differs = inputs.get(ZIP, {}).get("differs")
+    stale = [f"{MANIFEST} could not be compared with the evidence"]
+    if isinstance(differs, Mapping):
+        stale = [f"{name} is {how}" for name, how in sorted(differs.items()) if name not in LIVING]
+    return Criterion(
+        id="handoff.current", title="The package holds the evidence as it is",
+        verdict=Verdict.FAILED if stale else Verdict.PASSED,
+        actual="; ".join(stale) or "every file as it was packed", required="the hashes of the manifest",
+        evidence=(MANIFEST,), waivable=False,
+        remedy="Run 4.1 again: the package is built anew, and approved anew at 4.2." if stale else "",
+    )  # fmt: skip
 
 
 def _approved(inputs: Inputs, now: float) -> Criterion:

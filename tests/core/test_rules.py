@@ -106,6 +106,27 @@ def test_retry_runs_the_step_again_and_its_gate_is_judged_again():
     assert rules.next_step(run.state) == rules.Do("gate.instrumentation")
 
 
+@pytest.mark.parametrize(
+    ("again", "due"),
+    [
+        ("1.2", ["gate.instrumentation", "gate.alert_validation", "3.3", "gate.assurance", "4.1", "4.2", "4.3"]),
+        ("3.3", ["gate.assurance", "4.1", "4.2", "4.3"]),
+        ("4.1", ["4.2", "4.3"]),
+        ("gate.assurance", []),
+        ("prerequisites", ["gate.instrumentation", "gate.alert_validation", "gate.assurance", "4.2", "4.3"]),
+    ],
+)
+def test_what_sums_the_run_up_is_done_again_after_an_earlier_step(again, due):
+    """The scorecard, the package, its approval and the backlog stand on evidence that has changed. (P63 P66)"""
+    run = Run().passes(*plan.STEPS[:-1])
+    assert not isinstance(run.ask(MIRA, RunStep(step=again)), Refused)
+    run.feed(f.StepFinished(step=again, verdict=Verdict.PASSED, summary="ok"))
+
+    left = [step for step in plan.STEPS if not run.state.steps[step].settled]
+
+    assert left == [*due, "gate.handoff", "completion"]
+
+
 def test_a_step_that_is_not_open_is_refused():
     """Phase 3 cannot be run before phase 2."""
     run = Run().passes("prerequisites")

@@ -121,7 +121,8 @@ def retry_dialog(view: View, step: str, width: int) -> ConfirmDialog:
     more = REPEATS.get(step, "")
     lines = paragraph(f"{text} {more}".strip(), width)
     if attempt > 1:
-        lines += paragraph("The gates after it are judged again.", width, "dim")
+        anew = "; what was sealed is sealed and approved anew" if view.state.package and step[:1].isdigit() else ""
+        lines += paragraph(f"The gates after it are judged again{anew}.", width, "dim")
     return ConfirmDialog(f"Run {name_of(step)}?", lines, f"run {name_of(step)}", key="")
 
 
