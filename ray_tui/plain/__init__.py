@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, plan, rules, views
+from ray_tui.core import alert_tests, announcements, declining, plan, rules, views
 from ray_tui.core import facts as f
 from ray_tui.core.commands import (
     Abort,
@@ -435,8 +435,9 @@ class Console:
             ways["waive one criterion or several (needs a second person)"] = lambda: self._waive(halt.step, waivable)
         if unjudged:
             ways["record manual validation of what could not be judged"] = lambda: self._manual(halt.step, unjudged)
-        if halt.step[:1].isdigit() and not plan.action(halt.step).must:
-            ways["decline this guideline"] = lambda: self._decline(halt.step)
+        if halt.step[:1].isdigit() and not plan.action(halt.step).must and halt.step not in self.state.declined:
+            second = " (needs a second person)" if declining.owed(halt.step) else ""
+            ways[f"decline this guideline{second}"] = lambda: self._decline(halt.step)
         ways["abort the run for good"] = self._abort
         chosen = await self.number(tuple(ways))
         return None if chosen is None else await list(ways.values())[chosen]()

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ray_tui.core import alert_tests, announcements, plan, rules
+from ray_tui.core import alert_tests, announcements, declining, plan, rules
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import AlertTest, WaiverProposed
 from ray_tui.core.together import by_cause, named
@@ -67,8 +67,9 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
         together = max((len(group) for group in by_cause(c for c in blocks if c.waivable)), default=1)
         said = f"one, or {together} at once; needs a second person" if together > 1 else ""
         choices.append(Choice("waive", "Waive…", said or "needs a second person; at most 30 days"))
-    if halt.step[:1].isdigit() and not plan.action(halt.step).must:
-        choices.append(Choice("decline", "Decline…", "a guideline may be declined, with a reason"))
+    if halt.step[:1].isdigit() and not plan.action(halt.step).must and halt.step not in view.state.declined:
+        second = "; needs a second person" if declining.owed(halt.step) else ""
+        choices.append(Choice("decline", "Decline…", f"a guideline may be declined, with a reason{second}"))
     choices.append(Choice("abort", "Abort…", "ends this run for good; asks you to type it"))
     return ChoiceDialog(f"Halted at {plan.title(halt.step)}", lines, choices, key=f"halt:{view.state.halt_seq}")
 
@@ -120,7 +121,8 @@ def retry_dialog(view: View, step: str, width: int) -> ConfirmDialog:
     more = REPEATS.get(step, "")
     lines = paragraph(f"{text} {more}".strip(), width)
     if attempt > 1:
-        lines += paragraph("The gates after it are judged again.", width, "dim")
+        anew = "; what was sealed is sealed and approved anew" if view.state.package and step[:1].isdigit() else ""
+        lines += paragraph(f"The gates after it are judged again{anew}.", width, "dim")
     return ConfirmDialog(f"Run {name_of(step)}?", lines, f"run {name_of(step)}", key="")
 
 
@@ -255,6 +257,9 @@ def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: 
 
 def decline_dialog(step: str, width: int) -> FormDialog:
     text = f"{plan.title(step)} is a guideline. Declining it goes into the record with your reason."
+    if declining.owed(step):
+        owed = ", ".join(declining.owed(step))
+        text += f" Another protocol waits for {owed}: the run halts there until a second person has waived it."
     return FormDialog(f"Decline {name_of(step)}", paragraph(text, width),
                       [Field("reason", f"reason (at least {REASON} characters)", least=REASON)])  # fmt: skip
 
