@@ -65,6 +65,10 @@ class HostStarted(Fact):
     """The name of the file that keeps an unterminated tail which was cut off, if one was."""
     boot_id: str = ""
     config_digest: str = ""
+    reason_characters: int = 15
+    """[policy]: the shortest reason; so a console can ask for it before the host refuses."""
+    waiver_days: int = 30
+    """[policy]: the longest a waiver may run."""
 
 
 class HostStopped(Fact):

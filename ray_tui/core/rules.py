@@ -9,6 +9,7 @@ from typing import Literal
 
 from ray_tui.core import facts as f
 from ray_tui.core import plan
+from ray_tui.core.answering import wrong_answer
 from ray_tui.core.commands import (
     Abort,
     AcknowledgeProbe,
@@ -221,15 +222,9 @@ def _answer(state: RunState, actor: f.Actor, command: AnswerPrompt, book: Rulebo
     refusal = may_answer(raised, f.Actor(person=person, uid=actor.uid, console=actor.console), state, book)
     if refusal is not None:
         return refusal
-    if raised.prompt in ("confirm", "approve") and command.answer not in ("yes", "no"):
-        return Refused("Answer yes or no.")
-    if raised.prompt == "typed" and command.answer not in (raised.expects, "no"):
-        return Refused(f"Type exactly: {raised.expects}")
-    if raised.prompt == "choose" and raised.options and command.answer not in raised.options:
-        return Refused(f"Choose one of: {', '.join(raised.options)}.")
-    least = book.policy.reason_characters
-    if command.answer in raised.with_reason and len(command.reason.strip()) < least:
-        return Refused(f"{command.answer}: say why, in at least {least} characters.")
+    wrong = wrong_answer(raised, command.answer, command.reason, book.policy.reason_characters)
+    if wrong:
+        return Refused(wrong)
     answered = f.PromptAnswered(
         id=raised.id, answer=command.answer, reason=command.reason, person=person, data=command.data
     )

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from ray_tui.clock import Clock
 from ray_tui.core import alert_tests, announcements, plan, rules, views
 from ray_tui.core import facts as f
+from ray_tui.core.answering import limits_of, safe_first, wrong_answer
 from ray_tui.core.commands import (
     Abort,
     AnswerPrompt,
@@ -358,9 +359,10 @@ class Console:
             typed = await self.line(f"Type exactly: {raised.expects}   (no: decline, l: later) > ")
             if typed in ("l", "later"):
                 return None
-            if typed in (raised.expects, "no"):
+            wrong = wrong_answer(raised, typed, "", 0)
+            if not wrong:
                 return typed, ""
-            self.say("That is not it, to the letter.")
+            self.say(f"That is not it. {wrong}")
 
     async def _approve(self, raised: f.PromptRaised) -> tuple[str, str] | None:
         while True:
@@ -372,8 +374,18 @@ class Console:
             self.say("Write yes or no in full.")
 
     async def _choose(self, raised: f.PromptRaised) -> tuple[str, str] | None:
-        chosen = await self.number(raised.options)
-        return None if chosen is None else (raised.options[chosen], "")
+        options = safe_first(raised.options)
+        chosen = await self.number(options)
+        if chosen is None:
+            return None
+        answer, least = options[chosen], limits_of(self.state).reason_characters
+        while answer in raised.with_reason:
+            reason = await self.line(f"Reason, at least {least} characters (Enter: later) > ")
+            wrong = wrong_answer(raised, answer, reason, least)
+            if not wrong or not reason:
+                return (answer, reason) if reason else None
+            self.say(wrong)
+        return answer, ""
 
     async def _edit(self, raised: f.PromptRaised) -> tuple[str, str] | None:
         text = str(raised.data.get("text") or raised.data.get("draft") or "")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ray_tui.core.answering import limits_of
 from ray_tui.core.commands import Command, ConfirmWaiver, GrantSeat, Refused, RequestSeat, RunStep, TakeSeat
 from ray_tui.core.errors import RayError
 from ray_tui.core.together import asked_together, group_of, named
@@ -90,7 +91,7 @@ class Desk:
         if not view.may_answer(raised):
             return self.app.open_dialog(ask.waiting_dialog(raised, view.person, self.width))
         thresholds = view.state.opened.thresholds if view.state.opened else {}
-        dialog = ask.dialog_for(raised, self.width, thresholds)
+        dialog = ask.dialog_for(raised, self.width, thresholds, limits_of(view.state))
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
     def _open_halt(self, key: str) -> None:

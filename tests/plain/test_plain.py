@@ -109,6 +109,18 @@ async def test_a_lost_connection_is_said_and_is_no_pass(desk):
     assert "connection to the run has ended" in at.shown
 
 
+async def test_a_rejection_is_asked_for_its_reason(desk):
+    """A short reason is asked for again, before the host has to refuse it; the option that decides nothing is first.
+    (P58)"""
+    at = desk(asked("choose", options=("reject", "file", "later"), with_reason=("reject",)))
+    await at.sees("1  later")
+    at.types("2", "no", "these pages are wanted")
+    assert await at.sent(AnswerPrompt) == AnswerPrompt(
+        prompt_id="2.1#1:apply", answer="reject", reason="these pages are wanted"
+    )
+    await at.sees("reject: say why, in at least 15 characters.")
+
+
 async def test_enter_on_a_confirmation_means_no(desk):
     """The default is the safe answer."""
     at = desk(asked("confirm"))

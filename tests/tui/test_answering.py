@@ -22,7 +22,7 @@ from ray_tui.core.commands import (
     TakeSeat,
 )
 from ray_tui.core.verdicts import Verdict
-from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, TypedDialog
+from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, TypedDialog
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
 from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
@@ -127,6 +127,32 @@ async def test_a_choice_answers_with_the_option():
         await dialog(app, ChoiceDialog)
         await pilot.press("down", "enter")
         assert (await submitted(handle)).answer == "systemd"
+
+
+TUNING = {"options": ("reject", "file", "later", "accept"), "with_reason": ("reject",)}
+
+
+async def test_enter_on_a_tuning_question_changes_nothing():
+    """Whatever the order of the options, the one that decides nothing is chosen; it answers without a reason."""
+    handle = FakeHandle(*opened(), asks("choose", **TUNING))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ReasonedDialog)
+        await pilot.press("enter")
+        assert await submitted(handle) == AnswerPrompt(prompt_id="2.2#1:choose", answer="later")
+
+
+async def test_a_rejection_is_asked_for_its_reason():
+    """As long as this run's policy wants it; a shorter one stays in the dialog and says so. (P58)"""
+    handle = FakeHandle(*opened(), f.HostStarted(pid=2, reason_characters=20), asks("choose", **TUNING))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ReasonedDialog)
+        await shows(app, "reason, for reject (at least 20 characters)")
+        await pilot.press("down", "enter", *"wanted", "enter")
+        await shows(app, "reject: say why, in at least 20 characters.")
+        assert handle.submitted == []
+        await pilot.press(*" by the team on duty", "enter")
+        answer = await submitted(handle)
+        assert (answer.answer, answer.reason) == ("reject", "wanted by the team on duty")
 
 
 async def test_an_edited_text_is_the_answer():

@@ -13,6 +13,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, TextArea
 
+from ray_tui.core.answering import Limits, safe_first, wrong_answer
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
 from ray_tui.tui.lines import Line
@@ -33,7 +34,9 @@ MEANINGS = {"reject": "nothing changes", "file": "a backlog entry with an owner"
             "accept": "apply the proposal"}  # fmt: skip
 
 
-def dialog_for(raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None) -> Dialog[Any]:
+def dialog_for(
+    raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None, limits: Limits | None = None
+) -> Dialog[Any]:
     """The dialog that asks this question; ``command_for`` makes the command of what it answers."""
     key = f"prompt:{raised.id}"
     lines = prompt_lines(raised, width, thresholds)
@@ -41,12 +44,13 @@ def dialog_for(raised: PromptRaised, width: int, thresholds: Mapping[str, Any] |
         case "confirm":
             return ConfirmDialog(raised.title, lines, "go on", key=key)
         case "typed":
-            return TypedDialog(raised.title, lines, raised.expects, key=key)
+            return TypedDialog(raised, lines, key=key)
         case "approve":
             return ApproveDialog(raised, lines, key=key)
         case "choose":
-            options = [Choice(option, option, MEANINGS.get(option, "")) for option in raised.options]
-            return ChoiceDialog(raised.title, lines, options, key=key)
+            if raised.with_reason:
+                return ReasonedDialog(raised, lines, (limits or Limits()).reason_characters, key=key)
+            return ChoiceDialog(raised.title, lines, _options(raised), key=key)
         case "edit":
             return EditDialog(raised, lines, key=key)
 
@@ -72,15 +76,44 @@ def command_for(raised: PromptRaised, answered: str | dict[str, str]) -> AnswerP
     )
 
 
+def _options(raised: PromptRaised) -> list[Choice]:
+    """The one that decides nothing yet first, and so chosen already."""
+    return [Choice(option, option, MEANINGS.get(option, "")) for option in safe_first(raised.options)]
+
+
 class TypedDialog(FormDialog):
     """To the letter, or ``no``."""
 
-    def __init__(self, title: str, lines: list[Line], expects: str, *, key: str) -> None:
-        super().__init__(title, lines, [Field("answer", f"type   {expects}   to go on; typing  no  declines")], key=key)
-        self.expects = expects
+    def __init__(self, raised: PromptRaised, lines: list[Line], *, key: str) -> None:
+        asked = f"type   {raised.expects}   to go on; typing  no  declines"
+        super().__init__(raised.title, lines, [Field("answer", asked)], key=key)
+        self.raised = raised
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        return "" if values["answer"].strip() in (self.expects, "no") else f"Type exactly: {self.expects}"
+        return wrong_answer(self.raised, values["answer"].strip(), "", 0)
+
+
+class ReasonedDialog(FormDialog):
+    """Options of which some are taken only with a reason; the others answer at once."""
+
+    def __init__(self, raised: PromptRaised, lines: list[Line], least: int, *, key: str) -> None:
+        asked = f"reason, for {' or '.join(raised.with_reason)} (at least {least} characters)"
+        super().__init__(
+            raised.title, lines, [Field("reason", asked)], choices=_options(raised), choose="What is to be done?",
+            key=key,
+        )  # fmt: skip
+        self.raised = raised
+        self.least = least
+
+    def go_on_from(self, choice: str) -> None:
+        if choice in self.raised.with_reason:
+            super().go_on_from(choice)
+        else:
+            self.dismiss({"answer": choice})
+
+    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
+        values["answer"] = values["choice"]
+        return wrong_answer(self.raised, values["answer"], values["reason"], self.least)
 
 
 class ApproveDialog(FormDialog):

@@ -289,7 +289,11 @@ class FormDialog(Dialog[dict[str, str]]):
         (self.query_one(OptionList) if self.choices else self.query(Input).first()).focus()
 
     @on(OptionList.OptionSelected)
-    def _chosen(self) -> None:
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.go_on_from(self.choices[event.option_index].id)
+
+    def go_on_from(self, choice: str) -> None:
+        """A choice was taken with Enter: on to the fields."""
         self.query(Input).first().focus()
 
     @on(Input.Submitted)
