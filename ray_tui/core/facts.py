@@ -120,6 +120,15 @@ class SeatTaken(Fact):
     how: Literal["first", "granted", "taken"] = "first"
 
 
+class SeatKept(Fact):
+    """The driver has said no to one who asked for the seat."""
+
+    kind = "SeatKept"
+    person: str
+    """Who had asked."""
+    driver: str
+
+
 class NoteAdded(Fact):
     kind = "NoteAdded"
     text: str
@@ -277,6 +286,16 @@ class WaiverConfirmed(Fact):
     person: str
     so_far: int
     wanted: int
+
+
+class WaiverDeclined(Fact):
+    """A second person has said no: the proposal is closed, and what it was to waive still blocks."""
+
+    kind = "WaiverDeclined"
+    id: str
+    criterion: str
+    step: str
+    person: str
 
 
 class Waived(Fact):

@@ -18,7 +18,9 @@ from ray_tui.core.commands import (
     Command,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -130,10 +132,14 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
             return _take_seat(state, actor)
         case GrantSeat():
             return _grant_seat(state, actor, command)
+        case KeepSeat():
+            return _keep_seat(state, actor, command)
         case AnswerPrompt():
             return _answer(state, actor, command, book)
         case ConfirmWaiver():
             return _confirm_waiver(state, actor, command, book)
+        case DeclineWaiver():
+            return _decline_waiver(state, actor, command, book)
         case AcknowledgeProbe():
             return _acknowledge(state, actor, command, book)
     if not drives(state, actor):
@@ -177,6 +183,14 @@ def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat) -> Decision
     if console is None:
         return Refused(f"{command.person} has no console here that could drive.")
     return [f.SeatTaken(person=command.person, console=console.id, how="granted")]
+
+
+def _keep_seat(state: RunState, actor: f.Actor, command: KeepSeat) -> Decision:
+    if not drives(state, actor):
+        return Refused("Only the driver can keep the seat.")
+    if command.person not in state.seat_requests:
+        return Refused(f"{command.person} does not ask for the seat.")
+    return [f.SeatKept(person=command.person, driver=actor.person)]
 
 
 def _run_step(state: RunState, command: RunStep) -> Decision:
@@ -292,7 +306,7 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
         return Refused(f"A waiver's reason has at least {book.policy.reason_characters} characters.")
     if not 0 < command.days <= book.policy.waiver_days:
         return Refused(f"A waiver runs at most {book.policy.waiver_days} days.")
-    waiver_id = f"W{len(state.waivers) + len(state.proposed) + 1}"
+    waiver_id = f"W{len(state.waivers) + len(state.proposed) + len(state.waivers_declined) + 1}"
     proposed = f.WaiverProposed(
         id=waiver_id, criterion=criterion.id, step=command.step, reason=reason, operator=actor.person,
         expires_at=book.now + command.days * DAY, ticket=command.ticket, evidence_sha256=criterion_digest(criterion),
@@ -326,6 +340,17 @@ def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, boo
         wanted = book.policy.approvers
         return [f.WaiverConfirmed(id=proposed.id, person=actor.person, so_far=len(people), wanted=wanted)]
     return _granted(state, proposed, people, book, claimed=False)
+
+
+def _decline_waiver(state: RunState, actor: f.Actor, command: DeclineWaiver, book: Rulebook) -> Decision:
+    """Whoever may be the second person may also say no; a no needs no signature."""
+    proposed = state.proposed.get(command.waiver_id)
+    if proposed is None:
+        return Refused(f"There is no open waiver {command.waiver_id!r}.")
+    why = no_second(proposed.operator, actor.person, roles_of(actor.person, book))
+    if why:
+        return Refused(why)
+    return [f.WaiverDeclined(id=proposed.id, criterion=proposed.criterion, step=proposed.step, person=actor.person)]
 
 
 def _may_confirm(proposed: f.WaiverProposed, person: str, book: Rulebook) -> Refused | None:

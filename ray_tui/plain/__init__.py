@@ -26,7 +26,9 @@ from ray_tui.core.commands import (
     Command,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -424,14 +426,24 @@ class Console:
                     self._show(criterion)
             self.say(f"  at {plan.title(waiver.step)}, until {until}, because: {waiver.reason}")
             what = "it" if len(waivers) == 1 else f"all {len(waivers)}"
-            typed = await self.line(f"Waive {what}, as the second person? yes, l: later (default) > ")
-            return [ConfirmWaiver(waiver_id=one.id) for one in waivers] if typed.lower() == "yes" else None
+            typed = await self.line(f"Waive {what}, as the second person? yes, no, l: later (default) > ")
+            match typed.lower():
+                case "yes":
+                    return [ConfirmWaiver(waiver_id=one.id) for one in waivers]
+                case "no":
+                    return [DeclineWaiver(waiver_id=one.id) for one in waivers]
+            return None
 
         return Question(key, ask)
 
     async def _ask_seat(self, person: str) -> Decided:
-        typed = await self.line(f"\n{person} asks for the driver's seat. Give it? y, l: later (default) > ")
-        return GrantSeat(person=person) if typed.lower() in ("y", "yes") else None
+        typed = await self.line(f"\n{person} asks for the driver's seat. Give it? y, n: keep it, l: later (default) > ")
+        match typed.lower():
+            case "y" | "yes":
+                return GrantSeat(person=person)
+            case "n" | "no":
+                return KeepSeat(person=person)
+        return None
 
     async def _ask_halt(self) -> Decided:
         halt = self.state.halt

@@ -4,7 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ray_tui.core.answering import limits_of
-from ray_tui.core.commands import Command, ConfirmWaiver, GrantSeat, Refused, RequestSeat, RunStep, TakeSeat
+from ray_tui.core.commands import (
+    Command,
+    ConfirmWaiver,
+    DeclineWaiver,
+    GrantSeat,
+    KeepSeat,
+    Refused,
+    RequestSeat,
+    RunStep,
+    TakeSeat,
+)
 from ray_tui.core.errors import RayError
 from ray_tui.core.together import asked_together, group_of, named
 from ray_tui.tui import attention
@@ -120,15 +130,17 @@ class Desk:
             self.later |= {attention.waiver_key(waiver.id) for waiver in asked}
             if answer == "yes":
                 self.submit_all([ConfirmWaiver(waiver_id=waiver.id) for waiver in asked], "waivers confirmed")
+            else:
+                self.submit_all([DeclineWaiver(waiver_id=waiver.id) for waiver in asked], "waivers declined")
 
         return self._ask(decide.confirm_waiver_dialog(view, asked, self.width), decided, key)
 
     def _open_seat(self, person: str, key: str) -> None:
-        choices = [Choice("keep", "Keep it", f"{person} goes on watching"),
+        choices = [Choice("keep", "Keep it", f"{person} goes on watching; recorded"),
                    Choice("give", "Give it", f"{person} drives; recorded")]  # fmt: skip
         self._ask(
             ChoiceDialog(f"{person} asks for the driver's seat", [], choices, key=key),
-            lambda how: self.submit(GrantSeat(person=person)) if how == "give" else None,
+            lambda how: self.submit(GrantSeat(person=person) if how == "give" else KeepSeat(person=person)),
             key,
         )
 

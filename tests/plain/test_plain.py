@@ -16,7 +16,9 @@ from ray_tui.core.commands import (
     AddNote,
     AnswerPrompt,
     ConfirmWaiver,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -304,6 +306,18 @@ async def test_a_waiver_waits_for_the_second_person(desk):
     assert await at.sent(ConfirmWaiver) == ConfirmWaiver(waiver_id="W1")
 
 
+async def test_no_to_a_waiver_is_said(desk):
+    """It is a command of its own, not a putting off."""
+    waiver = f.WaiverProposed(
+        id="W1", criterion="baseline.checkout", step="1.3", reason="expected after the cache change", operator="sam",
+        expires_at=1_800_000_000, evidence_sha256="0" * 64,
+    )  # fmt: skip
+    at = desk(*SAM_DRIVES, *HALT, waiver)
+    await at.sees("WAIVER W1")
+    at.types("no")
+    assert await at.sent(DeclineWaiver) == DeclineWaiver(waiver_id="W1")
+
+
 async def test_q_leaves_and_says_how_to_come_back(desk):
     """The run is not told anything."""
     at = desk(asked("confirm"))
@@ -359,6 +373,14 @@ async def test_who_drives_is_asked_for_the_seat(desk):
     await at.sees("tom asks for the driver's seat")
     at.types("y")
     assert (await at.sent(GrantSeat)).person == "tom"
+
+
+async def test_who_drives_can_keep_the_seat(desk):
+    """The no is sent, so that who asks learns of it."""
+    at = desk(f.ConsoleAttached(console="c-tom", person="tom"), f.SeatRequested(person="tom", console="c-tom"))
+    await at.sees("n: keep it")
+    at.types("n")
+    assert (await at.sent(KeepSeat)).person == "tom"
 
 
 async def test_wishes_are_granted_between_questions(desk):

@@ -13,7 +13,9 @@ from ray_tui.core.commands import (
     AnswerPrompt,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -118,6 +120,17 @@ async def test_an_approval_defaults_to_no():
         await dialog(app, ApproveDialog)
         await pilot.press("enter", "enter")
         assert (await submitted(handle)).answer == "no"
+
+
+@pytest.mark.parametrize("kind", ["approve", "confirm", "edit"])
+async def test_a_question_closes_when_the_run_is_over(kind):
+    """Aborted from another console: the dialog that offers to halt the run is gone, and nothing was answered."""
+    handle = FakeHandle(*opened(), asks(kind))
+    async with console(handle) as (app, _):
+        await dialog(app)
+        handle.feed(f.RunAborted(reason="wrong release"))
+        await until(lambda: app.screen is app.console_screen, "the console")
+        assert handle.submitted == []
 
 
 async def test_a_choice_answers_with_the_option():
@@ -330,15 +343,19 @@ async def test_a_guideline_may_be_declined_from_its_halt():
 
 
 async def test_the_second_person_confirms_a_waiver():
-    """It opens for a person with a role who is not its initiator; No is chosen first."""
+    """It opens for a person with a role who is not its initiator; No is chosen first, and is said."""
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), waiver, person="jo")
     async with console(handle, roles=("sre-lead",)) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await shows(app, "sam is away until noon")
+        await pilot.press("enter")
+        assert await submitted(handle) == DeclineWaiver(waiver_id="W1")
+        await pilot.press("p")
+        await dialog(app, ConfirmDialog)
         await pilot.press("down", "enter")
-        assert await submitted(handle) == ConfirmWaiver(waiver_id="W1")
+        assert await submitted(handle, 2) == ConfirmWaiver(waiver_id="W1")
 
 
 async def test_a_refusal_is_shown():
@@ -377,18 +394,18 @@ async def test_the_seat_is_asked_for_before_it_is_taken():
 
 
 async def test_the_driver_is_asked_for_the_seat_and_keeps_it_by_default():
-    """A request opens at the driver's console with keeping chosen; Enter gives nothing away."""
+    """A request opens at the driver's console with keeping chosen; Enter gives nothing away, and the no is sent."""
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), f.SeatRequested(person="jo"))
     async with console(handle) as (app, pilot):
         await shows(app, "jo asks for the seat")
         await dialog(app, ChoiceDialog)
         await pilot.press("enter")
         await until(lambda: app.screen is app.console_screen, "the console")
-        assert handle.submitted == []
+        assert await submitted(handle) == KeepSeat(person="jo")
         await pilot.press("p")
         await dialog(app, ChoiceDialog)
         await pilot.press("down", "enter")
-        assert await submitted(handle) == GrantSeat(person="jo")
+        assert await submitted(handle, 2) == GrantSeat(person="jo")
 
 
 async def test_the_driver_grants_the_seat():

@@ -238,7 +238,8 @@ def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: 
     lines = waiver_lines(view, waivers, width)
     what = f"waiver {waivers[0].id}" if len(waivers) == 1 else named(waivers)
     yes = "waive it" if len(waivers) == 1 else f"waive all {len(waivers)}, each recorded by itself"
-    return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", key=f"waiver:{waivers[0].id}")
+    no = f"decline {'it' if len(waivers) == 1 else f'all {len(waivers)}'}; recorded, {waivers[0].operator} sees it"
+    return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", no, key=f"waiver:{waivers[0].id}")
 
 
 def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ReadDialog:

@@ -245,10 +245,10 @@ def choice_list(choices: Sequence[Choice], *, ascii_only: bool, id: str = "choic
 
 
 class ConfirmDialog(ChoiceDialog):
-    """No is chosen; Yes says what it will do."""
+    """No is chosen; ``yes`` and ``no`` say what they will do."""
 
-    def __init__(self, title: str, lines: Sequence[Line], yes: str, no: str = "No", *, key: str = "") -> None:
-        super().__init__(title, lines, [Choice("no", no), Choice("yes", "Yes", yes)], key=key)
+    def __init__(self, title: str, lines: Sequence[Line], yes: str, no: str = "", *, key: str = "") -> None:
+        super().__init__(title, lines, [Choice("no", "No", no), Choice("yes", "Yes", yes)], key=key)
 
 
 class FormDialog(Dialog[dict[str, str]]):
