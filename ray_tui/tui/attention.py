@@ -38,6 +38,8 @@ def waiver_key(waiver_id: str) -> str:
 def still_open(view: View, key: str) -> bool:
     """Whether what a dialog asks is still to be decided, and here; an answer may have come from another console, and
     the seat may have gone to another person."""
+    if view.state.ended:
+        return False
     kind, _, name = key.partition(":")
     if kind == "prompt":
         prompt = view.state.prompts.get(name)
