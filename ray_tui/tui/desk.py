@@ -16,12 +16,12 @@ from ray_tui.core.commands import (
     TakeSeat,
 )
 from ray_tui.core.errors import RayError
-from ray_tui.core.together import asked_together, group_of, named
+from ray_tui.core.together import group_of, named
 from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View, may_confirm, name_of
+from ray_tui.tui.view import View, asks_whom, may_confirm, name_of
 
 Answer = TypeVar("Answer")
 
@@ -72,16 +72,13 @@ class Desk:
     def open_waiting(self) -> None:
         """Everything that waits for a decision: at once if it is one thing, else as a list."""
         view = self.view
-        mine = attention.waiting(view)
-        others = [f"prompt:{p.raised.id}" for p in view.state.open_prompts if f"prompt:{p.raised.id}" not in mine]
-        groups = [attention.waiver_key(group[0].id) for group in asked_together(view.state)]
-        others += [key for key in groups if key not in mine]
-        waiting = [*mine, *others]
-        if not waiting or self.app.handle.read_only or view.transport is not None:
+        mine, others = attention.waiting(view), attention.for_others(view)
+        if not mine and not others:
             return self.app.say("Nothing waits for a decision here.")
-        if len(waiting) == 1:
-            return self.open(waiting[0])
-        choices = [Choice(key, self._name(view, key)) for key in waiting]
+        if len(mine) + len(others) == 1:
+            return self.open((*mine, *others)[0])
+        choices = [Choice(key, self._name(view, key)) for key in mine]
+        choices += [Choice(key, self._name(view, key), f"waits for {self._whom(view, key)}") for key in others]
         return self._ask(ChoiceDialog("What waits for a decision", [], choices), self.open)
 
     def _name(self, view: View, key: str) -> str:
@@ -95,6 +92,13 @@ class Desk:
         said = named(group_of(view.state, name))
         return said[:1].upper() + said[1:]
 
+    def _whom(self, view: View, key: str) -> str:
+        """Who decides what this console cannot."""
+        kind, _, name = key.partition(":")
+        if kind == "waiver":
+            return "a second person"
+        return asks_whom(view.state.prompts[name], view.state) if kind == "prompt" else view.state.driver or "a driver"
+
     def _open_prompt(self, name: str, key: str) -> None:
         view = self.view
         raised = view.state.prompts[name].raised
@@ -105,6 +109,8 @@ class Desk:
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
     def _open_halt(self, key: str) -> None:
+        if not self.view.drives:
+            return self.app.open_dialog(decide.waiting_halt_dialog(self.view, self.width))
         step = self.view.state.halt.step if self.view.state.halt else ""
         routes: dict[str, Callable[[str], None]] = {
             "retry": self.retry, "waive": self.waive, "manual": self.manual, "decline": self.decline,
@@ -115,7 +121,7 @@ class Desk:
             self.later.add(key)  # whatever follows is this decision; p brings the choice back
             routes[choice](step)
 
-        self._ask(decide.halt_dialog(self.view, self.width), decided, key)
+        return self._ask(decide.halt_dialog(self.view, self.width), decided, key)
 
     def _open_waiver(self, name: str, key: str) -> None:
         view = self.view

@@ -27,6 +27,7 @@ from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, TypedDialog
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
+from ray_tui.tui.screens.read import ReadDialog
 from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
@@ -216,6 +217,35 @@ async def test_a_watcher_is_not_asked():
     async with console(handle) as (app, _):
         await shows(app, "waiting for mira to answer: A question")
         assert app.screen is app.console_screen
+
+
+@pytest.mark.parametrize("how", [{"person": "jo"}, {"person": "jo", "read_only": True}])
+async def test_p_shows_a_halt_to_who_does_not_decide_it(how):
+    """On the console of another, and of one who only watches: whom it waits for, and why; no way to decide."""
+    handle = FakeHandle(*halted(), **how)
+    async with console(handle) as (app, pilot):
+        await shows(app, "mira must decide")
+        await pilot.press("p")
+        top = await dialog(app, ReadDialog)
+        assert "waiting for mira to decide" in top.text_shown()
+        assert "Wake sam." in top.text_shown()
+        handle.feed(f.HaltCleared(step="2.2", how="waived"))
+        await until(lambda: app.screen is app.console_screen, "the console again")
+        assert handle.submitted == []
+
+
+async def test_p_lists_what_waits_for_others_with_their_names():
+    """A question for a role, one for the driver and a waiver: each says whom it waits for."""
+    waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
+                              expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
+    questions = (asks("approve", roles=("sre-lead",)), asks("confirm"))
+    handle = FakeHandle(*opened(), *questions, waiver, person="jo", read_only=True)
+    async with console(handle) as (app, pilot):
+        await pilot.press("p")
+        top = await dialog(app, ChoiceDialog)
+        assert [choice.says for choice in top.choices] == [
+            "waits for sre-lead", "waits for mira", "waits for a second person"
+        ]  # fmt: skip
 
 
 async def test_questions_open_one_at_a_time():

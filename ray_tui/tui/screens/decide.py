@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ray_tui.core import alert_tests, announcements, plan, rules
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
-from ray_tui.core.facts import AlertTest, WaiverProposed
+from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
 from ray_tui.core.together import by_cause, named
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -35,10 +35,8 @@ def failing(view: View, step: str) -> tuple[Criterion, ...]:
     return rules.blocking(view.state, step, view.now) if step in view.state.steps else ()
 
 
-def halt_dialog(view: View, width: int) -> ChoiceDialog:
-    """The seed's line, the failing criteria with their evidence, and four ways on: the safe one first."""
-    halt = view.state.halt
-    assert halt is not None
+def halt_lines(view: View, halt: Halted, width: int) -> list[Line]:
+    """The seed's line, and the failing criteria with their evidence."""
     blocks = failing(view, halt.step)
     lines: list[Line] = []
     if len(blocks) > 1:  # the seed's line then names them all in one breath: say first how many there are
@@ -60,6 +58,25 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
         for probe_id, probe in view.state.probes.items():
             if any(problem.blocks for problem in probe.problems):
                 lines += [(), *probe_lines(probe_id, probe, width)]
+    return lines
+
+
+def waiting_halt_dialog(view: View, width: int) -> ReadDialog:
+    """The same on a console that does not drive."""
+    halt = view.state.halt
+    assert halt is not None
+    whom = view.state.driver or "whoever takes the driver's seat"
+    head: list[Line] = [(("waiting for ", "warn"), (whom, "strong"), (" to decide", "warn")), ()]
+    return ReadDialog(f"Halted at {plan.title(halt.step)} (waiting for {whom})",
+                      [*head, *halt_lines(view, halt, width)], key=f"halted:{view.state.halt_seq}")  # fmt: skip
+
+
+def halt_dialog(view: View, width: int) -> ChoiceDialog:
+    """What stopped the run, and the ways on: the safe one first."""
+    halt = view.state.halt
+    assert halt is not None
+    blocks = failing(view, halt.step)
+    lines = halt_lines(view, halt, width)
     choices = [Choice("retry", "Retry", AGAIN.get(halt.step, f"run {name_of(halt.step)} again; asks first"))]
     if any(c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR) for c in failing(view, halt.step)):
         choices.append(Choice("manual", "Manual", "record what you saw, with a screenshot"))
