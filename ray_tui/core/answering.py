@@ -35,8 +35,23 @@ def wrong_answer(raised: PromptRaised, answer: str, reason: str, least: int) -> 
             return f"Type exactly: {raised.expects}"
         case "choose" if raised.options and answer not in raised.options:
             return f"Choose one of: {', '.join(raised.options)}."
+        case "edit" if answer.strip() not in ("", "yes", "no"):
+            return _not_kept(raised, answer)
     if answer in raised.with_reason and len(reason.strip()) < least:
         return f"{answer}: say why, in at least {least} characters."
+    return ""
+
+
+def _not_kept(raised: PromptRaised, text: str) -> str:
+    """What an edited text has lost of the lines that tell its parts apart, or has put before the first of them."""
+    if not raised.keeps:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lost = next((kept for kept in raised.keeps if kept not in lines), "")
+    if lost:
+        return f"The text has lost the line  {lost}  ; put it back, or decline."
+    if lines[0] not in raised.keeps:
+        return f"Nothing may stand before the line  {raised.keeps[0]}  ; this does: {lines[0][:60]}"
     return ""
 
 

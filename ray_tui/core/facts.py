@@ -235,6 +235,8 @@ class PromptRaised(Fact):
     options: tuple[str, ...] = ()
     with_reason: tuple[str, ...] = ()
     """Options that are taken only with a reason, of [policy] reason_characters at least."""
+    keeps: tuple[str, ...] = ()
+    """For ``edit``: lines that tell the text's parts apart and must still stand in it, nothing before the first."""
     data: dict[str, Any] = Field(default_factory=dict)
     """What is being decided, for showing: a plan's diff, a subject's hash, who will be paged."""
 

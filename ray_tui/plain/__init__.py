@@ -4,11 +4,8 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shlex
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +36,7 @@ from ray_tui.core.state import RunState, apply
 from ray_tui.core.together import group_of
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.plain import wishes
-from ray_tui.tui import attention
+from ray_tui.tui import attention, editor
 from ray_tui.tui.view import View
 
 HELP = "q leaves, and the run goes on; s says where it stands; ? lists what else; Enter asks again what was put off."
@@ -393,25 +390,29 @@ class Console:
         text = str(raised.data.get("text") or raised.data.get("draft") or "")
         while True:
             self.say("\n".join(f"| {part}" for part in text.splitlines()) or "| (empty)")
-            chosen = await self.number(("accept this text", "edit it in $EDITOR", "decline (answer: no)"))
+            chosen = await self.number(("accept this text", "edit it in an editor", "decline (answer: no)"))
             if chosen is None:
                 return None
-            if chosen == 0:
-                return text, ""
             if chosen == 2:
-                return "no", "declined"
+                return "no", ""
+            if chosen == 0:
+                wrong = wrong_answer(raised, text, "", 0)
+                if not wrong:
+                    return text, ""
+                self.say(wrong)
+                continue
             edited = await (self.edit or self._in_editor)(text)
             text = text if edited is None else edited
 
     async def _in_editor(self, text: str) -> str | None:
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
-        if not editor:
-            self.say("EDITOR is not set; accept or decline, or put it off and export EDITOR.")
+        command = editor.command(os.environ)
+        if not command:
+            self.say("No editor was found; accept or decline, or put it off and export EDITOR.")
             return None
         try:
-            return await asyncio.to_thread(edit_in, shlex.split(editor), text)
+            return await asyncio.to_thread(editor.edited, command, text)
         except (OSError, ValueError) as exc:
-            self.say(f"$EDITOR could not be used: {exc}. The text is as it was.")
+            self.say(f"{command[0]} could not be used: {exc}. The text is as it was.")
             return None
 
     def _of_waivers(self, key: str, waivers: Sequence[f.WaiverProposed]) -> Question:
@@ -640,21 +641,6 @@ def _described(key: str, value: Any, depth: int) -> list[str]:
 def attachment(path: Path) -> dict[str, str]:
     """How a screenshot or sheet enters the record. Raises OSError."""
     return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": str(path.absolute())}
-
-
-def edit_in(editor: Sequence[str], text: str) -> str:
-    """The text after the editor has ended well. Raises OSError or ValueError."""
-    descriptor, name = tempfile.mkstemp(suffix=".md", prefix="ray-tui-")
-    path = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        ended = subprocess.run([*editor, name], check=False)
-        if ended.returncode != 0:
-            raise ValueError(f"it ended with code {ended.returncode}")
-        return path.read_text("utf-8")
-    finally:
-        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

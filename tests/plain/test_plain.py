@@ -200,6 +200,21 @@ async def test_a_text_is_edited_and_then_accepted(desk):
     assert (await at.sent(AnswerPrompt)).answer == "Scale up and restart"
 
 
+async def test_a_text_that_has_lost_a_part_is_not_sent(desk):
+    """The line that tells its parts apart is gone: it is said, and asked again."""
+    mark = "<!-- runbook: a.md -->"
+    texts = iter(["words of nobody", f"{mark}\nScale up twice"])
+
+    async def edit(text):
+        return next(texts)
+
+    at = desk(asked("edit", data={"text": f"{mark}\nScale up"}, keeps=(mark,)), edit=edit)
+    at.types("2", "1")
+    await at.sees(f"The text has lost the line  {mark}")
+    at.types("2", "1")
+    assert (await at.sent(AnswerPrompt)).answer == f"{mark}\nScale up twice"
+
+
 async def test_a_question_that_somebody_else_answers_is_withdrawn(desk):
     """No stale question can be answered by mistake."""
     at = desk(asked("typed", expects="page Priya"))
@@ -432,17 +447,6 @@ async def test_ten_thousand_entries_of_the_past_are_followed_in_a_moment():
     assert await plain.follow(handle, io.StringIO(""), out) == 0
     assert time.monotonic() - before < 10
     assert out.getvalue().count("note ") == 10_000
-
-
-def test_the_editor_gives_back_what_was_saved(tmp_path):
-    """A real editor program, and one that fails."""
-    editor = tmp_path / "editor"
-    editor.write_text("#!/bin/sh\nprintf ' more' >> \"$1\"\n")
-    editor.chmod(0o755)
-    assert plain.edit_in([str(editor)], "text") == "text more"
-    editor.write_text("#!/bin/sh\nexit 3\n")
-    with pytest.raises(ValueError, match="code 3"):
-        plain.edit_in([str(editor)], "text")
 
 
 FIVE = tuple(failed(f"dashboards.panel:{n}", f"Panel {n}", "Grafana answered 503") for n in range(1, 6))

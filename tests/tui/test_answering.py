@@ -1,9 +1,11 @@
 """Questions, halts and waivers: what a person chooses becomes exactly one command."""
 
 import hashlib
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from textual.widgets import TextArea
 
 from ray_tui.core import announcements, plan
 from ray_tui.core import facts as f
@@ -24,6 +26,7 @@ from ray_tui.core.commands import (
     TakeSeat,
 )
 from ray_tui.core.verdicts import Verdict
+from ray_tui.tui.app import RayApp
 from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, TypedDialog
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
@@ -174,8 +177,55 @@ async def test_an_edited_text_is_the_answer():
     handle = FakeHandle(*opened(), asks("edit", data={"text": "see [/runbook]"}))
     async with console(handle) as (app, pilot):
         await dialog(app, EditDialog)
-        await pilot.press("X", "tab", "down", "enter")
+        await pilot.press("enter", "X", "tab", "down", "enter")
         assert (await submitted(handle)).answer == "Xsee [/runbook]"
+
+
+async def test_keys_of_the_console_do_not_land_in_a_text_that_opened_by_itself():
+    """The choices have the keys first; nothing looks chosen while the text has them."""
+    handle = FakeHandle(*opened(), asks("edit", data={"text": "see the runbook"}))
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, EditDialog)
+        await pilot.press("z", "z", "2")
+        assert top.query_one(TextArea).text == "see the runbook"
+        await shows(app, "▸ Edit here")
+        await pilot.press("tab")
+        await until(lambda: "▸" not in text_of(app), "no sign beside the text")
+        await pilot.press("z")
+        assert top.query_one(TextArea).text == "zsee the runbook"
+
+
+async def test_a_text_that_has_lost_a_part_is_not_saved():
+    """What would halt the step is said before it is answered; declining is offered."""
+    marks = ("<!-- runbook: a.md -->", "<!-- runbook: b.md -->")
+    text = f"{marks[0]}\nScale up\n\n{marks[1]}\nRestart\n"
+    handle = FakeHandle(*opened(), asks("edit", data={"text": text}, keeps=marks))
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, EditDialog)
+        await pilot.press("enter", "z", "tab", "down", "enter")
+        await shows(app, "The text has lost the line")
+        top.query_one(TextArea).text = f"words of nobody\n{text}"
+        await pilot.press("enter")
+        await shows(app, "Nothing may stand before the line")
+        assert handle.submitted == []
+        await pilot.press("end", "enter")
+        assert (await submitted(handle)).answer == "no"
+
+
+async def test_after_the_editor_the_save_is_chosen(tmp_path, monkeypatch):
+    """One Enter more answers with what the editor left."""
+    program = tmp_path / "editor"
+    program.write_text("#!/bin/sh\nprintf ' more' >> \"$1\"\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(program))
+    monkeypatch.setattr(RayApp, "suspend", nullcontext)
+    handle = FakeHandle(*opened(), asks("edit", data={"text": "text"}))
+    async with console(handle) as (app, pilot):
+        await dialog(app, EditDialog)
+        await pilot.press("down", "down", "enter")
+        await shows(app, "▸ Save")
+        await pilot.press("enter")
+        assert (await submitted(handle)).answer == "text more"
 
 
 async def test_esc_puts_a_question_off_and_p_brings_it_back():
