@@ -460,18 +460,26 @@ def _acknowledge(state: RunState, actor: f.Actor, command: AcknowledgeProbe, boo
     ]  # fmt: skip
 
 
-def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) -> Decision:
-    if command.step not in {action.id for action in plan.ACTIONS}:
-        return Refused(f"There is no action {command.step!r}.")
-    action = plan.action(command.step)
+def not_declinable(step: str) -> str:
+    """Why a person cannot decline this step; "" where they can."""
+    if step not in {action.id for action in plan.ACTIONS}:
+        return f"There is no action {step!r}."
+    action = plan.action(step)
     if action.must:
-        return Refused(f"{action.id} is a [MUST]; it can be waived criterion by criterion, not declined.")
-    if len(command.reason.strip()) < book.policy.reason_characters:
-        return Refused(f"A reason to decline has at least {book.policy.reason_characters} characters.")
+        return f"{action.id} is a [MUST]; it can be waived criterion by criterion, not declined."
     produced = {artifact.name for artifact in action.artifacts}
     owed = sorted(produced & {name for names in plan.OUTPUTS.values() for name in names})
     if owed:
-        return Refused(f"{', '.join(owed)} is an output to another protocol: declining {action.id} needs a waiver.")
+        return f"{', '.join(owed)} is an output to another protocol: declining {action.id} needs a waiver."
+    return ""
+
+
+def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) -> Decision:
+    why = not_declinable(command.step)
+    if why:
+        return Refused(why)
+    if len(command.reason.strip()) < book.policy.reason_characters:
+        return Refused(f"A reason to decline has at least {book.policy.reason_characters} characters.")
     if state.running() == command.step:
         return Refused(f"{plan.title(command.step)} is running.")
     facts: list[f.Fact] = [f.StepDeclined(step=command.step, reason=command.reason.strip())]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import sys
@@ -10,13 +9,12 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, plan, rules, views
+from ray_tui.core import alert_tests, announcements, plan, views, ways
 from ray_tui.core import facts as f
-from ray_tui.core.answering import limits_of, safe_first, wrong_answer
+from ray_tui.core.answering import limits_of, safe_first, wrong_answer, wrong_days
 from ray_tui.core.commands import (
     Abort,
     AnswerPrompt,
@@ -34,9 +32,10 @@ from ray_tui.core.commands import (
 from ray_tui.core.handle import Rewound, RunHandle
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.together import group_of
-from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.core.verdicts import Criterion
 from ray_tui.plain import wishes
 from ray_tui.tui import attention, editor
+from ray_tui.tui.attached import attachment
 from ray_tui.tui.view import View
 
 HELP = "q leaves, and the run goes on; s says where it stands; ? lists what else; Enter asks again what was put off."
@@ -48,7 +47,13 @@ HIDDEN = ("sign", "text", "draft")
 """Keys of a prompt's data that are not for reading: what is signed, what is edited."""
 SHORT_LINES = 12
 """More detail than so is shown when it is asked for: the question's own words come first."""
-UNJUDGED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
+WAYS: Mapping[ways.Way, str] = {
+    "retry": "retry",
+    "manual": "record manual validation of what could not be judged",
+    "waive": "waive one criterion or several (needs a second person)",
+    "decline": "decline this guideline",
+    "abort": "abort the run for good",
+}
 
 Editor = Callable[[str], Awaitable[str | None]]
 """Shows a text for editing; the new text, or None where that failed."""
@@ -377,14 +382,11 @@ class Console:
         chosen = await self.number(options)
         if chosen is None:
             return None
-        answer, least = options[chosen], limits_of(self.state).reason_characters
-        while answer in raised.with_reason:
-            reason = await self.line(f"Reason, at least {least} characters (Enter: later) > ")
-            wrong = wrong_answer(raised, answer, reason, least)
-            if not wrong or not reason:
-                return (answer, reason) if reason else None
-            self.say(wrong)
-        return answer, ""
+        answer = options[chosen]
+        if answer not in raised.with_reason:
+            return answer, ""
+        reason = await self._reason(f"{answer}: say why")
+        return (answer, reason) if reason else None
 
     async def _edit(self, raised: f.PromptRaised) -> tuple[str, str] | None:
         text = str(raised.data.get("text") or raised.data.get("draft") or "")
@@ -450,21 +452,24 @@ class Console:
         halt = self.state.halt
         assert halt is not None
         self.say("\n" + announcements.error(plan.title(halt.step), halt.reason))
-        failing = rules.blocking(self.state, halt.step, self.state.at)
-        for criterion in failing:
+        now = self.clock.wall()
+        for criterion in ways.failing(self.state, halt.step, now):
             self._show(criterion)
-        ways: dict[str, Callable[[], Awaitable[Decided]]] = {"retry": lambda: self._retry(halt.step)}
-        waivable = [c for c in failing if c.waivable]
-        unjudged = [c for c in failing if c.verdict in UNJUDGED]
-        if waivable:
-            ways["waive one criterion or several (needs a second person)"] = lambda: self._waive(halt.step, waivable)
-        if unjudged:
-            ways["record manual validation of what could not be judged"] = lambda: self._manual(halt.step, unjudged)
-        if halt.step[:1].isdigit() and not plan.action(halt.step).must:
-            ways["decline this guideline"] = lambda: self._decline(halt.step)
-        ways["abort the run for good"] = self._abort
-        chosen = await self.number(tuple(ways))
-        return None if chosen is None else await list(ways.values())[chosen]()
+        offered = ways.ways(self.state, halt.step, now)
+        chosen = await self.number([WAYS[way] for way in offered])
+        if chosen is None:
+            return None
+        match offered[chosen]:
+            case "retry":
+                return await self._retry(halt.step)
+            case "waive":
+                return await self._waive(halt.step, ways.waivable(self.state, halt.step, now))
+            case "manual":
+                return await self._manual(halt.step, ways.unjudged(self.state, halt.step, now))
+            case "decline":
+                return await self._decline(halt.step)
+            case "abort":
+                return await self._abort()
 
     async def _retry(self, step: str) -> Command | None:
         typed = await self.line(f"Run {plan.title(step)} again? y, N (default) > ")
@@ -474,27 +479,31 @@ class Console:
         chosen = await self.numbers([f"{c.title}: {c.actual}" for c in waivable])
         if not chosen:
             return None
-        reason = await self.line("Reason, at least 15 characters > ")
-        days = await self.line("Days, 1 to 30 (Enter: 7) > ")
-        ticket = await self.line("Ticket (Enter: none) > ")
-        try:
-            run_for = float(days or 7)
-        except ValueError:
-            self.say(f"{days!r} is no number of days.")
+        limits = limits_of(self.state)
+        reason = await self._reason("Reason")
+        if not reason:
             return None
-        return [ProposeWaiver(criterion=waivable[n].id, step=step, reason=reason, days=run_for, ticket=ticket)
+        usual = f"{min(7, limits.waiver_days)}"
+        days = await self.line(f"Days, at most {limits.waiver_days} (Enter: {usual}) > ") or usual
+        while wrong := wrong_days(days, limits.waiver_days):
+            self.say(wrong)
+            days = await self.line("Days > ")
+        ticket = await self.line("Ticket (Enter: none) > ")
+        return [ProposeWaiver(criterion=waivable[n].id, step=step, reason=reason, days=float(days), ticket=ticket)
                 for n in chosen]  # fmt: skip
 
     async def _manual(self, step: str, unjudged: Sequence[Criterion]) -> Decided:
         chosen = await self.numbers([f"{c.title}: {c.actual}" for c in unjudged])
         if not chosen:
             return None
-        note = await self.line("What you saw, at least 15 characters > ")
+        note = await self._reason("What you saw")
+        if not note:
+            return None
         path = await self.line("Screenshot or sheet, a path (Enter: none) > ")
         attachments: tuple[dict[str, str], ...] = ()
         if path:
             try:
-                attachments = (attachment(Path(path).expanduser()),)
+                attachments = (attachment(path),)
             except OSError as exc:
                 self.say(f"{path} cannot be read: {exc.strerror or exc}")
                 return None
@@ -509,8 +518,17 @@ class Console:
         ]
 
     async def _decline(self, step: str) -> Command | None:
-        reason = await self.line("Reason, at least 15 characters (Enter: do not decline) > ")
+        reason = await self._reason("Reason", "do not decline")
         return Decline(step=step, reason=reason) if reason else None
+
+    async def _reason(self, what: str, enter: str = "later") -> str:
+        """As long as this run's policy wants it; "" where the person goes back."""
+        least = limits_of(self.state).reason_characters
+        while True:
+            typed = await self.line(f"{what}, at least {least} characters (Enter: {enter}) > ")
+            if not typed or len(typed) >= least:
+                return typed
+            self.say(f"That has {len(typed)}.")
 
     async def _abort(self) -> Command | None:
         if await self.line("This ends the run for good. Type  abort  to do it > ") != "abort":
@@ -636,11 +654,6 @@ def _described(key: str, value: Any, depth: int) -> list[str]:
     if isinstance(value, str) and "\n" in value:
         return [f"{pad}{key}:", *(f"{pad}  {part}" for part in value.splitlines())]
     return [f"{pad}{key}: {value}"]
-
-
-def attachment(path: Path) -> dict[str, str]:
-    """How a screenshot or sheet enters the record. Raises OSError."""
-    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": str(path.absolute())}
 
 
 @contextlib.contextmanager

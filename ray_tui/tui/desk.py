@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ray_tui.core import ways
 from ray_tui.core.answering import limits_of
 from ray_tui.core.commands import (
     Command,
@@ -177,9 +178,10 @@ class Desk:
 
     def waive(self, step: str) -> None:
         view = self.view
-        if view.state.proposed and not any(c.waivable for c in decide.failing(view, step)):
+        waivable = ways.waivable(view.state, step, view.now)
+        if view.state.proposed and not waivable:
             return self.open_waiting()
-        if not any(c.waivable for c in decide.failing(view, step)):
+        if not waivable:
             return self.app.say("Nothing here can be waived: choose a step whose criterion blocks and is waivable.")
         dialog = decide.WaiveDialog(view, step, self.width)
         return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "waivers proposed"))
@@ -191,7 +193,8 @@ class Desk:
         return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "validations recorded"))
 
     def decline(self, step: str) -> None:
-        self._ask(decide.decline_dialog(step, self.width), lambda v: self.submit(decide.decline_command(step, v)))
+        self._ask(decide.decline_dialog(self.view, step, self.width),
+                  lambda values: self.submit(decide.decline_command(step, values)))  # fmt: skip
 
     def abort(self) -> None:
         self._ask(decide.abort_dialog(self.width), lambda values: self.submit(decide.abort_command(values)))

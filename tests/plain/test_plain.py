@@ -120,7 +120,7 @@ async def test_a_rejection_is_asked_for_its_reason(desk):
     assert await at.sent(AnswerPrompt) == AnswerPrompt(
         prompt_id="2.1#1:apply", answer="reject", reason="these pages are wanted"
     )
-    await at.sees("reject: say why, in at least 15 characters.")
+    await at.sees("at least 15 characters", 2)
 
 
 async def test_enter_on_a_confirmation_means_no(desk):
@@ -277,7 +277,7 @@ async def test_what_could_not_be_judged_can_be_seen_by_hand(desk, tmp_path):
     """A screenshot enters by its hash."""
     shot = tmp_path / "panel.png"
     shot.write_bytes(b"png")
-    criterion = failed("coverage.search", "Search logs", "no answer", Verdict.ERROR, waivable=False)
+    criterion = failed("coverage.search", "Search logs", "no answer", Verdict.ERROR)
     at = desk(
         *done("1.2", "could not look", None, criterion),
         f.Halted(step="1.2", reason="logs did not answer", criteria=("coverage.search",), verdict=Verdict.ERROR),
@@ -292,11 +292,11 @@ async def test_what_could_not_be_judged_can_be_seen_by_hand(desk, tmp_path):
 async def test_aborting_must_be_typed(desk):
     """A stray number ends nothing."""
     at = desk(*HALT)
-    await at.sees("4  abort the run for good")
-    at.types("4", "yes")
+    await at.sees("3  abort the run for good")
+    at.types("3", "yes")
     await at.sees("Put off")
     assert at.handle.submitted == []
-    at.types("", "4", "abort", "wrong release")
+    at.types("", "3", "abort", "wrong release")
     assert (await at.sent(Abort)).reason == "wrong release"
 
 

@@ -422,6 +422,21 @@ async def test_a_guideline_may_be_declined_from_its_halt():
         assert await submitted(handle) == Decline(step="2.3", reason="runbooks move next week")
 
 
+async def test_a_waiver_is_asked_for_within_this_run_s_policy():
+    """Nobody learns of a shorter limit by being refused."""
+    handle = FakeHandle(*halted(), f.HostStarted(pid=2, reason_characters=40, waiver_days=3),
+                        f.SeatTaken(person="mira", console="c-mira"))  # fmt: skip
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("escape", "w")
+        await dialog(app, WaiveDialog)
+        await shows(app, "reason (at least 40 characters)")
+        await shows(app, "days (at most 3)")
+        await pilot.press("enter", *"x" * 40, "enter", "backspace", "5", "enter", "enter")
+        await shows(app, "days: more than 0, at most 3")
+        assert handle.submitted == []
+
+
 async def test_the_second_person_confirms_a_waiver():
     """It opens for a person with a role who is not its initiator; No is chosen first, and is said."""
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
