@@ -36,6 +36,7 @@ from ray_tui.core.verdicts import Criterion
 from ray_tui.plain import wishes
 from ray_tui.tui import attention, editor
 from ray_tui.tui.attached import attachment
+from ray_tui.tui.subject import signing_line
 from ray_tui.tui.view import View
 
 HELP = "q leaves, and the run goes on; s says where it stands; ? lists what else; Enter asks again what was put off."
@@ -70,13 +71,14 @@ async def follow(
     edit: Editor | None = None,
     come_back: str = "",
     roles: tuple[str, ...] = (),
+    signing: str = "",
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
     ``roles``: whose questions are asked here; the host has the last word. Where the input ends while a question is
     open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles, signing)
     with _signals(console):
         return await console.follow()
 
@@ -109,6 +111,8 @@ class Console:
     """How to attach again; from the run id alone where empty."""
     roles: tuple[str, ...] = ()
     """Of the person here, as the configuration says."""
+    signing: str = ""
+    """Whether what is approved here gets signed, and with which key."""
     clock: Clock = field(default_factory=Clock)
     state: RunState = field(default_factory=RunState)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -217,6 +221,7 @@ class Console:
         return View(
             state=self.state, now=self.clock.wall(), person=handle.person, console=handle.console,
             read_only=handle.read_only, roles=self.roles, link=handle.link, transport=handle.transport,
+            signing=self.signing,
         )  # fmt: skip
 
     def _question(self) -> Question | None:
@@ -347,6 +352,12 @@ class Console:
             self.say(f"  ({len(self._details)} lines of detail; d shows them)")
         if raised.roles:
             self.say(f"Asks: {' or '.join(raised.roles)}")
+        if raised.prompt == "approve":
+            self._tell_signing()
+
+    def _tell_signing(self) -> None:
+        for line in signing_line(self.view(), wishes.WIDTH):
+            self.say("".join(text for text, _ in line))
 
     def _tell_details(self) -> None:
         for said in self._details:
@@ -428,6 +439,7 @@ class Console:
                 for criterion in self._criteria_of(one):
                     self._show(criterion)
             self.say(f"  at {plan.title(waiver.step)}, until {until}, because: {waiver.reason}")
+            self._tell_signing()
             what = "it" if len(waivers) == 1 else f"all {len(waivers)}"
             typed = await self.line(f"Waive {what}, as the second person? yes, no, l: later (default) > ")
             match typed.lower():

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ray_tui.core import ways
-from ray_tui.core.answering import limits_of
 from ray_tui.core.commands import (
     Command,
     ConfirmWaiver,
@@ -105,8 +104,7 @@ class Desk:
         raised = view.state.prompts[name].raised
         if not view.may_answer(raised):
             return self.app.open_dialog(ask.waiting_dialog(raised, view.person, self.width))
-        thresholds = view.state.opened.thresholds if view.state.opened else {}
-        dialog = ask.dialog_for(raised, self.width, thresholds, limits_of(view.state))
+        dialog = ask.dialog_for(view, raised, self.width)
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
     def _open_halt(self, key: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from ray_tui.core.facts import PromptRaised
 from ray_tui.tui.about import describe, diff_lines, paragraph
 from ray_tui.tui.lines import Line, Span, columns, number
-from ray_tui.tui.view import mappings
+from ray_tui.tui.view import View, mappings
 
 SHOWN_ELSEWHERE = ("sign", "text", "draft", "diff", "pages", "receivers", "entries", "role", "subject", "sha256",
                    "release", "config_digest", "desired_sha256", "runbooks", "next", "over_budget")  # fmt: skip
@@ -85,6 +85,14 @@ def approval_table(raised: PromptRaised, width: int, thresholds: Mapping[str, An
             ("config", str(data.get("config_digest") or "")[:16], "dim"),
             ("limits", limits(thresholds), "dim")]  # fmt: skip
     return [line for name, text, style in rows if text for line in paragraph(text, width, style, f"{name:<9}")]
+
+
+def signing_line(view: View, width: int) -> list[Line]:
+    """Whether a yes given here carries a signature."""
+    said = view.signing or "not signed: start with --sign-with KEY"
+    demo = "; the demo stamps it demo" if view.demo else ""
+    signs = said.startswith("signed")
+    return paragraph(said + demo, width, "good" if signs else "dim" if view.demo else "warn", "signing  ")
 
 
 def limits(thresholds: Mapping[str, Any]) -> str:

@@ -321,6 +321,12 @@ async def test_a_waiver_waits_for_the_second_person(desk):
     assert await at.sent(ConfirmWaiver) == ConfirmWaiver(waiver_id="W1")
 
 
+async def test_an_approval_says_whether_it_is_signed(desk):
+    """Before the yes."""
+    at = desk(asked("approve"))
+    await at.sees("signing  not signed: start with --sign-with KEY")
+
+
 async def test_no_to_a_waiver_is_said(desk):
     """It is a command of its own, not a putting off."""
     waiver = f.WaiverProposed(

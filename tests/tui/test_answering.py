@@ -117,6 +117,20 @@ async def test_an_approval_shows_its_subject_and_carries_a_note():
         assert (answer.answer, answer.reason) == ("yes", "ok")
 
 
+@pytest.mark.parametrize(
+    ("signing", "shown"),
+    [("", "not signed: start with --sign-with KEY"), ("signed with SHA256:abc (id)", "signed with SHA256:abc (id)")],
+)
+async def test_an_approval_says_whether_it_is_signed(signing, shown):
+    """Before the yes, in the approval and in the confirmation of a waiver."""
+    waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="jo",
+                              expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
+    for question in (asks("approve"), waiver):
+        async with console(FakeHandle(*opened(), question), roles=("sre-lead",), signing=signing) as (app, _):
+            await dialog(app)
+            await shows(app, f"signing  {shown}")
+
+
 async def test_an_approval_defaults_to_no():
     """Enter through the whole form declines."""
     handle = FakeHandle(*opened(), asks("approve"))

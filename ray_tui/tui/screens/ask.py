@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 from textual import on
@@ -11,7 +10,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static, TextArea
 
-from ray_tui.core.answering import Limits, safe_first, wrong_answer
+from ray_tui.core.answering import limits_of, safe_first, wrong_answer
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
 from ray_tui.tui import editor
@@ -28,18 +27,18 @@ from ray_tui.tui.screens.dialog import (
 )
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.subject import prompt_lines
+from ray_tui.tui.subject import prompt_lines, signing_line
+from ray_tui.tui.view import View
 from ray_tui.tui.widgets.painted import literal
 
 MEANINGS = {"reject": "nothing changes", "file": "a backlog entry with an owner", "later": "the run halts here",
             "accept": "apply the proposal"}  # fmt: skip
 
 
-def dialog_for(
-    raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None, limits: Limits | None = None
-) -> Dialog[Any]:
+def dialog_for(view: View, raised: PromptRaised, width: int) -> Dialog[Any]:
     """The dialog that asks this question; ``command_for`` makes the command of what it answers."""
     key = f"prompt:{raised.id}"
+    thresholds = view.state.opened.thresholds if view.state.opened else {}
     lines = prompt_lines(raised, width, thresholds)
     match raised.prompt:
         case "confirm":
@@ -47,10 +46,10 @@ def dialog_for(
         case "typed":
             return TypedDialog(raised, lines, key=key)
         case "approve":
-            return ApproveDialog(raised, lines, key=key)
+            return ApproveDialog(raised, [*lines, *signing_line(view, width)], key=key)
         case "choose":
             if raised.with_reason:
-                return ReasonedDialog(raised, lines, (limits or Limits()).reason_characters, key=key)
+                return ReasonedDialog(raised, lines, limits_of(view.state).reason_characters, key=key)
             return ChoiceDialog(raised.title, lines, _options(raised), key=key)
         case "edit":
             return EditDialog(raised, lines, key=key)

@@ -14,6 +14,7 @@ from ray_tui.tui.attached import attachment
 from ray_tui.tui.lines import Line, crop, fit
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Field, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
+from ray_tui.tui.subject import signing_line
 from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, settled_words, wall
 
 REPEATS = {
@@ -240,7 +241,7 @@ def waiver_lines(view: View, waivers: Sequence[WaiverProposed], width: int) -> l
 
 def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ConfirmDialog:
     """The second person decides on all that were asked for together; No first."""
-    lines = waiver_lines(view, waivers, width)
+    lines = [*waiver_lines(view, waivers, width), (), *signing_line(view, width)]
     what = f"waiver {waivers[0].id}" if len(waivers) == 1 else named(waivers)
     yes = "waive it" if len(waivers) == 1 else f"waive all {len(waivers)}, each recorded by itself"
     no = f"decline {'it' if len(waivers) == 1 else f'all {len(waivers)}'}; recorded, {waivers[0].operator} sees it"
