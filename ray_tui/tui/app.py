@@ -44,7 +44,6 @@ from ray_tui.tui.screens.console import ConsoleScreen
 from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
-    CopyAsked,
     FilterDialog,
     JournalAsked,
     detail_dialog,
@@ -529,9 +528,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         title, lines = about(self.view(), target, self.desk.width)
         self.open_dialog(detail_dialog(title, lines, target))
 
-    def open_help(self) -> None:
+    def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
-        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width))
+        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width, here))
 
     def open_mission(self) -> None:
         self.open_dialog(mission_dialog(self.desk.width))
@@ -575,9 +574,6 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         return [line(str(item.get("name", "")), 120) for item in mappings(mapping(data).get("services"))][:200]
 
     # --- copying -----------------------------------------------------------------------------------------------------
-
-    def on_copy_asked(self, message: CopyAsked) -> None:
-        self.copy(message.text)
 
     def on_journal_asked(self, message: JournalAsked) -> None:
         seq = seq_of(self.view(), message.target)

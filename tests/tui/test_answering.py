@@ -30,7 +30,7 @@ from ray_tui.tui.app import RayApp
 from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, TypedDialog
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
-from ray_tui.tui.screens.read import ReadDialog
+from ray_tui.tui.screens.read import HelpDialog, ReadDialog
 from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
@@ -129,6 +129,44 @@ async def test_an_approval_says_whether_it_is_signed(signing, shown):
         async with console(FakeHandle(*opened(), question), roles=("sre-lead",), signing=signing) as (app, _):
             await dialog(app)
             await shows(app, f"signing  {shown}")
+
+
+async def test_a_hash_is_copied_out_of_an_approval_and_its_keys_are_told(tmp_path):
+    """y copies what is read there, ? lists the dialog's own keys; neither answers. In a field both are letters."""
+    data = {"subject": "MONITORING-PACKAGE.zip", "sha256": "ab" * 32, "role": "sre-lead"}
+    handle = FakeHandle(*opened(), asks("approve", data=data))
+    async with console(handle, copy_folder=tmp_path) as (app, pilot):
+        top = await dialog(app, ApproveDialog)
+        await pilot.press("y")
+        await until(lambda: "clipboard" in notices(app), "a copy")
+        assert "ab" * 32 in (tmp_path / "copied.txt").read_text()
+        await pilot.press("?")
+        told = await dialog(app, HelpDialog)
+        assert "In this dialog" in told.text_shown()
+        assert "copy all of the text" in told.text_shown()
+        await pilot.press("escape")
+        await until(lambda: app.screen is top, "the approval again")
+        await pilot.press("enter", "y", "?", "enter")
+        assert (await submitted(handle)).reason == "y?"
+
+
+async def test_the_mission_s_key_for_help_works_in_the_mission():
+    """It says so itself. (P20)"""
+    async with console(FakeHandle(*opened()), show_mission=True) as (app, pilot):
+        await shows(app, "? shows this again")
+        await pilot.press("?")
+        await dialog(app, HelpDialog)
+
+
+async def test_a_key_after_the_one_that_closes_a_dialog_is_the_console_s():
+    """Typed in one go: the answer is given, and the note's dialog opens."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, pilot):
+        for round_ in range(1, 4):
+            await dialog(app, ConfirmDialog)
+            await pilot.press("enter", "n", *"word", "enter")
+            assert await submitted(handle, 2 * round_) == AddNote(text="word")
+            await pilot.press("p")
 
 
 async def test_an_approval_defaults_to_no():

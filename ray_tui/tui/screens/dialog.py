@@ -58,6 +58,9 @@ GROUNDED = 34
 """Rows from which several of the last events stay in sight below a dialog; below, the newest one."""
 Q_LEAVES, Q_TYPES, Q_CLOSES = "q: ", "Esc: later, then q: ", "q or Esc: close, then q: "
 """What q does: leaves the console; is a letter in a field; closes what was only shown."""
+SHOWN = {"question_mark": "?", "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "f1": "F1", "enter": "Enter",
+         "up": "↑", "down": "↓", "tab": "Tab"}  # fmt: skip
+"""Keys as people call them, where Textual's name is another."""
 RUN_GOES_ON, OVER = "leave, the run goes on", "leave"
 
 
@@ -90,8 +93,10 @@ class Dialog(ModalScreen[Answer]):
         Binding("q", "leave", "leave; the run goes on", id="dialog.leave"),
         Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
         Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
+        Binding("y", "copy", "copy all of the text", id="copy"),
+        Binding("question_mark,f1", "help", "these keys", id="help"),
     ]
-    hints: tuple[str, ...] = ("Esc: later",)
+    hints: tuple[str, ...] = ("Esc: later", "y: copy", "?: keys")
     """What the box's last line says beside what q does; the last ones are left out first where it is narrow."""
     q_does = Q_LEAVES
 
@@ -181,6 +186,24 @@ class Dialog(ModalScreen[Answer]):
 
     def action_later(self) -> None:
         self.dismiss(None)
+
+    def action_copy(self) -> None:
+        cast("Stage", self.app).copy(self.text_shown())
+
+    def action_help(self) -> None:
+        cast("Stage", self.app).open_help(self.live_keys())
+
+    def live_keys(self) -> list[tuple[str, str]]:
+        """(keys, what they do) in this dialog now; in a field letters are text."""
+        found = [("↑ ↓ Enter", "choose, and take it")] if self.query(OptionList) else []
+        found += [("Enter", "the next field, at the last one submit")] if self.query(Input) else []
+        said: dict[str, list[str]] = {}
+        for active in self.active_bindings.values():
+            if active.node is self and active.enabled and active.binding.description:
+                said.setdefault(active.binding.description, []).append(
+                    SHOWN.get(active.binding.key, active.binding.key)
+                )
+        return [*found, *((" ".join(keys), what) for what, keys in said.items())]
 
     def action_leave(self) -> None:
         """Off the screen, the question stays open; in a field q is a letter and never comes here."""
