@@ -259,8 +259,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self.handle.transport is not None or self.state.ended:
             self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves.")
         else:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. To end the run itself: "
-                     "ctrl+p, Abort.")  # fmt: skip
+            how = "To end the run itself: ctrl+p, Abort." if self.view().drives else "Only its driver can end the run."
+            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. {how}")
 
     def _leave_words(self) -> str:
         top = self.screen

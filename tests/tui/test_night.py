@@ -27,7 +27,7 @@ from tests.tui.fake_handle import (
     opened,
     until,
 )
-from tests.tui.on_screen import console, dialog, shows, text_of
+from tests.tui.on_screen import console, dialog, notices, shows, text_of
 
 PAGES = [
     {"count": 2, "level": 1, "person": "Mira Okafor", "receiver": "pd-checkout", "until": None},
@@ -115,6 +115,14 @@ async def test_a_proposed_waiver_waits_for_a_second_person():
         assert "you proposed it" in top.text_shown()
     async with console(FakeHandle(*opened(), proposal, person="jo"), roles=("sre-lead",)) as (app, _):
         assert (await dialog(app)).dialog_title == "Confirm waiver W1?"
+
+
+@pytest.mark.parametrize(("read_only", "said"), [(True, "Only its driver can end the run."), (False, "ctrl+p, Abort.")])
+async def test_ctrl_c_names_only_what_this_console_can_do(read_only, said):
+    """A watcher's palette has no Abort."""
+    async with console(FakeHandle(*mid_run(), read_only=read_only)) as (app, pilot):
+        await pilot.press("ctrl+c")
+        await until(lambda: said in notices(app), "how to leave")
 
 
 async def test_an_observer_is_marked_read_only():
