@@ -46,6 +46,7 @@ from ray_tui.tui.screens.read import (
     CopyAsAsked,
     FilterDialog,
     JournalAsked,
+    ReadDialog,
     detail_dialog,
     help_dialog,
     mission_dialog,
@@ -525,8 +526,10 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.notify(shown, severity="error" if bad else "information", timeout=8, markup=False)
 
     def open_detail(self, target: str) -> None:
-        title, lines = about(self.view(), target, self.desk.width)
-        self.open_dialog(detail_dialog(title, lines, target))
+        def make(width: int) -> ReadDialog:
+            return detail_dialog(*about(self.view(), target, width), target)
+
+        self.open_dialog(self.desk.fitted(make))
 
     def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]

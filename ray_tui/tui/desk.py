@@ -19,7 +19,7 @@ from ray_tui.core.errors import RayError
 from ray_tui.core.together import group_of, named
 from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
-from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
+from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog, text_width
 from ray_tui.tui.stage import Stage
 from ray_tui.tui.view import View, asks_whom, may_confirm, name_of
 
@@ -41,7 +41,13 @@ class Desk:
     @property
     def width(self) -> int:
         """Cells that a dialog's text has."""
-        return max(30, min(98, int(self.app.size.width * 0.94) - 6))
+        return text_width(self.app.size.width)
+
+    def fitted(self, make: Callable[[int], Dialog[Answer]]) -> Dialog[Answer]:
+        """A dialog that is laid out again when the terminal changes; it then shows the run as it is by then."""
+        dialog = make(self.width)
+        dialog.remake = make
+        return dialog
 
     # --- questions that open by themselves ---------------------------------------------------------------------------
 
@@ -103,13 +109,13 @@ class Desk:
         view = self.view
         raised = view.state.prompts[name].raised
         if not view.may_answer(raised):
-            return self.app.open_dialog(ask.waiting_dialog(raised, view.person, self.width))
-        dialog = ask.dialog_for(view, raised, self.width)
+            return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(raised, view.person, width)))
+        dialog = self.fitted(lambda width: ask.dialog_for(self.view, raised, width))
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
     def _open_halt(self, key: str) -> None:
         if not self.view.drives:
-            return self.app.open_dialog(decide.waiting_halt_dialog(self.view, self.width))
+            return self.app.open_dialog(self.fitted(lambda width: decide.waiting_halt_dialog(self.view, width)))
         step = self.view.state.halt.step if self.view.state.halt else ""
         routes: dict[str, Callable[[str], None]] = {
             "retry": self.retry, "waive": self.waive, "manual": self.manual, "decline": self.decline,
@@ -120,7 +126,7 @@ class Desk:
             self.later.add(key)  # whatever follows is this decision; p brings the choice back
             routes[choice](step)
 
-        return self._ask(decide.halt_dialog(self.view, self.width), decided, key)
+        return self._ask(self.fitted(lambda width: decide.halt_dialog(self.view, width)), decided, key)
 
     def _open_waiver(self, name: str, key: str) -> None:
         view = self.view
@@ -129,7 +135,9 @@ class Desk:
             return None
         confirmed = view.person in view.state.confirmed.get(name, ())
         if confirmed or not may_confirm(view, asked[0].operator):
-            return self.app.open_dialog(decide.waiting_waiver_dialog(view, asked, self.width))
+            return self.app.open_dialog(
+                self.fitted(lambda width: decide.waiting_waiver_dialog(self.view, asked, width))
+            )
 
         def decided(answer: str) -> None:
             self.later |= {attention.waiver_key(waiver.id) for waiver in asked}
@@ -138,7 +146,7 @@ class Desk:
             else:
                 self.submit_all([DeclineWaiver(waiver_id=waiver.id) for waiver in asked], "waivers declined")
 
-        return self._ask(decide.confirm_waiver_dialog(view, asked, self.width), decided, key)
+        return self._ask(self.fitted(lambda width: decide.confirm_waiver_dialog(self.view, asked, width)), decided, key)
 
     def _open_seat(self, person: str, key: str) -> None:
         choices = [Choice("keep", "Keep it", f"{person} goes on watching; recorded"),
@@ -182,10 +190,12 @@ class Desk:
         if not waivable:
             return self.app.say("Nothing here can be waived: choose a step whose criterion blocks and is waivable.")
         dialog = decide.WaiveDialog(view, step, self.width)
+        dialog.remake = lambda width: decide.WaiveDialog(self.view, step, width)
         return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "waivers proposed"))
 
     def manual(self, step: str) -> None:
         dialog = decide.ManualDialog(self.view, step, self.width)
+        dialog.remake = lambda width: decide.ManualDialog(self.view, step, width)
         if not dialog.choices:
             return self.app.say("Manual validation settles what could not be judged; nothing of that kind blocks here.")
         return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "validations recorded"))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.widgets import OptionList, Static, TextArea
+from textual.widgets import OptionList, TextArea
 
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer
 from ray_tui.core.commands import AnswerPrompt
@@ -24,12 +24,12 @@ from ray_tui.tui.screens.dialog import (
     Dialog,
     Field,
     FormDialog,
+    Problem,
 )
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.stage import Stage
 from ray_tui.tui.subject import prompt_lines, signing_line
 from ray_tui.tui.view import View
-from ray_tui.tui.widgets.painted import literal
 
 MEANINGS = {"reject": "nothing changes", "file": "a backlog entry with an owner", "later": "the run halts here",
             "accept": "apply the proposal"}  # fmt: skip
@@ -162,7 +162,7 @@ class EditDialog(Dialog[str]):
         area = TextArea(self.draft, id="edited", soft_wrap=True, tab_behavior="focus")
         area.cursor_blink = False  # nothing blinks
         yield area
-        yield Static("", id="problem", markup=False)
+        yield Problem()
         yield Deeds(self.choices, ascii_only=self.ascii_only, id="choices")
 
     def on_mount(self) -> None:
@@ -185,7 +185,7 @@ class EditDialog(Dialog[str]):
     def _save(self, text: str) -> None:
         problem = wrong_answer(self.raised, text, "", 0)
         if problem:
-            self.query_one("#problem", Static).update(literal(problem))
+            self.complain(problem)
         else:
             self.dismiss(text)
 

@@ -1,6 +1,6 @@
 """What every dialog shares: a box with a title, text that is never markup, fields, choices, and Esc for later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar, cast
 
@@ -42,7 +42,7 @@ Dialog OptionList:focus > .option-list--option-highlighted { background: $ray-cu
 Dialog Input { height: 1; border: none; padding: 0; background: $ray-cursor; }
 Dialog Input:focus { border: none; }
 Dialog .label { height: auto; max-height: 4; color: $ray-dim; margin-top: 1; }
-Dialog #problem { height: auto; max-height: 3; color: $ray-bad; }
+Dialog #problem { display: none; height: auto; max-height: 3; color: $ray-bad; }
 Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
 Dialog.-form.-short .label { margin-top: 0; }
 Dialog.-form.-short OptionList { margin-top: 0; max-height: 4; }
@@ -62,6 +62,11 @@ SHOWN = {"question_mark": "?", "pagedown": "PgDn", "pageup": "PgUp", "escape": "
          "up": "↑", "down": "↓", "tab": "Tab"}  # fmt: skip
 """Keys as people call them, where Textual's name is another."""
 RUN_GOES_ON, OVER = "leave, the run goes on", "leave"
+
+
+def text_width(screen: int) -> int:
+    """Cells that a dialog's text has on a screen of so many."""
+    return max(30, min(98, int(screen * 0.94) - 6))
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class Dialog(ModalScreen[Answer]):
         self.lines = list(lines)
         self.key = key
         """What is decided here (``prompt:<id>``…); the dialog closes when someone else has decided it."""
+        self.remake: Callable[[int], Dialog[Answer]] | None = None
+        """The same dialog for another width: its tables are laid out again when the terminal changes."""
 
     @property
     def ascii_only(self) -> bool:
@@ -161,16 +168,29 @@ class Dialog(ModalScreen[Answer]):
     def on_resize(self) -> None:
         """The text takes what the choices and fields leave; the rest of it is a page key away."""
         self.set_class(self.size.height < GROUNDED, "-short")
-        self.call_after_refresh(self._fit_text)
+        if self.remake is not None and self.query("#words"):
+            self.lines = self.remake(text_width(self.app.size.width)).lines
+            self.query_one("#words", Static).update(self.joined())
+        self.call_after_refresh(self.fit_text)
 
-    def _fit_text(self) -> None:
+    def complain(self, problem: str) -> None:
+        """What is wrong with what was entered, below it."""
+        shown = self.query_one(Problem)
+        shown.update(literal(problem, ascii_only=self.ascii_only))
+        shown.display = True
+
+    def fit_text(self) -> None:
         if not self.query("#text") or self.has_class("-tall"):
             return
         text, box = self.query_one("#text"), self.query_one("#box")
-        asked = sum(child.outer_size.height + child.styles.margin.height for child in box.children if child is not text)
+        asked = sum(
+            child.outer_size.height + child.styles.margin.height
+            for child in box.children if child is not text and child.display
+        )  # fmt: skip
         sky = 3 + (4 if self.size.height >= GROUNDED else 1)
-        text.styles.max_height = max(3, self.size.height - sky - 2 - asked)
-        more = len(self.lines) > self.size.height - sky - 2 - asked
+        room = self.size.height - sky - 2 - asked
+        text.styles.max_height = max(3, room)
+        more = self.query_one("#words").size.height > room
         box.border_subtitle = literal(self.foot(more), ascii_only=self.ascii_only)
 
     def action_read_on(self, by: int) -> None:
@@ -274,6 +294,18 @@ class ConfirmDialog(ChoiceDialog):
         super().__init__(title, lines, [Choice("no", "No", no), Choice("yes", "Yes", yes)], key=key)
 
 
+class Problem(Static):
+    """What is wrong with what was entered; where it takes rows, the text above gives them up."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="problem", markup=False)
+
+    def on_resize(self) -> None:
+        dialog = self.screen
+        if isinstance(dialog, Dialog):
+            dialog.call_after_refresh(dialog.fit_text)
+
+
 class FormDialog(Dialog[dict[str, str]]):
     """Fields to fill in, and a first list to choose from where there is one. Enter goes on, at the end it submits."""
 
@@ -306,7 +338,7 @@ class FormDialog(Dialog[dict[str, str]]):
             line = Input(field.value, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
             line.cursor_blink = False  # nothing blinks
             yield line
-        yield Static("", id="problem", markup=False)
+        yield Problem()
 
     def on_mount(self) -> None:
         (self.query_one(OptionList) if self.choices else self.query(Input).first()).focus()
@@ -332,7 +364,7 @@ class FormDialog(Dialog[dict[str, str]]):
             values["choice"] = self.choices[chosen or 0].id
         problem = wrong(self.fields, values) or self.check_values(values)
         if problem:
-            self.query_one("#problem", Static).update(literal(problem))
+            self.complain(problem)
             return
         self.dismiss(values)
 
