@@ -113,6 +113,7 @@ class RunState:
     confirmed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Waiver id -> who has confirmed it, where policy still wants another person."""
     waivers: dict[str, f.Waived] = field(default_factory=dict)
+    waivers_declined: dict[str, f.WaiverDeclined] = field(default_factory=dict)
     manuals: dict[str, f.ManualRecorded] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)
     """Guideline action -> why nobody carries it out; a step that is started after all is none of them."""
@@ -214,6 +215,10 @@ def _seat_requested(state: RunState, entry: f.Entry, fact: f.SeatRequested) -> N
 def _seat(state: RunState, entry: f.Entry, fact: f.SeatTaken) -> None:
     state.driver = fact.person
     state.driver_console = fact.console
+    state.seat_requests = [person for person in state.seat_requests if person != fact.person]
+
+
+def _seat_kept(state: RunState, entry: f.Entry, fact: f.SeatKept) -> None:
     state.seat_requests = [person for person in state.seat_requests if person != fact.person]
 
 
@@ -349,6 +354,12 @@ def _waived(state: RunState, entry: f.Entry, fact: f.Waived) -> None:
     state.waivers[fact.id] = fact
 
 
+def _waiver_declined(state: RunState, entry: f.Entry, fact: f.WaiverDeclined) -> None:
+    state.proposed.pop(fact.id, None)
+    state.confirmed.pop(fact.id, None)
+    state.waivers_declined[fact.id] = fact
+
+
 def _manual(state: RunState, entry: f.Entry, fact: f.ManualRecorded) -> None:
     state.manuals[fact.id] = fact
 
@@ -418,12 +429,13 @@ def _announced(state: RunState, entry: f.Entry, fact: f.Announced) -> None:
 _BRANCHES: dict[type[f.Fact], Any] = {
     f.RunOpened: _opened, f.HostStarted: _host, f.HostStopped: _host_stopped, f.RunAborted: _aborted,
     f.RunCompleted: _completed, f.ConsoleAttached: _attached, f.ConsoleDetached: _detached,
-    f.SeatRequested: _seat_requested, f.SeatTaken: _seat, f.NoteAdded: _note, f.StepStarted: _started,
+    f.SeatRequested: _seat_requested, f.SeatTaken: _seat, f.SeatKept: _seat_kept,
+    f.NoteAdded: _note, f.StepStarted: _started,
     f.Announced: _announced, f.Progressed: _progressed, f.StepFinished: _finished,
     f.StepInterrupted: _interrupted, f.GateJudged: _judged, f.Halted: _halted, f.HaltCleared: _halt_cleared,
     f.StepDeclined: _step_declined, f.PromptRaised: _raised, f.PromptAnswered: _answered,
     f.ApprovalRecorded: _approved, f.WaiverProposed: _proposed, f.WaiverConfirmed: _confirmed, f.Waived: _waived,
-    f.ManualRecorded: _manual,
+    f.WaiverDeclined: _waiver_declined, f.ManualRecorded: _manual,
     f.IntentRecorded: _intent, f.OutcomeRecorded: _outcome, f.ProbeIntended: _probe, f.ProbeHopSeen: _hop,
     f.ProbeProblem: _problem, f.ProbeAcknowledged: _acknowledged, f.ProbeCleared: _cleared,
     f.EvidenceWritten: _evidence, f.GapFound: _gap,
@@ -500,6 +512,8 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
             return "warn", "", f"{fact.person} asks for the driver's seat"
         case f.SeatTaken():
             return "plain", "", f"{fact.person} drives ({fact.how})"
+        case f.SeatKept():
+            return "warn", "", f"{fact.driver} keeps the driver's seat; {fact.person} goes on watching"
         case f.NoteAdded():
             return "say", "", fact.text
         case f.CommandRefused():
@@ -534,6 +548,8 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
             return "warn", fact.step, f"waiver of {fact.criterion} proposed by {fact.operator}: {fact.reason}"
         case f.WaiverConfirmed():
             return "warn", "", f"{fact.person} confirmed waiver {fact.id} ({fact.so_far} of {fact.wanted})"
+        case f.WaiverDeclined():
+            return "bad", fact.step, f"{fact.person} declined waiver {fact.id} of {fact.criterion}"
         case f.Waived():
             return "warn", fact.step, f"w {fact.criterion} waived by {fact.approver}: {fact.reason}"
         case f.ManualRecorded():

@@ -44,6 +44,8 @@ class View:
     transport: Transport | None = None
     looks: Sequence[Look] = ()
     """Where the other consoles look."""
+    signing: str = ""
+    """Whether what is approved here gets signed, and with which key."""
     roomy: bool = False
     """The pane has the screen for itself."""
 

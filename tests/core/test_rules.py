@@ -12,7 +12,9 @@ from ray_tui.core.commands import (
     AnswerPrompt,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -147,6 +149,18 @@ def test_only_the_driver_commands():
     assert not isinstance(run.ask(SAM, RunStep(step="1.1")), Refused)
 
 
+def test_the_driver_s_no_to_who_asks_for_the_seat_is_on_record():
+    """Only the driver says it, and only to one who asks; then nobody asks any more."""
+    run = Run()
+    assert isinstance(run.ask(MIRA, KeepSeat(person="sam")), Refused)
+    run.ask(SAM, RequestSeat())
+    assert isinstance(run.ask(SAM, KeepSeat(person="sam")), Refused)
+    run.ask(MIRA, KeepSeat(person="sam"))
+    assert run.state.seat_requests == []
+    assert run.state.driver == "mira"
+    assert run.state.log[-1].text == "mira keeps the driver's seat; sam goes on watching"
+
+
 def test_an_observing_console_never_drives():
     """--observe is read-only for certain."""
     run = Run().feed(f.ConsoleAttached(console="c3", person="jo", read_only=True))
@@ -168,6 +182,21 @@ def test_one_confirmation_never_passes_for_two():
     run.ask(f.Actor(person="lee", console="c4"), ConfirmWaiver(waiver_id="W1"), two)
     assert run.state.waivers["W1"].approver == "sam, lee"
     assert run.state.halt is None
+
+
+def test_a_second_person_s_no_closes_the_proposal():
+    """Its initiator and who only observes cannot say it; the halt stays, and the next waiver has an id of its own."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    assert isinstance(run.ask(MIRA, DeclineWaiver(waiver_id="W1")), Refused)
+    assert isinstance(run.ask(f.Actor(person="jo", console="c3"), DeclineWaiver(waiver_id="W1")), Refused)
+    run.ask(SAM, DeclineWaiver(waiver_id="W1"))
+    assert run.state.proposed == {}
+    assert run.state.halt is not None
+    assert run.state.log[-1].text == "sam declined waiver W1 of 1.2.bad"
+    assert isinstance(run.ask(SAM, DeclineWaiver(waiver_id="W1")), Refused)
+    run.ask(MIRA, waive(run))
+    assert list(run.state.proposed) == ["W2"]
 
 
 def test_a_demo_waiver_needs_a_second_person_too():
