@@ -145,6 +145,7 @@ async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
         roles=_roles(chosen, handle.person),
         signing=signing,
         attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
+        runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
     )
@@ -152,14 +153,27 @@ async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
     if ended.message:
         typer.echo(ended.message, err=ended.code != 0)
     if chosen is not None and ended.how == "ended" and handle.transport is None:
-        where = f"--config {chosen.file.resolve()}"
         typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
-        typer.echo(f"ray-tui verify {where}\nray-tui replay {handle.run_id} {where}")
+        typer.echo(f"ray-tui verify --config {chosen.file.resolve()}\n{_watch_again(chosen, handle.run_id)}")
     return int(ended.code)
 
 
 def _come_back(chosen: "Config", run_id: str) -> str:
     return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
+
+
+def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
+    """Each run of the store, newest first, and what opens it."""
+    from ray_tui import runs_on_disk
+
+    return [
+        (run.run_id, _come_back(chosen, run.run_id) if run.alive else _watch_again(chosen, run.run_id))
+        for run in runs_on_disk.runs(chosen.store)
+    ]
+
+
+def _watch_again(chosen: "Config", run_id: str) -> str:
+    return f"ray-tui replay {run_id} --config {chosen.file.resolve()}"
 
 
 def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:
