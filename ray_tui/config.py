@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from pydantic import (
 from ray_tui import backends, config_lines
 from ray_tui.config_errors import Fault, WrongTable, faults_of, located, not_toml
 from ray_tui.core.errors import ConfigError, InputError
-from ray_tui.core.policy import Person, Policy, Thresholds
+from ray_tui.core.policy import Person, Policy, Thresholds, quiet_span
 from ray_tui.files import NO_FILE, read_file
 from ray_tui.secrets import SecretRef
 
@@ -509,6 +509,37 @@ def _wrong_references(chosen: Config) -> Iterator[Fault]:
             yield Fault(("alert_paths", "webhook_receivers", receiver), f"there is no [webhooks.{name}]")
 
 
+def _wrong_times(chosen: Config) -> Iterator[Fault]:
+    """Cadences, time zones and quiet hours that nobody could keep."""
+    for read, path, value in _times(chosen):
+        try:
+            read(value)
+        except (ValueError, InputError) as exc:
+            yield Fault(path, str(exc))
+
+
+def _times(chosen: Config) -> Iterator[tuple[Callable[[str], object], config_lines.Path, str]]:
+    """(how it is read, where it stands, what stands there) of what is written; our defaults need no look."""
+    schedule = chosen.schedule
+    written: dict[config_lines.Path, Any] = {("schedule", key): getattr(schedule, key) for key in _classes(schedule)}
+    written |= {("schedule", "assets", name): check for name, check in schedule.assets.items()}
+    zones: dict[config_lines.Path, str] = {("schedule", "timezone"): schedule.timezone}
+    zones |= {("people", name, "timezone"): person.timezone for name, person in chosen.people.items()}
+    zones = {path: zone for path, zone in zones.items() if zone != "UTC"}
+    if written or zones:
+        from ray_tui.analysis import cadence  # takes a while, and a small configuration needs none
+
+        yield from ((cadence.validate, (*path, "cadence"), check.cadence) for path, check in written.items())
+        yield from ((cadence.zone, path, zone) for path, zone in zones.items())
+    for name, person in chosen.people.items():
+        if person.quiet_hours:
+            yield quiet_span, ("people", name, "quiet_hours"), person.quiet_hours
+
+
+def _classes(schedule: Schedule) -> list[str]:
+    return [key for key in ("dashboards", "alerts", "synthetics", "alert_paths") if key in schedule.model_fields_set]
+
+
 def load(path: Path, *, with_backends: bool = True) -> Config:
     """Raises ConfigError: missing, unreadable, not TOML, unknown key, wrong type, literal secret.
 
@@ -545,14 +576,19 @@ def parse(text: str, path: Path, *, with_backends: bool = True) -> Config:
 
 
 def examined(raw: Mapping[str, Any], *, with_backends: bool = True) -> tuple[Config | None, list[Fault]]:
-    """The configuration of a TOML tree, and everything that is wrong with it."""
+    """The configuration of a TOML tree, and all that is wrong with it wherever it is read; files are another matter."""
     chosen: Config | None = None
     try:
         chosen = Config.model_validate(raw)
-        faults = [*_wrong_references(chosen)]
+        faults = [*_wrong_references(chosen), *(_wrong_times(chosen) if with_backends else ())]
     except ValidationError as exc:
         faults = faults_of(exc, Config)
     return chosen, [*faults, *(_wrong_backends(raw) if with_backends else ())]
+
+
+def refusal(file: Path, faults: Sequence[Fault]) -> ConfigError:
+    """What to raise for faults that were found after the file was read."""
+    return ConfigError(located(faults, read_file(file, LONGEST_BYTES).decode("utf-8"), file))
 
 
 def with_run(chosen: Config, changes: dict[str, str]) -> Config:

@@ -112,6 +112,30 @@ def test_each_fault_stands_on_its_own_line(text, said):
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[schedule]\ntimezone = "Mars/Olympus"\n', 'ray-tui.toml:11: schedule.timezone: time zone "Mars/Olympus"'),
+        (
+            '[schedule.alerts]\ncadence = "not cron"\nowner = ""\n',
+            'ray-tui.toml:11: schedule.alerts.cadence: cron "not cron": write five fields',
+        ),
+        (
+            '[schedule.assets]\n"a:b" = { cadence = "61 * * * *", owner = "" }\n',
+            'ray-tui.toml:11: schedule.assets."a:b".cadence: cron "61 * * * *": ',
+        ),
+        ('[people.mira]\ntimezone = "Berlin"\n', 'ray-tui.toml:11: people.mira.timezone: time zone "Berlin"'),
+        ('[people.mira]\nquiet_hours = "25:00-99:00"\n', "ray-tui.toml:11: people.mira.quiet_hours: '25:00-99:00'"),
+        ('[people.mira]\nquiet_hours = "always"\n', "write it as 22:00-07:00"),
+    ],
+)
+def test_a_time_that_nobody_can_keep_is_refused(text, said):
+    """Cron, time zone, quiet hours: before the run, with the line."""
+    with pytest.raises(ConfigError) as caught:
+        load(GOOD + text)
+    assert said in str(caught.value)
+
+
 def test_a_file_of_another_encoding_is_named_with_its_line(tmp_path):
     """Where the first strange byte stands; a byte order mark is on the first line."""
     file = tmp_path / "ray-tui.toml"
