@@ -105,6 +105,7 @@ def on_socket(
         want_terminal()
 
     async def hold() -> int:
+        from ray_tui.evidence import own_keys
         from ray_tui.handles.socket import SocketHandle
 
         signer = None
@@ -112,24 +113,26 @@ def on_socket(
             from ray_tui.wiring import SshSigner
 
             signer = SshSigner(key)
+        signing = "" if observe else await asyncio.to_thread(own_keys.told, key)
         handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
         try:
             if plain:
                 from ray_tui import plain as plainly
 
                 code = await plainly.follow(
-                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person)
-                )
+                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person),
+                    signing=signing,
+                )  # fmt: skip
                 await handle.close("hung up" if code > 128 else "left")
                 return code
-            return await show(handle, chosen)
+            return await show(handle, chosen, signing)
         finally:
             await handle.close()
 
     return asyncio.run(hold())
 
 
-async def show(handle: Any, chosen: "Config | None") -> int:
+async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
     """The full-screen console, and what to do next when it ends."""
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions
@@ -142,6 +145,7 @@ async def show(handle: Any, chosen: "Config | None") -> int:
         animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
         theme_folders=(user_themes(),),
         roles=_roles(chosen, handle.person),
+        signing=signing,
         attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),

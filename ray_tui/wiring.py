@@ -94,7 +94,8 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
                 _name_config(places.run / "run.json", chosen)
             engine.record(
                 f.HostStarted(pid=os.getpid(), resumed=resumed, torn=written.torn, boot_id=_boot_id(),
-                              config_digest=chosen.digest())
+                              config_digest=chosen.digest(), reason_characters=chosen.policy.reason_characters,
+                              waiver_days=chosen.policy.waiver_days)
             )  # fmt: skip
             tape = asyncio.create_task(_tape(engine, places.run / "tape.jsonl"))
             try:

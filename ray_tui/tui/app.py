@@ -44,9 +44,9 @@ from ray_tui.tui.screens.console import ConsoleScreen
 from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
-    CopyAsked,
     FilterDialog,
     JournalAsked,
+    ReadDialog,
     detail_dialog,
     help_dialog,
     mission_dialog,
@@ -260,8 +260,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self.handle.transport is not None or self.state.ended:
             self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves.")
         else:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. To end the run itself: "
-                     "ctrl+p, Abort.")  # fmt: skip
+            how = "To end the run itself: ctrl+p, Abort." if self.view().drives else "Only its driver can end the run."
+            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. {how}")
 
     def _leave_words(self) -> str:
         top = self.screen
@@ -374,6 +374,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
             roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            signing=self.options.signing,
         )  # fmt: skip
 
     def _now(self) -> float:
@@ -532,12 +533,14 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.notify(shown, severity="error" if bad else "information", timeout=8, markup=False)
 
     def open_detail(self, target: str) -> None:
-        title, lines = about(self.view(), target, self.desk.width)
-        self.open_dialog(detail_dialog(title, lines, target))
+        def make(width: int) -> ReadDialog:
+            return detail_dialog(*about(self.view(), target, width), target)
 
-    def open_help(self) -> None:
+        self.open_dialog(self.desk.fitted(make))
+
+    def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
-        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width))
+        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width, here))
 
     def open_mission(self) -> None:
         self.open_dialog(mission_dialog(self.desk.width))
@@ -581,9 +584,6 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         return [line(str(item.get("name", "")), 120) for item in mappings(mapping(data).get("services"))][:200]
 
     # --- copying -----------------------------------------------------------------------------------------------------
-
-    def on_copy_asked(self, message: CopyAsked) -> None:
-        self.copy(message.text)
 
     def on_journal_asked(self, message: JournalAsked) -> None:
         seq = seq_of(self.view(), message.target)

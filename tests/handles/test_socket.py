@@ -253,6 +253,29 @@ async def test_a_lost_link_comes_back_and_misses_nothing(served, tmp_path):
     await one.leave()
 
 
+async def test_who_leaves_stays_until_the_host_has_heard_it(tmp_path):
+    """The host is still writing, as at a run's end: a link that closes under it would be lost, and the goodbye too."""
+    path, heard = tmp_path / "x.sock", []
+
+    async def busy_host(reader, writer):
+        await reader.readline()
+        writer.write(wire.encode({"welcome": {"run_id": "r", "person": "mira", "console": "c1"}}))
+        while "bye" not in (message := wire.decode(await reader.readline())):
+            pass
+        with contextlib.suppress(OSError):
+            for _ in range(5):
+                await asyncio.sleep(0.01)
+                writer.write(wire.encode({"reading": Reading(series="x", at=0.0, value=1.0).model_dump(mode="json")}))
+                await writer.drain()
+            heard.append(message["bye"])
+        writer.close()
+
+    async with await asyncio.start_unix_server(busy_host, str(path)):
+        handle = await SocketHandle.attach(path)
+        await handle.close()
+        assert heard == ["left"]
+
+
 async def test_no_host_is_said_clearly(tmp_path):
     """Attaching to nothing names the socket and what to do."""
     with pytest.raises(RayError, match="run --resume"):
