@@ -24,10 +24,11 @@ TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --js
 def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
     import asyncio
 
-    from ray_tui import runs_on_disk, wiring
+    from ray_tui import named_files, runs_on_disk, wiring
     from ray_tui.clock import Clock
     from ray_tui.core import views
 
+    named_files.require(chosen)
     run_id = resumed or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     outcome = asyncio.run(
         wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
@@ -69,7 +70,7 @@ def want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
 
 
 def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
-    from ray_tui import rendezvous, runs_on_disk
+    from ray_tui import named_files, rendezvous, runs_on_disk
     from ray_tui.clock import Clock
 
     if not plain:
@@ -83,6 +84,7 @@ def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bo
     if resume and rendezvous.is_locked(folder):
         typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
         return on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
+    named_files.require(chosen)
     path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
     return on_socket(chosen, path, observe, plain, key)
 
