@@ -11,10 +11,10 @@ from ray_tui.core.state import apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui import charts
 from ray_tui.tui.about import about, seq_of
-from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation
+from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation, waterfall
 from ray_tui.tui.panes.actions import action_rows
 from ray_tui.tui.view import View, lookers, measured
-from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, probe, until
 from tests.tui.fake_handle import baseline as fake_baseline
 from tests.tui.on_screen import console, dialog, shows, text_of
 
@@ -327,6 +327,66 @@ def test_the_plan_and_the_proposal_are_shown_while_they_are_asked_about():
     assert about(view, row.target, 76)[0] == "CheckoutBurn"
     view = asking("3.2", data={"proposal": PROPOSAL})
     assert any("CartHighErrorRatio" in row and "? answer: p" in row for row in painted(assurance.rows(view, 76)))
+
+
+def test_on_the_console_of_who_must_answer_the_step_waits_for_you():
+    """As the row above the panes says it; not one's own name, which reads as somebody else's turn."""
+    view = asking("2.1")
+    apply(view.state, f.Entry(seq=9, at=T0, mono=T0, actor=f.Actor(person="mira", console="c1"),
+                              fact=f.SeatTaken(console="c1", person="mira", how="first")))  # fmt: skip
+    view.person, view.console = "mira", "c1"
+    assert any("waits for you: Shall we?" in row for row in painted(action_rows(view, 2, 90)))
+
+
+def services(*names, unseen=""):
+    known = [{"name": name, "critical": name in ("auth", "checkout"), "changed": name in ("checkout", "search")}
+             for name in names]  # fmt: skip
+    cells = [{"service": name, "signal": "metrics", "verdict": "failed" if name == unseen else "passed"}
+             for name in names]  # fmt: skip
+    return {"services": known, "cells": cells}
+
+
+def test_where_few_services_are_listed_they_are_those_that_the_release_has_changed():
+    """The critical ones of them first; an unseen one before all."""
+    names = ("auth", "billing", "checkout", "search")
+    calm = painted(instrumentation.rows(with_data(s1_2=services(*names)), 70))
+    assert [row.split()[0] for row in calm if row.split()[:1] and row.split()[0] in names] == ["checkout", "search"]
+    missed = painted(instrumentation.rows(with_data(s1_2=services(*names, unseen="billing")), 70))
+    assert [row.split()[0] for row in missed if row.split()[:1] and row.split()[0] in names] == ["billing", "checkout"]
+
+
+@pytest.mark.parametrize(("unseen", "first"), [("", "baseline"), ("cart", "service")])
+def test_what_is_wrong_stands_above_what_is_right(unseen, first):
+    """A degraded figure comes before a coverage that misses nothing; a coverage that misses something comes first."""
+    data = {"s1_2": services("cart", "search", unseen=unseen), "s1_3": fake_baseline()}
+    rows = painted(instrumentation.rows(with_data(**data), 76))
+    headings = [row.split()[0] for row in rows if row.startswith(("service", "baseline"))]
+    assert headings[0] == first
+
+
+def test_a_hop_that_a_finished_path_never_had_does_not_wait():
+    """A mail notifies nobody by a pager: while the path is open that is ·, when it is cleared –."""
+    view = View(now=T0 + 60)
+    facts = [*opened(), *probe("p1", "mail-audit", T0, t3=(0.7, ""), t4=(0.8, ""), t6=(2.0, "Lee"))]
+    for seq, fact in enumerate(facts, start=1):
+        apply(view.state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+
+    def notified():
+        row = next(row for row in painted(waterfall.rows(view, 76)) if "mail-audit" in row)
+        return row.split()[4]
+
+    assert notified() == "·"
+    cleared = f.ProbeCleared(id="p1", clean=True)
+    apply(view.state, f.Entry(seq=99, at=T0 + 5, mono=T0, actor=f.Actor(person="engine"), fact=cleared))
+    assert notified() == "–"
+
+
+@pytest.mark.parametrize(
+    ("relative", "said"), [(0.004, "0%"), (-0.004, "0%"), (0.07, "+7%"), (-0.03, "-3%"), (2.0, "+3×"), (None, "–")]
+)
+def test_a_shift_of_nothing_has_no_sign(relative, said):
+    """There is no -0%."""
+    assert baseline.shift(relative) == said
 
 
 async def test_zoomed_a_pane_has_all_of_the_screen():
