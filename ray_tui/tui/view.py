@@ -65,7 +65,7 @@ class View:
         found = dict(mapping(self.step(name).data))
         asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
         for data in asked:
-            found["plan"] = data.get("plan") or found.get("plan")
+            found.update({key: data[key] for key in ("plan", "entries") if data.get(key)})
         proposals = [data["proposal"] for data in asked if data.get("proposal")]
         if proposals and not found.get("proposals"):
             found["proposals"] = proposals

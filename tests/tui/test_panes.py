@@ -85,14 +85,14 @@ def test_a_schedule_shows_next_run_and_owner_and_never_hides_what_nobody_runs():
     small = painted(assurance.rows(view, 90))
     assert "dashboard:99" in small[next(n for n, row in enumerate(small) if "checked from now on" in row) + 1]
     assert any("nobody" in row for row in small)
-    assert any("15 more, all owned and installed" in row for row in small)
+    assert any("19 more, all owned and installed" in row for row in small)
     assert any("11-22 23:30" in row and "sre" in row for row in small)
     view.roomy = True
     assert sum("dashboard:" in row for row in painted(assurance.rows(view, 90))) == 21
 
 
 def test_the_package_is_a_tree_of_files_with_hashes():
-    """Under each phase its files: the step that each comes from, its size and its hash; one without is a cross."""
+    """Under each phase its files, by the step that each comes from: its size and its hash; one without is a cross."""
     files = [{"name": "a.json", "action": "2.2", "sha256": "ab" * 32, "size": 37257, "required": True},
              {"name": "w.json", "action": "gate.handoff", "sha256": "cd" * 32, "size": 5, "required": False},
              {"name": "c.json", "action": "2.1", "sha256": "ef" * 32, "size": 6, "required": True},
@@ -101,16 +101,17 @@ def test_the_package_is_a_tree_of_files_with_hashes():
     found = handoff.rows(with_data(s4_1={"files": files}), 90)
     rows = painted(found)
     at = {name: next(n for n, row in enumerate(rows) if name in row) for name in
-          ("journal.jsonl", "2 Alert validation  2 files", "a.json", "c.json", "4 Handoff  2 files",
+          ("journal.jsonl", "2 Alert validation  2 files", "c.json", "a.json", "4 Handoff  2 files",
+               "lost.md",
            "w.json")}  # fmt: skip
     assert sorted(at, key=lambda name: at[name]) == list(at)
     row = rows[at["a.json"]]
-    assert row.startswith("├ ✓ 2.2 a.json")
+    assert row.startswith("└ ✓ 2.2 a.json")
     assert "37,257" in row
     assert "abababababab" in row
-    assert rows[at["c.json"]].startswith("└ ✓ 2.1 c.json")
-    assert any("├ ✓ G4  w.json" in row and "optional" in row for row in rows)
-    assert any(row.startswith("└ ✗ 4.1 lost.md") and "no hash" in row for row in rows)
+    assert rows[at["c.json"]].startswith("├ ✓ 2.1 c.json")
+    assert any("└ ✓ G4  w.json" in row and "optional" in row for row in rows)
+    assert any(row.startswith("├ ✗ 4.1 lost.md") and "no hash" in row for row in rows)
     assert found[at["w.json"]].target == "data:4.1/files/1"
 
 
@@ -387,6 +388,40 @@ def test_a_hop_that_a_finished_path_never_had_does_not_wait():
 def test_a_shift_of_nothing_has_no_sign(relative, said):
     """There is no -0%."""
     assert baseline.shift(relative) == said
+
+
+def test_the_schedule_is_shown_while_it_is_asked_about():
+    """With a sign that says that it is not there yet, and not that it failed."""
+    entry = {"id": "a", "asset": "dashboard:checkout", "cadence": "*/30 * * * *", "owner": "platform-team"}
+    rows = painted(assurance.rows(asking("3.1", data={"entries": [entry]}), 90))
+    assert any(row.startswith("? dashboard:checkout") and "asked" in row for row in rows)
+
+
+def test_in_a_small_pane_the_schedule_the_rules_and_the_scorecard_all_have_rows():
+    """What is calm is counted; all of it stands in a large pane."""
+    rule, met = {**RULES[0]}, {"metric": "SLO", "target": "99%", "actual": "99.9%", "status": "ok"}
+    view = with_data(s3_1={"entries": [entry(n) for n in range(20)]}, s3_3={"rows": [met] * 24},
+                     s3_2={"rules": [{**rule, "rule": f"Rule{n}"} for n in range(7)]})  # fmt: skip
+    rows = painted(assurance.rows(view, 70))
+    for wanted in ("18 more, all owned and installed", "5 more, none of them noisy", "22 more, none of them missed"):
+        assert any(wanted in row for row in rows[:20]), wanted
+    view.roomy = True
+    assert len(assurance.rows(view, 70)) > 50
+
+
+@pytest.mark.parametrize("status", ["below", "ok"])
+def test_the_part_of_phase_3_in_which_something_is_wrong_comes_first(status):
+    """A missed objective is not below twenty checks that run, nor below the objectives that are kept."""
+    kept = {"metric": "kept", "target": "99%", "actual": "99.9%", "status": "ok"}
+    missed = {**kept, "metric": "the last of them", "status": status}
+    view = with_data(s3_1={"entries": [entry(n) for n in range(20)]}, s3_3={"rows": [*[kept] * 9, missed]})
+    found = assurance.rows(view, 90)
+    rows = painted(found)
+    first, second = (next(n for n, row in enumerate(rows) if head in row) for head in ("scorecard", "checked from"))
+    assert (first < second) == (status == "below")
+    assert any("the last of them" in row for row in rows) == (status == "below")
+    if status == "below":
+        assert found[first + 1].target == "data:3.3/rows/9"
 
 
 async def test_zoomed_a_pane_has_all_of_the_screen():
