@@ -324,7 +324,7 @@ def _item(item: Any, width: int, depth: int, lead: str) -> list[Line]:
     """One entry of a list: a small mapping on one line."""
     if not isinstance(item, dict):
         return [((f"{lead}{item}", ""),)]
-    if len(str(item)) < 90 and not any(isinstance(value, dict | list) for value in item.values()):
+    if _short(item):
         pairs = ", ".join(f"{name} {_plain(name, value)}" for name, value in item.items())
         return paragraph(pairs, width, "", f"{lead}· ")
     return [((f"{lead}·", "dim"),), *describe(item, width, depth=depth + 1)]

@@ -62,6 +62,11 @@ def rows(view: View, width: int) -> list[Row]:
     return out + [Row(_row(figure, widths, released), figure.target) for figure in (*figures, *live)]
 
 
+def degraded(view: View) -> bool:
+    """Whether a figure was judged to be worse than it may be."""
+    return any(one.finding == "degraded" for one in figures_of(view))
+
+
 def figures_of(view: View) -> list[Figure]:
     """Every KPI of 1.3, the worst first. A live value that is newer than the measurement stands in its place."""
     data = mapping(view.step("1.3").data)
@@ -165,4 +170,5 @@ def shift(relative: object) -> str:
         return "–"
     if relative >= 2:
         return f"+{relative + 1:.0f}×" if relative < 1e6 else "?"
-    return f"{relative * 100:+.0f}%"
+    percent = round(relative * 100)
+    return f"{percent:+d}%" if percent else "0%"
