@@ -16,7 +16,8 @@ class Person(BaseModel):
     name: str = ""
     """How the person is shown; the table's key where empty."""
     roles: tuple[Role, ...] = ()
-    """What the person may approve. ``operator`` may drive; everyone may watch; ``observer`` alone may only watch."""
+    """What the person may approve. ``sre-lead`` and ``operator`` may let 2.1 change live monitoring; ``observer`` alone
+    may only watch. Who stands nowhere in [people] may watch and add notes."""
     uid: int | None = None
     """The OS user that this person's consoles run as; the host asks the kernel, never the client."""
     login: str = ""
