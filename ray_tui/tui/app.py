@@ -21,6 +21,7 @@ from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.command import CommandPalette, Provider
 from textual.filter import LineFilter
+from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
@@ -61,6 +62,7 @@ READING_SECONDS = 0.5
 TICK_SECONDS = 1.0
 BATCH = 200
 """Entries or readings taken before the screen gets its turn."""
+NOTICE_SECONDS = 4.0
 CRASH_NAME = "console-crash.log"
 Answer = TypeVar("Answer")
 
@@ -88,7 +90,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     ]
     CSS = f"""{STYLESHEET}
     CommandPalette {{ background: $background; }}
-    Toast {{ background: $background; border-left: outer $primary; color: $foreground; }}
+    Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
+             padding: 0 1; margin-top: 0; }}
+    Dialog > ToastRack {{ margin-bottom: 0; }}
     Toast.-error {{ border-left: outer $ray-bad; }}
     Toast.-warning {{ border-left: outer $ray-warn; }}
     .-ascii Toast {{ border-left: ascii $primary; }}
@@ -191,13 +195,18 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
                     widget.refresh()
 
     def _notices(self) -> None:
+        found = []
         if self.keymap_problems:
-            self.say("Keymap: " + "; ".join(self.keymap_problems))
+            found.append("Keymap: " + "; ".join(self.keymap_problems))
         if self._theme_problems:
-            self.say("Themes: " + "; ".join(self._theme_problems))
+            found.append("Themes: " + "; ".join(self._theme_problems))
         transport = self.handle.transport
         if transport is not None and not transport.has_graphs:
-            self.say("This replay has no live graphs: the tape lies in the run's folder, not in a package or journal.")
+            found.append(
+                "This replay has no live graphs: the tape lies in the run's folder, not in a package or journal."
+            )
+        if found:
+            self.say("\n".join(found))
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -523,7 +532,12 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         """A notice."""
         shown = clean(text, 600)
         shown = shown.translate(ASCII) if self.options.ascii else shown
-        self.notify(shown, severity="error" if bad else "information", timeout=8, markup=False)
+        seconds = NOTICE_SECONDS * (2 if bad else 1)
+        self.notify(shown, severity="error" if bad else "information", timeout=seconds, markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """It takes the place of the one before: the same again is one, and never more than one covers the screen."""
+        self.clear_notifications()
 
     def open_detail(self, target: str) -> None:
         def make(width: int) -> ReadDialog:
