@@ -714,13 +714,13 @@ def _answers(path: Path | None) -> "Answers":
 
     from pydantic import ValidationError
 
-    from ray_tui import config
+    from ray_tui import config, files
     from ray_tui.core.answers import Answers
 
     if path is None:
         return Answers()
     try:
-        text = config.read_file(path, config.LONGEST_BYTES).decode("utf-8")
+        text = files.read_file(path, config.LONGEST_BYTES).decode("utf-8")
         return Answers.model_validate(tomllib.loads(text))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as exc:
         raise InputError(f"{path}: cannot be read as TOML: {exc}") from exc

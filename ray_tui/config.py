@@ -1,12 +1,9 @@
 """The user's TOML: every field, what it means, and errors that name file, key and line."""
 
 import difflib
-import errno
 import hashlib
 import json
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,12 +25,12 @@ from pydantic import (
 from ray_tui import backends
 from ray_tui.core.errors import ConfigError, InputError
 from ray_tui.core.policy import Person, Policy, Thresholds
+from ray_tui.files import NO_FILE, read_file
 from ray_tui.secrets import SecretRef
 
 Signal = Literal["metrics", "logs", "traces", "synthetics"]
 SIGNALS: tuple[Signal, ...] = ("metrics", "logs", "traces", "synthetics")
 FILE_NAME = "ray-tui.toml"
-NO_FILE = "no such file"
 _BACKENDS = "backends"
 """In the validation's context: whether the backends' tables are checked too."""
 LONGEST_BYTES = 4_000_000
@@ -525,41 +522,6 @@ def load(path: Path, *, with_backends: bool = True) -> Config:
         what = f"is not text (byte {exc.start} is not UTF-8); a configuration is TOML"
         raise ConfigError(f"{path}: {what}. Name the right file with --config.") from exc
     return parse(text, path, with_backends=with_backends)
-
-
-def read_file(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most ``limit`` bytes; never waits, whatever stands there.
-
-    Raises InputError naming the path and what to do: missing, unreadable, a folder, a FIFO, a device, too large."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # non-blocking: a FIFO nobody writes to
-    except OSError as exc:
-        if exc.errno == errno.ELOOP or (exc.errno == errno.ENOENT and path.is_symlink()):
-            raise InputError(f"{path}: is a symbolic link that leads to no file. Correct or remove it.") from exc
-        if exc.errno == errno.ENOENT:
-            raise InputError(f"{path}: {NO_FILE}") from exc
-        raise InputError(f"{path}: cannot be read: {exc.strerror}. Check its permissions.") from exc
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: is {_kind(found.st_mode)}, not a file. Put the file itself there.")
-        if found.st_size > limit:
-            raise InputError(f"{path}: has {found.st_size} bytes, over the limit of {limit}. Is it the right file?")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be read: {exc.strerror}. Check the disk.") from exc
-    finally:
-        os.close(fd)
-    if len(data) > limit:
-        raise InputError(f"{path}: is over the limit of {limit} bytes. Is it the right file?")
-    return data
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
 def parse(text: str, path: Path, *, with_backends: bool = True) -> Config:

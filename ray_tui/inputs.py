@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray_tui.config import Config, read_file
+from ray_tui.config import Config
 from ray_tui.core.errors import InputError
+from ray_tui.files import read_file
 
 
 @dataclass(frozen=True)

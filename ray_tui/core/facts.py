@@ -495,6 +495,8 @@ class HookRan(Fact):
     hook: str
     outcome: Verdict
     detail: str = ""
+    wrong: dict[str, str] = Field(default_factory=dict)
+    """File -> what is wrong with it, of the hook that reads all evidence again."""
 
 
 class Entry(BaseModel):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core import plan
 from ray_tui.core.answering import wrong_answer
 from ray_tui.core.commands import (
     Abort,
@@ -200,7 +200,8 @@ def _run_step(state: RunState, command: RunStep) -> Decision:
     if running is not None:
         return Refused(f"{plan.title(running)} is running.")
     step = state.steps[command.step]
-    if step.attempt == 0:
+    halted = state.halt is not None and state.halt.step == command.step
+    if step.attempt == 0 and not step.settled and not halted:  # what was declined may be carried out after all
         upcoming = next_step(state)
         if not (isinstance(upcoming, Do) and upcoming.step == command.step):
             return Refused(f"{plan.title(command.step)} is not open yet: the steps before it come first.")
@@ -467,10 +468,6 @@ def not_declinable(step: str) -> str:
     action = plan.action(step)
     if action.must:
         return f"{action.id} is a [MUST]; it can be waived criterion by criterion, not declined."
-    produced = {artifact.name for artifact in action.artifacts}
-    owed = sorted(produced & {name for names in plan.OUTPUTS.values() for name in names})
-    if owed:
-        return f"{', '.join(owed)} is an output to another protocol: declining {action.id} needs a waiver."
     return ""
 
 
@@ -482,7 +479,10 @@ def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) 
         return Refused(f"A reason to decline has at least {book.policy.reason_characters} characters.")
     if state.running() == command.step:
         return Refused(f"{plan.title(command.step)} is running.")
+    if command.step in state.declined or state.steps[command.step].settled:
+        how = "declined" if command.step in state.declined else "carried out"
+        return Refused(f"{plan.title(command.step)} has been {how} already.")
     facts: list[f.Fact] = [f.StepDeclined(step=command.step, reason=command.reason.strip())]
-    if state.halt is not None and state.halt.step == command.step:
+    if state.halt is not None and state.halt.step == command.step and not declining.owed(command.step):
         facts.append(f.HaltCleared(step=command.step, how="declined"))
     return facts

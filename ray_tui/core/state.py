@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core import plan
 from ray_tui.core.verdicts import Criterion, Verdict
 
 Status = Literal["waiting", "running", "finished", "halted", "declined"]
@@ -116,6 +116,7 @@ class RunState:
     waivers_declined: dict[str, f.WaiverDeclined] = field(default_factory=dict)
     manuals: dict[str, f.ManualRecorded] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)
+    """Guideline action -> why nobody carries it out; a step that is started after all is none of them."""
     probes: dict[str, Probe] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
     evidence: dict[str, f.EvidenceWritten] = field(default_factory=dict)
@@ -227,7 +228,8 @@ def _note(state: RunState, entry: f.Entry, fact: f.NoteAdded) -> None:
 
 def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
     step = state.steps.setdefault(fact.step, Step())
-    again = fact.attempt > 1
+    again = fact.attempt > 1 or fact.step in state.declined
+    state.declined.pop(fact.step, None)
     step.status, step.attempt, step.started_at, step.seq = "running", fact.attempt, entry.at, entry.seq
     step.verdict, step.summary, step.criteria, step.progress, step.settled = None, "", (), "", False
     step.done = step.total = step.finished_at = None
@@ -241,9 +243,17 @@ def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
 
 
 def _unsettle_after(state: RunState, step: str) -> None:
-    """Evidence that a later gate judged has changed: every gate from here on is judged again."""
+    """Evidence has changed: every gate from here on is judged again, and what sums the run up is done anew.
+
+    The prerequisites leave no evidence but approvals, which 4.2 records; a gate leaves none.
+    """
+    summed_up: tuple[str, ...] = ("3.3", "4.1", "4.2", "4.3")
+    if step.startswith("gate."):
+        summed_up = ()
+    elif step == plan.PREREQUISITES:
+        summed_up = ("4.2", "4.3")
     for later in plan.STEPS[plan.STEPS.index(step) + 1 :]:
-        if later.startswith("gate.") or later == plan.COMPLETION:
+        if later.startswith("gate.") or later == plan.COMPLETION or later in summed_up:
             state.steps[later].status = "waiting"
             state.steps[later].settled = False
 
@@ -296,13 +306,18 @@ def _halt_cleared(state: RunState, entry: f.Entry, fact: f.HaltCleared) -> None:
     state.halt = None
     step = state.steps.setdefault(fact.step, Step())
     step.status, step.settled, step.seq = "finished", True, entry.seq
-    if fact.how == "declined":
+    if fact.how == "declined" or fact.step in state.declined:
         step.status = "declined"
 
 
 def _step_declined(state: RunState, entry: f.Entry, fact: f.StepDeclined) -> None:
     state.declined[fact.step] = fact.reason
     step = state.steps.setdefault(fact.step, Step())
+    if declining.owed(fact.step):  # at its turn it blocks until that is waived
+        step.status, step.seq = "waiting", entry.seq
+        if state.halt is not None and state.halt.step == fact.step:
+            state.halt = None
+        return
     step.status, step.settled, step.summary, step.seq = (
         "declined",
         True,

@@ -29,7 +29,7 @@ def ways(state: RunState, step: str, now: float) -> tuple[Way, ...]:
         ("retry", True),
         ("manual", bool(unjudged(state, step, now))),
         ("waive", bool(waivable(state, step, now))),
-        ("decline", not rules.not_declinable(step)),
+        ("decline", step not in state.declined and not rules.not_declinable(step)),
         ("abort", True),
     ]
     return tuple(way for way, there in offered if there)

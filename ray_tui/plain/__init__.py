@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, plan, views, ways
+from ray_tui.core import alert_tests, announcements, declining, plan, views, ways
 from ray_tui.core import facts as f
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer, wrong_days
 from ray_tui.core.commands import (
@@ -58,6 +58,11 @@ WAYS: Mapping[ways.Way, str] = {
 
 Editor = Callable[[str], Awaitable[str | None]]
 """Shows a text for editing; the new text, or None where that failed."""
+
+
+def _way(way: ways.Way, step: str) -> str:
+    owed = way == "decline" and declining.owed(step)
+    return f"{WAYS[way]} (needs a second person)" if owed else WAYS[way]
 
 
 class Left(Exception):
@@ -468,7 +473,7 @@ class Console:
         for criterion in ways.failing(self.state, halt.step, now):
             self._show(criterion)
         offered = ways.ways(self.state, halt.step, now)
-        chosen = await self.number([WAYS[way] for way in offered])
+        chosen = await self.number([_way(way, halt.step) for way in offered])
         if chosen is None:
             return None
         match offered[chosen]:

@@ -429,7 +429,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self._paint_timer is not None:
             self._paint_timer.stop()
             self._paint_timer = None
-        if not self._laid_out or not self.console_screen.query("#keys"):
+        if not self._stands:
             return
         self.paints += 1
         view = self.view()
@@ -443,8 +443,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self._painted_seq = self.state.seq
         self.desk.look(view)
 
+    @property
+    def _stands(self) -> bool:
+        """Whether there is a screen to paint on: not before the first layout, and not while the console is leaving."""
+        return self._laid_out and bool(self.screen_stack) and bool(self.console_screen.query("#keys"))
+
     def _paint_readings(self) -> None:
         self._reading_timer = None
+        if not self._stands:
+            return
         self.paints += 1
         if not isinstance(self.screen, Dialog):
             self.console_screen.show_readings(self.view())

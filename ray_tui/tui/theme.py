@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
-from ray_tui.config import read_file
 from ray_tui.core.errors import InputError
+from ray_tui.files import read_file
 
 LONGEST_BYTES = 100_000
 """Of a theme file; a larger one is another file."""

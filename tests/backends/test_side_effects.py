@@ -27,6 +27,7 @@ SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     ("chat", "slack"): {"token": "env:TOKEN"},
     ("mail", "smtp-imap"): {**SMTP, "imap_host": "h", "user": "u", "password": "env:TOKEN"},
     ("notifiers", "slack"): {"token": "env:TOKEN", "channel": "C0RELEASE"},
+    ("notifiers", "github"): {"repository": "shop/operations", "token": "env:TOKEN"},
     ("notifiers", "mail"): {**SMTP, "to": ["a@b.example"]},
 }
 """What a kind needs beyond ``url`` to be opened."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ray_tui.core import facts as f
-from ray_tui.core import plan, rules
+from ray_tui.core import plan, rules, views
 from ray_tui.core.commands import (
     Abort,
     AddNote,
@@ -106,6 +106,27 @@ def test_retry_runs_the_step_again_and_its_gate_is_judged_again():
     assert run.state.running() == "1.2"
     run.passes("1.2")
     assert rules.next_step(run.state) == rules.Do("gate.instrumentation")
+
+
+@pytest.mark.parametrize(
+    ("again", "due"),
+    [
+        ("1.2", ["gate.instrumentation", "gate.alert_validation", "3.3", "gate.assurance", "4.1", "4.2", "4.3"]),
+        ("3.3", ["gate.assurance", "4.1", "4.2", "4.3"]),
+        ("4.1", ["4.2", "4.3"]),
+        ("gate.assurance", []),
+        ("prerequisites", ["gate.instrumentation", "gate.alert_validation", "gate.assurance", "4.2", "4.3"]),
+    ],
+)
+def test_what_sums_the_run_up_is_done_again_after_an_earlier_step(again, due):
+    """The scorecard, the package, its approval and the backlog stand on evidence that has changed. (P63 P66)"""
+    run = Run().passes(*plan.STEPS[:-1])
+    assert not isinstance(run.ask(MIRA, RunStep(step=again)), Refused)
+    run.feed(f.StepFinished(step=again, verdict=Verdict.PASSED, summary="ok"))
+
+    left = [step for step in plan.STEPS if not run.state.steps[step].settled]
+
+    assert left == [*due, "gate.handoff", "completion"]
 
 
 def test_a_step_that_is_not_open_is_refused():
@@ -280,13 +301,48 @@ def test_manual_validation_never_settles_what_cannot_be_waived():
     assert run.state.manuals == {}
 
 
-def test_a_must_cannot_be_declined_nor_can_an_output():
-    """[MUST] actions and outputs to other protocols need a waiver; other guidelines a reason."""
+def test_a_must_cannot_be_declined():
+    """A [MUST] action is waived criterion by criterion; a guideline is declined with a reason."""
     run = Run()
     assert isinstance(run.ask(MIRA, Decline(step="1.2", reason="we do not feel like it")), Refused)
-    assert isinstance(run.ask(MIRA, Decline(step="1.3", reason="we do not feel like it")), Refused)
     run.ask(MIRA, Decline(step="2.3", reason="runbooks are kept elsewhere"))
     assert run.state.declined == {"2.3": "runbooks are kept elsewhere"}
+    assert run.state.steps["2.3"].settled
+
+
+@pytest.mark.parametrize("step", ["1.3", "3.3", "4.3"])
+def test_declining_an_output_settles_nothing_by_itself(step):
+    """What another protocol waits for is not settled by a reason alone; at its turn it is still due."""
+    run = Run()
+    run.ask(MIRA, Decline(step=step, reason="measured by another team"))
+    assert run.state.declined == {step: "measured by another team"}
+    assert not run.state.steps[step].settled
+    run.passes(*plan.STEPS[: plan.STEPS.index(step)])
+    assert rules.next_step(run.state) == rules.Do(step)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_nothing_is_declined_that_is_over(done):
+    """What has been carried out, or declined already, is not declined again."""
+    run = Run().passes("prerequisites", "1.1", "1.2")
+    run.passes("1.3") if done else run.ask(MIRA, Decline(step="1.3", reason="measured by another team"))
+    refused = run.ask(MIRA, Decline(step="1.3", reason="on second thoughts, no"))
+    assert isinstance(refused, Refused)
+    assert ("carried out already" if done else "declined already") in refused.why
+
+
+def test_what_was_declined_can_be_carried_out_after_all():
+    """A declined 2.3 blocks completion for good: it is no dead end, and its gate is judged again. (P21 P48)"""
+    run = Run().passes("prerequisites", "1.1", "1.2", "1.3", "gate.instrumentation", "2.1", "2.2")
+    run.ask(MIRA, Decline(step="2.3", reason="runbooks are kept elsewhere"))
+    run.passes(*plan.STEPS[plan.STEPS.index("2.3") + 1 : -1]).halts("completion", waivable=False)
+    assert views.validated_for_completion(run.state, 1000.0) == (Verdict.FAILED, "not validated: 2.3 (declined)")
+
+    assert not isinstance(run.ask(MIRA, RunStep(step="2.3")), Refused)
+    assert run.state.declined == {}
+    run.passes("2.3")
+    assert rules.next_step(run.state) == rules.Do("gate.alert_validation")
+    assert views.validated_for_completion(run.state, 1000.0)[0] is Verdict.PASSED
 
 
 def prompt(kind="confirm", **more):

@@ -47,6 +47,11 @@ def box_on(shown):
     return Box(lines[tops[0]].strip("╭─╮ "), inside, lines[ends[-1]])
 
 
+def asks(title):
+    """Whether a screen shows the dialog of this title: the header and the log say what is asked before it opens."""
+    return lambda shown: (box := box_on(shown)) is not None and box.title == title
+
+
 @dataclass
 class Person:
     """Answers Yes to everything that a healthy run asks; ``halted`` decides on what is halted."""

@@ -23,7 +23,7 @@ from ray_tui.core.verdicts import Verdict
 from ray_tui.evidence import index, package, records
 from ray_tui.handles.socket import SocketHandle
 from tests.e2e.demo import Stack, ray_tui, wait_until
-from tests.e2e.person import Person, at_the_console, box_on
+from tests.e2e.person import Person, asks, at_the_console, box_on
 from tests.e2e.tmux import Tmux
 
 FIRST_QUESTION = "Release Manager approval"
@@ -145,11 +145,11 @@ async def states_from(path, seq):
 def test_three_consoles_show_one_run_and_only_the_driver_decides(tmp_path):
     """A second and a late third console see the same panes; an observer cannot answer, and is told so."""
     with at_the_console(tmp_path) as scene:
-        Person(scene.console).until(FIRST_QUESTION)
+        Person(scene.console).until(asks(FIRST_QUESTION))
         second = scene.open("attach", scene.run_id, "--config", scene.stack.config)
         second.wait_for(FIRST_QUESTION)
         assert box_on(second.screen()) is None, "only the driver is asked"
-        Person(scene.console).until("Security approval")
+        Person(scene.console).until(asks("Security approval"))
         late = scene.open("attach", scene.run_id, "--config", scene.stack.config, "--observe")
         late.wait_for("READ-ONLY")
         scene.console.press("Escape")
@@ -197,7 +197,7 @@ def test_q_detaches_says_how_to_come_back_and_the_run_goes_on(tmp_path):
         assert back, said
         assert rendezvous.is_locked(scene.stack.run_folder())
         again = scene.open(*shlex.split(back.group(1)))
-        Person(again).until("Security approval")
+        Person(again).until(asks("Security approval"))
         assert len(scene.hosts()) == 1, "the run never stopped"
         assert [prompt.raised.title for prompt in scene.stack.state().open_prompts] == ["Security approval"]
 
@@ -205,7 +205,7 @@ def test_q_detaches_says_how_to_come_back_and_the_run_goes_on(tmp_path):
 def test_a_hang_up_ends_the_console_and_never_the_run(tmp_path):
     """SIGHUP, as when a connection drops: the host lives on, works on, and takes the next console."""
     with at_the_console(tmp_path) as scene:
-        Person(scene.console).until("Security approval")
+        Person(scene.console).until(asks("Security approval"))
         before = scene.stack.lines()
         scene.console.hang_up()
         again = scene.open("attach", scene.run_id, "--config", scene.stack.config)
@@ -226,12 +226,12 @@ def test_ctrl_c_ends_nothing(tmp_path):
         scene.console.wait_for("Enter begins")
         scene.console.press("C-c")
         scene.console.wait_for("Ctrl-C ends nothing")
-        Person(scene.console).until(FIRST_QUESTION)
+        Person(scene.console).until(asks(FIRST_QUESTION))
         scene.console.press("C-c", "Escape")
         scene.console.wait_for("Events")
         scene.console.press("C-c", "C-c", "C-c")
         scene.console.press("p")
-        scene.console.wait_for(lambda shown: (box := box_on(shown)) is not None and box.title == FIRST_QUESTION)
+        scene.console.wait_for(asks(FIRST_QUESTION))
         assert scene.console.ended is None
         assert rendezvous.is_locked(scene.stack.run_folder())
         assert scene.stack.state().aborted is None
@@ -356,7 +356,8 @@ def test_a_replay_plays_pauses_and_seeks_in_a_terminal(finished, of):
         console.wait_for("Go to")
         console.type("999999")
         console.press("Enter")
-        last = console.wait_for("protocol complete") if of == "journal" else console.wait_for("package")
+        words = "protocol complete" if of == "journal" else "package"
+        last = console.wait_for(lambda shown: words in shown and bar(shown) is not None)
         assert bar(last)[0] is False
         console.type(":")
         console.wait_for("Go to")
@@ -413,7 +414,11 @@ def rebuilt(run):
     lines = lines[: sealed.through_seq]
     state = fold([line.entry for line in lines])
     required = {want.name: want.required for want in sealing.wanted(state)}
-    grown = {"communication-log.jsonl": records.communication_log(state)}  # it went on after the sealing
+    as_json, as_markdown = records.backlog(state)
+    grown = {  # these went on after the sealing: readers were told, gaps were filed
+        "communication-log.jsonl": records.communication_log(state),
+        "improvement-backlog.json": as_json, "improvement-backlog.md": as_markdown,
+    }  # fmt: skip
     after = {"MONITORING-PACKAGE.zip", "monitoring-package-manifest.json"}
     items = [
         package.Item(

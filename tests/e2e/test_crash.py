@@ -14,7 +14,7 @@ from ray_tui.tui.options import ConsoleOptions
 from ray_tui.tui.screens.console import ConsoleScreen
 from tests.e2e import crashing
 from tests.e2e.demo import ray_tui, wait_until
-from tests.e2e.person import Person, at_the_console, box_on
+from tests.e2e.person import Person, asks, at_the_console, box_on
 from tests.e2e.tmux import Tmux
 from tests.tui.fake_handle import FakeHandle, mid_run
 
@@ -39,7 +39,7 @@ ON_AGAIN = (b"\x1b[?1049h", b"\x1b[?1000h", b"\x1b[?1003h", b"\x1b[?2004h")
 def scene(tmp_path_factory):
     """A run that waits at its first question, with its host alive; its first console has left."""
     with at_the_console(tmp_path_factory.mktemp("crash") / "demo", 120, 40) as scene:
-        Person(scene.console).until(FIRST_QUESTION)
+        Person(scene.console).until(asks(FIRST_QUESTION))
         scene.console.hang_up()
         wait_until(lambda: not scene.stack.state().consoles, "its departure")
         yield scene
@@ -95,7 +95,7 @@ class Broken:
 
 def to_the_panes(terminal):
     """Put off the question that opens by itself; what is left are the panes."""
-    terminal.wait_for(lambda shown: (box := box_on(shown)) is not None and box.title == FIRST_QUESTION)
+    terminal.wait_for(asks(FIRST_QUESTION))
     terminal.press("Escape")
     terminal.wait_for(lambda shown: box_on(shown) is None and "Events" in shown)
 

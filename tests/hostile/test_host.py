@@ -109,7 +109,7 @@ def test_a_second_host_on_the_same_run_is_refused(world, repo):
     process = repo.start()
     wait_until(lambda: repo.has_started("prerequisites"), "the run")
     second = repo.run("--resume", "--run", repo.run_folder().name)
-    assert second.code == 3, second.said
+    assert second.code == 2, second.said
     assert "ray-tui attach" in second.err
     assert json.loads(program("runs", "--json", "--config", repo.config).out)[0]["status"] == "live"
     process.send_signal(signal.SIGTERM)
@@ -147,8 +147,8 @@ def test_attaching_to_a_run_without_a_host_says_what_to_do(repo):
 
 def test_a_run_that_is_not_there_is_named(repo):
     """Exit 2, and what there is."""
-    for command in (("run", "--headless", "--run", "no-such\x1b[2J"), ("attach", "nope"), ("replay", "nope")):
-        done = program(*command, "--config", repo.config)
+    for command in ("run --headless --run no-such\x1b[2J", "attach --plain nope", "replay --plain nope"):
+        done = program(*command.split(), "--config", repo.config)
         assert done.code == 2, done.said
         assert "there are: none" in done.err
         assert RAW_CONTROL.search(done.err) is None, done.err

@@ -602,7 +602,7 @@ async def ray(repository: Path, *arguments: str, seconds: float) -> Command:
 
 def run_folder(repository: Path) -> Path:
     """Of the only run that there is."""
-    (only,) = (repository / plan.STORE / "runs").iterdir()
+    (only,) = (one for one in (repository / plan.STORE / "runs").iterdir() if one.is_dir())
     return only
 
 

@@ -204,6 +204,17 @@ async def test_live_charts_move_twice_a_second_however_many_there_are():
         assert 3 <= paints <= 9
 
 
+async def test_values_that_come_while_the_console_leaves_are_not_painted():
+    """Its screens are gone by then, and their timer may still fire."""
+    async with console(FakeHandle(*opened()), (120, 40)) as (app, _):
+        before, screens = app.paints, app._screen_stack.copy()
+        app._screen_stack.clear()
+        app._paint_readings()
+        app.repaint()
+        app._screen_stack.extend(screens)
+        assert app.paints == before
+
+
 def test_units_and_ascii_cover_every_sign_of_a_chart():
     """Each sign has its ASCII stand-in, and those of band and release are not the same."""
     signs = charts.LOW + charts.NORMAL + charts.HIGH + charts.RELEASE + "●·–"

@@ -18,7 +18,7 @@ from ray_tui.tui.screens.read import ReadDialog
 from tests.tui.fake_handle import T0, FakeHandle, FakeTransport, StillClock, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
-LEAVES = "q: leave, the run goes on"
+LEAVES = "q: leave, the run"
 SIZES = [(60, 20), (80, 24), (160, 48)]
 
 
@@ -178,10 +178,10 @@ def test_there_is_no_minus_nothing_and_the_colour_is_of_the_share():
     """What is left is said in words; red only below a fifth, also for an SLA of fifteen seconds."""
     assert clock_text(-0.4) == "0:00"
     assert clock_text(-61) == "-1:01"
-    assert left_of(14, 15) == ("0:14 left of 0:15", "run")
-    assert left_of(7, 15) == ("0:07 left of 0:15", "warn")
-    assert left_of(2.9, 15) == ("0:02 left of 0:15, hurry", "bad")
-    assert left_of(-0.4, 15) == ("0:00 left of 0:15, hurry", "bad")
+    assert left_of(14, 15) == ("14 s left of 15 s", "run")
+    assert left_of(7, 15) == ("7 s left of 15 s", "warn")
+    assert left_of(2.9, 15) == ("2 s left of 15 s, hurry", "bad")
+    assert left_of(-0.4, 15) == ("0 s left of 15 s, hurry", "bad")
     assert left_of(-75, 300) == ("1:15 past the limit of 5:00", "bad")
 
 
@@ -234,12 +234,14 @@ async def test_the_observer_of_a_halt_is_told_who_decides():
 
 async def test_the_footer_always_says_how_to_leave():
     """It is the last to be left out, not the first."""
-    for facts in (opened(), mid_run(), halted()):
+    for facts, run in (
+        (opened(), "the run goes on"), (mid_run(), "the run goes on"), (halted(), "the run stays halted"),
+    ):  # fmt: skip
         async with console(FakeHandle(*facts), (60, 20)) as (app, pilot):
             await until(lambda app=app: app._paint_timer is None, "a paint")
             if isinstance(app.screen, Dialog):
                 await pilot.press("escape")
-            await shows(app, "q leave, the run goes on")
+            await shows(app, f"q leave, {run}")
 
 
 # --- r, z, the mission, the help -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ray_tui.core import alert_tests, announcements, plan, ways
+from ray_tui.core import alert_tests, announcements, declining, plan, ways
 from ray_tui.core.answering import Limits, limits_of, wrong_days
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
@@ -73,11 +73,13 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
     waivable = ways.waivable(view.state, halt.step, view.now)
     together = max((len(group) for group in by_cause(waivable)), default=1)
     one = f"needs a second person; at most {limits_of(view.state).waiver_days} days"
+    owed = halt.step[:1].isdigit() and declining.owed(halt.step)
+    second = "; needs a second person" if owed else ""
     said: dict[ways.Way, tuple[str, str]] = {
         "retry": ("Retry", AGAIN.get(halt.step, f"run {name_of(halt.step)} again; asks first")),
         "manual": ("Manual", "record what you saw, with a screenshot"),
         "waive": ("Waive…", f"one, or {together} at once; needs a second person" if together > 1 else one),
-        "decline": ("Decline…", "a guideline may be declined, with a reason"),
+        "decline": ("Decline…", f"a guideline may be declined, with a reason{second}"),
         "abort": ("Abort…", "ends this run for good; asks you to type it"),
     }
     choices = [Choice(way, *said[way]) for way in ways.ways(view.state, halt.step, view.now)]
@@ -131,7 +133,8 @@ def retry_dialog(view: View, step: str, width: int) -> ConfirmDialog:
     more = REPEATS.get(step, "")
     lines = paragraph(f"{text} {more}".strip(), width)
     if attempt > 1:
-        lines += paragraph("The gates after it are judged again.", width, "dim")
+        anew = "; what was sealed is sealed and approved anew" if view.state.package and step[:1].isdigit() else ""
+        lines += paragraph(f"The gates after it are judged again{anew}.", width, "dim")
     return ConfirmDialog(f"Run {name_of(step)}?", lines, f"run {name_of(step)}", key="")
 
 
@@ -267,6 +270,9 @@ def _reason_field(name: str, limits: Limits, what: str = "reason") -> Field:
 
 def decline_dialog(view: View, step: str, width: int) -> FormDialog:
     text = f"{plan.title(step)} is a guideline. Declining it goes into the record with your reason."
+    if declining.owed(step):
+        owed = ", ".join(declining.owed(step))
+        text += f" Another protocol waits for {owed}: the run halts there until a second person has waived it."
     return FormDialog(f"Decline {name_of(step)}", paragraph(text, width),
                       [_reason_field("reason", limits_of(view.state))])  # fmt: skip
 

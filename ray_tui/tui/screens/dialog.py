@@ -17,7 +17,7 @@ from ray_tui.core.untrusted import cell_width
 from ray_tui.tui.lines import Line
 from ray_tui.tui.panes.frame import header, last_events, next_row, rail
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View
+from ray_tui.tui.view import View, leaving
 from ray_tui.tui.widgets.painted import Painted, content, literal
 
 Answer = TypeVar("Answer")
@@ -61,7 +61,6 @@ Q_LEAVES, Q_TYPES, Q_CLOSES = "q: ", "Esc: later, then q: ", "q or Esc: close, t
 SHOWN = {"question_mark": "?", "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "f1": "F1", "enter": "Enter",
          "up": "↑", "down": "↓", "tab": "Tab"}  # fmt: skip
 """Keys as people call them, where Textual's name is another."""
-RUN_GOES_ON, OVER = "leave, the run goes on", "leave"
 
 
 def text_width(screen: int) -> int:
@@ -140,8 +139,7 @@ class Dialog(ModalScreen[Answer]):
     def foot(self, more: bool = False) -> str:
         """The box's last line: the keys, and always what happens when q is pressed. ``more``: the text goes on."""
         app = cast("Stage", self.app)
-        goes_on = app.handle.transport is None and not app.state.ended
-        leave = self.q_does + (RUN_GOES_ON if goes_on else OVER)
+        leave = self.q_does + leaving(app.view())
         hints = [*(("PgDn: read on",) if more else ()), *self.hints]
         room = min(104, int(self.app.size.width * 0.94)) - 4
         while hints and cell_width("   ".join([*hints, leave])) > room:
