@@ -94,7 +94,7 @@ class Dialog(ModalScreen[Answer]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "later", "later", id="dialog.later"),
-        Binding("q", "leave", "leave; the run goes on", id="dialog.leave"),
+        Binding("q", "leave", "leave the console", id="dialog.leave"),
         Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
         Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
         Binding("y", "copy", "copy all of the text", id="copy"),
@@ -217,7 +217,7 @@ class Dialog(ModalScreen[Answer]):
         found += [("Enter", "the next field, at the last one submit")] if self.query(Input) else []
         said: dict[str, list[str]] = {}
         for active in self.active_bindings.values():
-            if active.node is self and active.enabled and active.binding.description:
+            if active.node is self and active.enabled and active.binding.id:  # Textual's own have none
                 said.setdefault(active.binding.description, []).append(
                     SHOWN.get(active.binding.key, active.binding.key)
                 )
