@@ -258,21 +258,18 @@ class Desk:
 
     async def _submit_all(self, commands: Sequence[Command], done: str) -> None:
         for count, command in enumerate(commands):
-            if not await self._submit(command):
-                if count:
-                    self.app.say(f"{count} of {len(commands)} {done}; p shows what is left.", bad=True)
+            why = await self._refusal(command)
+            if why:
+                far = f" {count} of {len(commands)} {done}; p shows what is left." if count else ""
+                self.app.say(f"{why}{far}", bad=True)
                 return
         if len(commands) > 1:
             self.app.say(f"{len(commands)} of {len(commands)} {done}.")
 
-    async def _submit(self, command: Command) -> bool:
-        """Whether the run has taken it; a refusal is shown, and a refused answer can be given again."""
+    async def _refusal(self, command: Command) -> str:
+        """Why the run has not taken it; "" where it has. A refused answer can be given again."""
         try:
             reply = await self.app.handle.submit(command)
         except (RayError, OSError) as exc:
-            self.app.say(f"The run did not take it: {exc}. Try again when the link is back.", bad=True)
-            return False
-        if isinstance(reply, Refused):
-            self.app.say(reply.why, bad=True)
-            return False
-        return True
+            return f"The run did not take it: {exc}. Try again when the link is back."
+        return reply.why if isinstance(reply, Refused) else ""

@@ -6,6 +6,8 @@ import asyncio
 import pytest
 
 from ray_tui.core import facts as f
+from ray_tui.core.commands import Accepted, AddNote, Refused
+from ray_tui.core.handle import Marker
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import run_console
 from ray_tui.tui.copies import copies
@@ -90,6 +92,35 @@ async def test_an_open_dialog_is_laid_out_again_when_the_terminal_changes():
         await shows(app, "PgDn: read on")
         await pilot.resize_terminal(120, 40)
         await until(lambda: "PgDn" not in text_of(app), "all of it again")
+
+
+async def test_notices_stand_one_at_a_time_on_one_line_above_the_keys():
+    """The newest takes the place of the one before; log lines and keys stay readable, in a dialog its last line too."""
+    async with console(FakeHandle(*mid_run()), (80, 24), notices_shown=True) as (app, _):
+        await shows(app, "by 12:05:28Z")
+        await shows(app, "waiting for Tom")
+        before = text_of(app).split("\n")
+        for text in ("Copied once.", "Copied.", "Copied."):
+            app.say(text)
+        await shows(app, "Copied.")
+        rows = text_of(app).split("\n")
+        assert notices(app) == "Copied."
+        assert [row for row, text in enumerate(rows) if "Copied" in text] == [22]
+        assert (rows[19:22], rows[23]) == (before[19:22], before[23])
+        app.open_help()
+        await dialog(app)
+        app.say("Copied again.")
+        await shows(app, "Copied again.")
+        assert "q or Esc: close" in text_of(app)
+
+
+async def test_how_far_several_decisions_came_is_said_with_why():
+    """One notice: the second of two refused, and what is left."""
+    handle = FakeHandle(*mid_run())
+    handle.reply = lambda command: Accepted(0) if len(handle.submitted) < 2 else Refused("sam drives now.")
+    async with console(handle) as (app, _):
+        app.desk.submit_all([AddNote(text="one"), AddNote(text="two"), AddNote(text="three")], "taken")
+        await until(lambda: notices(app) == "sam drives now. 1 of 3 taken; p shows what is left.", "how far, and why")
 
 
 def test_an_approval_names_subject_hash_release_and_limits():

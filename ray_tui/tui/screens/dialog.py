@@ -46,6 +46,7 @@ Dialog #problem { display: none; height: auto; max-height: 3; color: $ray-bad; }
 Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
 Dialog.-form.-short .label { margin-top: 0; }
 Dialog.-form.-short OptionList { margin-top: 0; max-height: 4; }
+Dialog.-short TextArea { min-height: 3; }
 Dialog.-tall > #box { height: 88%; }
 Dialog.-tall #text { height: auto; max-height: 40%; }
 Dialog.-plain > #box { border: ascii $primary; scrollbar-size-vertical: 0; }
@@ -94,7 +95,7 @@ class Dialog(ModalScreen[Answer]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "later", "later", id="dialog.later"),
-        Binding("q", "leave", "leave; the run goes on", id="dialog.leave"),
+        Binding("q", "leave", "leave the console", id="dialog.leave"),
         Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
         Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
         Binding("y", "copy", "copy all of the text", id="copy"),
@@ -217,7 +218,7 @@ class Dialog(ModalScreen[Answer]):
         found += [("Enter", "the next field, at the last one submit")] if self.query(Input) else []
         said: dict[str, list[str]] = {}
         for active in self.active_bindings.values():
-            if active.node is self and active.enabled and active.binding.description:
+            if active.node is self and active.enabled and active.binding.id:  # Textual's own have none
                 said.setdefault(active.binding.description, []).append(
                     SHOWN.get(active.binding.key, active.binding.key)
                 )
