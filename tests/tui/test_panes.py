@@ -291,6 +291,14 @@ async def test_e_goes_from_a_detail_to_the_journal_line_behind_it():
     assert "\x1b" not in said
 
 
+async def test_the_key_that_leads_to_the_journal_line_is_named_at_80_columns():
+    """Of all keys it is the last to give way to those that say how to leave."""
+    async with console(FakeHandle(*mid_run()), (80, 24)) as (app, pilot):
+        await pilot.press("1", "j", "j", "j", "enter")
+        await dialog(app)
+        await shows(app, "e journal line")
+
+
 def test_every_kind_of_row_knows_the_journal_line_behind_it():
     """A probe, a service, a datum, a gap: the seq of the fact that they come from; a computed box has none."""
     view = View(now=T0 + 500)
