@@ -398,6 +398,16 @@ def test_a_shift_of_nothing_has_no_sign(relative, said):
     assert baseline.shift(relative) == said
 
 
+@pytest.mark.parametrize("width", [46, 58, 76])
+def test_next_run_and_owner_are_whole_in_every_pane(width):
+    """The cadence gives way before them: it can be told from nothing but it is not what a night asks for."""
+    view = with_data(s3_1={"entries": [entry(n, owner="platform-team") for n in range(9)]})
+    row = next(row for row in painted(assurance.rows(view, width)) if "dashboard:00" in row)
+    assert "11-22 23:30" in row
+    assert "platform-te" in row
+    assert "*/30 * * * *" in row or "*/30" not in row
+
+
 def test_the_schedule_is_shown_while_it_is_asked_about():
     """With a sign that says that it is not there yet, and not that it failed."""
     entry = {"id": "a", "asset": "dashboard:checkout", "cadence": "*/30 * * * *", "owner": "platform-team"}
