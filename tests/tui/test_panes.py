@@ -291,6 +291,14 @@ async def test_e_goes_from_a_detail_to_the_journal_line_behind_it():
     assert "\x1b" not in said
 
 
+async def test_the_key_that_leads_to_the_journal_line_is_named_at_80_columns():
+    """Of all keys it is the last to give way to those that say how to leave."""
+    async with console(FakeHandle(*mid_run()), (80, 24)) as (app, pilot):
+        await pilot.press("1", "j", "j", "j", "enter")
+        await dialog(app)
+        await shows(app, "e journal line")
+
+
 def test_every_kind_of_row_knows_the_journal_line_behind_it():
     """A probe, a service, a datum, a gap: the seq of the fact that they come from; a computed box has none."""
     view = View(now=T0 + 500)
@@ -388,6 +396,16 @@ def test_a_hop_that_a_finished_path_never_had_does_not_wait():
 def test_a_shift_of_nothing_has_no_sign(relative, said):
     """There is no -0%."""
     assert baseline.shift(relative) == said
+
+
+@pytest.mark.parametrize("width", [46, 58, 76])
+def test_next_run_and_owner_are_whole_in_every_pane(width):
+    """The cadence gives way before them: it can be told from nothing but it is not what a night asks for."""
+    view = with_data(s3_1={"entries": [entry(n, owner="platform-team") for n in range(9)]})
+    row = next(row for row in painted(assurance.rows(view, width)) if "dashboard:00" in row)
+    assert "11-22 23:30" in row
+    assert "platform-te" in row
+    assert "*/30 * * * *" in row or "*/30" not in row
 
 
 def test_the_schedule_is_shown_while_it_is_asked_about():

@@ -58,8 +58,8 @@ def _listed(view: View, shape: Sequence[Column], found: Sequence[tuple[Cells, st
 def _schedule(view: View, entries: list[dict[str, Any]], width: int) -> Part:
     """Every check with its next run and its owner: those that nobody runs, then those that run next."""
     asked = any(prompt.raised.step == "3.1" for prompt in view.state.open_prompts)
-    shape = (Column(), Column("checked from now on", 20), Column("cadence", 10), Column("next, UTC", 11, drop=1),
-             Column("owner", 7), Column("", 9, drop=2))  # fmt: skip
+    shape = (Column(), Column("checked from now on", 18), Column("cadence", 12, drop=1), Column("next, UTC", 11),
+             Column("owner", 12), Column("", 9, drop=2))  # fmt: skip
     found: list[tuple[Cells, str]] = []
     for index, entry in sorted(enumerate(entries), key=lambda pair: (_watched(pair[1]), str(pair[1].get("next_run")))):
         mark: Span = ("✓", "good") if _watched(entry) else ("?", "warn") if asked else ("✗", "bad")
@@ -108,9 +108,9 @@ def _proposals(view: View, found: list[dict[str, Any]], width: int) -> list[Row]
 
 def _tuning(view: View, data: Mapping[str, Any], width: int) -> Part:
     found, missed = mappings(data.get("rules")), mappings(data.get("missed"))
-    shape = (Column("alert rule", 22), Column("n", 2, right=True), Column("true", 4, right=True),
-             Column("precision", 9, right=True), Column("95% range", 9, drop=1), Column("dup", 3, drop=2, right=True),
-             Column("flap", 4, drop=3, right=True), Column("", 13))  # fmt: skip
+    shape = (Column("alert rule", 22), Column("n", 2, right=True), Column("true", 4, drop=1, right=True),
+             Column("precision", 9, right=True), Column("95% range", 9, drop=2), Column("dup", 3, drop=3, right=True),
+             Column("flap", 4, drop=4, right=True), Column("", 13))  # fmt: skip
     listed: list[tuple[Cells, str]] = []
     for index, rule in sorted(enumerate(found), key=lambda pair: _rank(pair[1].get("status"))):
         interval = f"{_share(rule.get('low'))}–{_share(rule.get('high'))}"

@@ -135,7 +135,7 @@ def _card(figure: Figure, width: int, released: float, clock: str) -> list[Line]
         text, of = left[n] if n < len(left) else ("", "")
         out.append(crop(((fit(text, room), of), (" ", ""), *(right[n] if n < len(right) else ())), width))
     legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
-    return [*out, crop(((" " * (room + 13), ""), *legend), width), ()]
+    return [*out, charts.under(legend, room + 13, width), ()]
 
 
 def _small_card(figure: Figure, width: int, released: float, clock: str) -> list[Line]:

@@ -68,7 +68,7 @@ class DetailDialog(ReadDialog):
 def detail_dialog(title: str, lines: Sequence[Line], target: str) -> ReadDialog:
     dialog = DetailDialog(title, lines)
     dialog.target = target
-    dialog.hints = ("↑↓ scroll", "e journal line", "y copy", "Y copy as a command")
+    dialog.hints = ("e journal line", "↑↓ scroll", "y copy", "Y copy as a command")
     return dialog
 
 
