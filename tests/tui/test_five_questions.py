@@ -5,7 +5,7 @@ import pytest
 from textual import events
 
 from ray_tui.core import facts as f
-from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, ProposeWaiver, Refused
+from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, DeclineWaiver, ProposeWaiver, Refused
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import clock_text, crop, left_of

@@ -7,7 +7,6 @@ import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AddNote, Refused
-from ray_tui.core.handle import Marker
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import run_console
 from ray_tui.tui.copies import copies
