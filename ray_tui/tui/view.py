@@ -291,7 +291,8 @@ def gist(view: View, halt: f.Halted) -> str:
     if not blocks:
         return halt.reason
     first = blocks[0]
-    said = f"{re.split(' [[]|; ', first.actual)[0]}: {first.id.partition(':')[2] or first.title}"
+    measured = re.split(r" \[|; ", first.actual)[0]
+    said = f"{measured}: {first.id.partition(':')[2] or first.title}"
     return f"{said} and {len(blocks) - 1} more" if blocks[1:] else said
 
 
