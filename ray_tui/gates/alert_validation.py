@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -10,8 +9,10 @@ from ray_tui.analysis.hops import Interval, judge_sla
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict, combine
+from ray_tui.gates import twins
 from ray_tui.gates.settled import FILE as WAIVERS
 from ray_tui.gates.settled import Settled
+from ray_tui.gates.twins import Inputs
 
 RULE_VERSION = "1"
 PATHS, DASHBOARDS = "alert-test-results.json", "dashboard-config.json"
@@ -84,7 +85,6 @@ _RECEIVERS = TypeAdapter(list[_Receiver])
 _ESCALATIONS = TypeAdapter(list[_Escalation])
 _DASHBOARDS = TypeAdapter(list[_Dashboard])
 _ROUTED = TypeAdapter(list[_Routed])
-_CRITERIA = TypeAdapter(list[Criterion])
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,12 @@ class _Recorded:
 
     criteria: tuple[Criterion, ...]
     waived: frozenset[str]
+
+    @classmethod
+    def read(cls, name: str, inputs: Inputs, step: str, settled: Settled) -> "_Recorded":
+        """Raises ValidationError, or TypeError where the action recorded nothing."""
+        criteria = tuple(twins.recorded(name, inputs))
+        return cls(criteria, frozenset(one.id for one in criteria if settled.covers(one, step)))
 
     def blocking(self, *ids: str) -> list[Criterion]:
         return [one for one in self.criteria if one.id in ids and not one.verdict.lets_go_on]
@@ -106,35 +112,30 @@ class _Recorded:
         return bool(ids) and all(self.covers(self.blocking(id_)) for id_ in ids)
 
 
-def judge(inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
+def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
     """Acknowledgements judged anew from their intervals, escalations, dashboards, and what the actions recorded."""
     settled = Settled.read(inputs.get(WAIVERS), now)
-    criteria = [*_paths(inputs.get(PATHS), thresholds, settled), *_boards(inputs.get(DASHBOARDS), thresholds, settled)]
-    twins = [twin for name in (PATHS, DASHBOARDS) if isinstance(twin := inputs.get(name), Mapping)]
-    releases = sorted({str(twin.get("release")) for twin in twins})
-    if len(releases) > 1:
-        actual = f"the evidence is about different releases: {line(', '.join(releases))}"
-        criteria.append(_criterion("alert_validation.release", "One release", Verdict.FAILED, actual, "one release"))
-    return tuple(criteria)
+    return (
+        *_paths(inputs, thresholds, settled),
+        *_boards(inputs, thresholds, settled),
+        *twins.one_release("alert_validation.release", (PATHS, DASHBOARDS), inputs, REMEDY),
+    )
 
 
 # --- alert paths -----------------------------------------------------------------------------------------------------
 
 
-def _paths(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
-    broken = _unusable(PATHS, twin)
-    if broken is not None:
-        return [broken]
-    assert twin is not None
+def _paths(inputs: Inputs, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
     try:
-        receivers = _RECEIVERS.validate_python(twin["body"].get("receivers"))
-        escalations = _ESCALATIONS.validate_python(twin["body"].get("escalations"))
-        recorded = _recorded(twin, PATHS_STEP, settled)
+        body = twins.body(PATHS, inputs)
+        receivers = _RECEIVERS.validate_python(body.get("receivers"))
+        escalations = _ESCALATIONS.validate_python(body.get("escalations"))
+        recorded = _Recorded.read(PATHS, inputs, PATHS_STEP, settled)
         acknowledged = [_acknowledged(one, thresholds.ack_sla_seconds, recorded) for one in receivers]
         escalated = [_escalated(one, recorded) for one in escalations]
-        beyond = [*_unheard(twin["body"].get("paths"), recorded), *_heartbeat(twin["body"].get("watchdog"), recorded)]
+        beyond = [*_unheard(body.get("paths"), recorded), *_heartbeat(body.get("watchdog"), recorded)]
     except (ValidationError, TypeError, ValueError) as exc:
-        return [_malformed(PATHS, exc)]
+        return [twins.unusable(PATHS, inputs, exc, REMEDY)]
     judged = [_at_least_one(receivers), *acknowledged, *escalated, *beyond]
     pagers = [one.receiver for one in receivers if "pagerduty" in one.integrations]
     known = any(one.id.startswith("alert_paths.escalation:") for one in recorded.criteria)
@@ -243,17 +244,14 @@ def _heartbeat(watchdog: object, recorded: _Recorded) -> list[Criterion]:
 # --- dashboards ------------------------------------------------------------------------------------------------------
 
 
-def _boards(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
-    broken = _unusable(DASHBOARDS, twin)
-    if broken is not None:
-        return [broken]
-    assert twin is not None
+def _boards(inputs: Inputs, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
     try:
-        boards = _DASHBOARDS.validate_python(twin["body"].get("dashboards"))
-        recorded = _recorded(twin, DASHBOARDS_STEP, settled)
+        body = twins.body(DASHBOARDS, inputs)
+        boards = _DASHBOARDS.validate_python(body.get("dashboards"))
+        recorded = _Recorded.read(DASHBOARDS, inputs, DASHBOARDS_STEP, settled)
     except (ValidationError, TypeError) as exc:
-        return [_malformed(DASHBOARDS, exc)]
-    loaded = twin["body"].get("loaded_equals_written")
+        return [twins.unusable(DASHBOARDS, inputs, exc, REMEDY)]
+    loaded = body.get("loaded_equals_written")
     rules = Verdict.PASSED if loaded is True else Verdict.FAILED if loaded is False else Verdict.INCONCLUSIVE
     said = {Verdict.PASSED: "they are equal", Verdict.FAILED: "they differ"}.get(rules, "not checked")
     return [
@@ -297,32 +295,6 @@ def _panels(boards: Sequence[_Dashboard], recorded: _Recorded) -> Criterion:
         "alert_validation.panels", "RED and SLO panels of critical services show data", verdict, line(actual),
         "none broken, each checked", (DASHBOARDS,), waived=waived,
     )  # fmt: skip
-
-
-# --- twins -----------------------------------------------------------------------------------------------------------
-
-
-def _unusable(name: str, twin: Mapping[str, Any] | None) -> Criterion | None:
-    if twin is None:
-        return _criterion(f"evidence:{name}", f"{name} present", Verdict.FAILED, "missing", "present", (name,))
-    if not isinstance(twin, Mapping) or not isinstance(twin.get("body"), Mapping):
-        return _malformed(name, TypeError("it has no body"))
-    return None
-
-
-def _malformed(name: str, exc: Exception) -> Criterion:
-    actual = f"{name} is not of the form that its action writes: {line(str(exc), 200)}"
-    return _criterion(f"evidence:{name}", f"{name} readable", Verdict.ERROR, actual, "readable", (name,))
-
-
-def _recorded(twin: Mapping[str, Any], step: str, settled: Settled) -> _Recorded:
-    """Raises ValidationError, or TypeError where the action recorded nothing."""
-    rows = twin.get("criteria")
-    if not isinstance(rows, list) or not rows:
-        raise TypeError("it records no criteria")
-    criteria = tuple(Criterion.model_validate(row) for row in rows)
-    waived = frozenset(one.id for one in criteria if settled.covers(one, step))
-    return _Recorded(criteria, waived)
 
 
 def _verdict(said: str) -> Verdict:

@@ -9,14 +9,15 @@ from ray_tui.core import plan
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Finding, Verdict
+from ray_tui.gates import twins
 from ray_tui.gates.settled import Settled
+from ray_tui.gates.twins import Inputs
 
 RULE_VERSION = "1"
 SCHEDULE, REPORT, BACKLOG = "observability-schedule.json", "alert-tuning-report.json", "improvement-backlog.json"
 WAIVERS, BASELINE = "waivers.json", "baseline-metrics.json"
+PREFIX = "assurance."
 REMEDY = plan.gate("assurance").required_action
-
-Inputs = Mapping[str, Mapping[str, Any]]
 
 
 class _Strict(BaseModel):
@@ -67,34 +68,27 @@ _STEPS = {
 def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
     """The schedule, the tuning and the backlog, judged anew from their twins; fails closed on what is not there."""
     waived = Settled.read(inputs.get(WAIVERS), now)
-    criteria = [
-        *_schedule(inputs.get(SCHEDULE), waived),
-        *_tuning(inputs.get(REPORT), waived),
+    return (
+        *_schedule(inputs, waived),
+        *_tuning(inputs, waived),
         *_backlog(inputs, waived),
-    ]
-    releases = sorted(
-        {str(twin.get("release")) for name in (SCHEDULE, REPORT, BACKLOG)
-         if isinstance(twin := inputs.get(name), Mapping)}
-    )  # fmt: skip
-    if len(releases) > 1:
-        actual = f"the evidence is about different releases: {line(', '.join(releases))}"
-        criteria.append(_criterion("release", "One release", Verdict.FAILED, actual, "one release", SCHEDULE))
-    return tuple(criteria)
+        *twins.one_release("assurance.release", (SCHEDULE, REPORT, BACKLOG), inputs, REMEDY),
+    )
 
 
 # --- schedule --------------------------------------------------------------------------------------------------------
 
 
-def _schedule(twin: object, waived: Settled) -> list[Criterion]:
+def _schedule(inputs: Inputs, waived: Settled) -> list[Criterion]:
     try:
-        body, recorded = _twin(SCHEDULE, twin)
+        body, recorded = twins.body(SCHEDULE, inputs), twins.recorded(SCHEDULE, inputs)
         rows = _SCHEDULED.validate_python(body.get("entries"))
         covered = body.get("coverage")
         total = covered.get("assets") if isinstance(covered, Mapping) else None
         if not isinstance(total, int) or isinstance(total, bool) or total < 0:
             raise TypeError("it does not say how many assets there are")
-    except (ValidationError, TypeError, KeyError) as exc:
-        return [_unusable(SCHEDULE, twin, exc)]
+    except (ValidationError, TypeError) as exc:
+        return [twins.unusable(SCHEDULE, inputs, exc, REMEDY, PREFIX)]
     return [
         _coverage(rows, total, recorded, waived),
         _owned(rows, recorded, waived),
@@ -132,16 +126,16 @@ def _owned(rows: Sequence[_Scheduled], recorded: Sequence[Criterion], waived: Se
 # --- tuning ----------------------------------------------------------------------------------------------------------
 
 
-def _tuning(twin: object, waived: Settled) -> list[Criterion]:
+def _tuning(inputs: Inputs, waived: Settled) -> list[Criterion]:
     try:
-        body, recorded = _twin(REPORT, twin)
+        body, recorded = twins.body(REPORT, inputs), twins.recorded(REPORT, inputs)
         rules = _RULES.validate_python(body.get("rules"))
         decided = body.get("decisions")
         if not isinstance(decided, list):
             raise TypeError("it lists no decisions")
         subjects = {str(row.get("subject")) for row in decided if isinstance(row, Mapping)}
-    except (ValidationError, TypeError, KeyError) as exc:
-        return [_unusable(REPORT, twin, exc)]
+    except (ValidationError, TypeError) as exc:
+        return [twins.unusable(REPORT, inputs, exc, REMEDY, PREFIX)]
     about = [one for one in recorded if one.id.startswith("correlate.gaps")]
     noisy = [rule.rule for rule in rules if rule.finding == Finding.DEGRADED.value]
     silent = [name for name in noisy if name not in subjects]
@@ -171,14 +165,10 @@ def _worst(criteria: Sequence[Criterion]) -> Verdict:
 
 
 def _backlog(inputs: Inputs, waived: Settled) -> list[Criterion]:
-    twin = inputs.get(BACKLOG)
     try:
-        body = twin.get("body") if isinstance(twin, Mapping) else None
-        if not isinstance(body, Mapping):
-            raise TypeError("it has no body")
-        entries = _ENTRIES.validate_python(body.get("entries"))
+        entries = _ENTRIES.validate_python(twins.body(BACKLOG, inputs).get("entries"))
     except (ValidationError, TypeError) as exc:
-        return [_unusable(BACKLOG, twin, exc)]
+        return [twins.unusable(BACKLOG, inputs, exc, REMEDY, PREFIX)]
     bare = sorted(one.id for one in entries if one.owner.strip() in ("", "unowned") or not one.due.strip())
     ids = {one.id for one in entries}
     missing, broken, wanted = [], [], 0
@@ -240,16 +230,6 @@ def _has_entry(one: Criterion, step: str, entries: Sequence[_Entry]) -> bool:
 # --- twins -----------------------------------------------------------------------------------------------------------
 
 
-def _twin(name: str, twin: object) -> tuple[Mapping[str, Any], list[Criterion]]:
-    """Its body and what its action recorded. Raises TypeError or ValidationError where it is not of that form."""
-    if not isinstance(twin, Mapping) or not isinstance(twin.get("body"), Mapping):
-        raise TypeError("it has no body")
-    recorded = _CRITERIA.validate_python(twin.get("criteria"))
-    if not recorded:
-        raise TypeError("it records no criteria")
-    return twin["body"], recorded
-
-
 def _criteria_of(twin: Mapping[str, Any]) -> list[Criterion]:
     try:
         return _CRITERIA.validate_python(twin.get("criteria"))
@@ -263,18 +243,11 @@ def _all_waived(recorded: Sequence[Criterion], ids: Sequence[str], step: str, wa
     return bool(found) and all(waived.covers(one, step) for one in found)
 
 
-def _unusable(name: str, twin: object, exc: Exception) -> Criterion:
-    if twin is None:
-        return _criterion(f"evidence:{name}", f"{name} present", Verdict.FAILED, "missing", "present", name)
-    actual = f"{name} is not of the form that its action writes: {line(str(exc), 200)}"
-    return _criterion(f"evidence:{name}", f"{name} readable", Verdict.ERROR, actual, "readable", name)
-
-
 def _criterion(
     name: str, title: str, verdict: Verdict, actual: str, required: str, evidence: str, *, waived: bool = False
 ) -> Criterion:
     verdict = Verdict.WAIVED if waived and not verdict.lets_go_on else verdict
     return Criterion(
-        id=f"assurance.{name}", title=title, verdict=verdict, actual=line(actual, 1_000), required=required,
+        id=f"{PREFIX}{name}", title=title, verdict=verdict, actual=line(actual, 1_000), required=required,
         evidence=(evidence,), remedy="" if verdict.lets_go_on else REMEDY,
     )  # fmt: skip

@@ -11,7 +11,9 @@ from ray_tui.core.policy import Thresholds
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.gates import twins
 from ray_tui.gates.settled import Settled
+from ray_tui.gates.twins import Inputs
 
 RULE_VERSION = "1"
 AUDIT, REQUIREMENTS, WAIVERS = "instrumentation-audit.json", "monitoring-requirements.json", "waivers.json"
@@ -43,33 +45,27 @@ _CELLS = TypeAdapter(list[_Cell])
 _SERVICES = TypeAdapter(list[_Service])
 
 
-def judge(inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
+def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
     """Coverage from the audit's own cells, requirements from 1.1's twin, and what both actions recorded themselves.
 
     What was waived at its action is waived here, while the waiver is valid and bound to that very finding.
     """
     settled = Settled.read(inputs.get(WAIVERS), now)
-    criteria = [*_coverage(inputs.get(AUDIT), thresholds, settled), *_requirements(inputs.get(REQUIREMENTS), settled)]
-    releases = {
-        str(inputs[name].get("release")) for name in (AUDIT, REQUIREMENTS) if isinstance(inputs.get(name), Mapping)
-    }
-    if len(releases) > 1:
-        actual = f"the evidence is about different releases: {line(', '.join(sorted(releases)))}"
-        criteria.append(_criterion("instrumentation.release", "One release", Verdict.FAILED, actual, "one release"))
-    return tuple(criteria)
+    return (
+        *_coverage(inputs, thresholds, settled),
+        *_requirements(inputs, settled),
+        *twins.one_release("instrumentation.release", (AUDIT, REQUIREMENTS), inputs, REMEDY),
+    )
 
 
-def _coverage(twin: Mapping[str, Any] | None, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
-    unreadable = _unusable(AUDIT, twin)
-    if unreadable is not None:
-        return [unreadable]
-    assert twin is not None
+def _coverage(inputs: Inputs, thresholds: Thresholds, settled: Settled) -> list[Criterion]:
     try:
-        cells = _CELLS.validate_python(twin["body"].get("cells"))
-        services = _SERVICES.validate_python(twin["body"].get("services"))
-        recorded = _recorded(twin)
+        body = twins.body(AUDIT, inputs)
+        cells = _CELLS.validate_python(body.get("cells"))
+        services = _SERVICES.validate_python(body.get("services"))
+        recorded = twins.recorded(AUDIT, inputs)
     except (ValidationError, TypeError) as exc:
-        return [_malformed(AUDIT, exc)]
+        return [twins.unusable(AUDIT, inputs, exc, REMEDY)]
     doubles = _doubles(cells)
     if doubles:
         actual = f"{AUDIT} names a cell twice: {line(doubles)}"
@@ -110,18 +106,13 @@ def _believed(cell: _Cell, fresh_seconds: float) -> coverage.Cell:
     return coverage.Cell(cell.service, cell.signal, verdict is not None, verdict, age, None, cell.query, "", why)
 
 
-def _requirements(twin: Mapping[str, Any] | None, settled: Settled) -> list[Criterion]:
-    unreadable = _unusable(REQUIREMENTS, twin)
-    if unreadable is not None:
-        return [unreadable]
-    assert twin is not None
-    body = twin["body"]
-    counts = {}
-    for name in ("services", "kpis", "slos", "risks", "inputs"):
-        rows = body.get(name)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            return [_malformed(REQUIREMENTS, TypeError(f"body.{name} is not a list of objects"))]
-        counts[name] = len(rows)
+def _requirements(inputs: Inputs, settled: Settled) -> list[Criterion]:
+    try:
+        body = twins.body(REQUIREMENTS, inputs)
+        counts = {name: _rows(body, name) for name in ("services", "kpis", "slos", "risks", "inputs")}
+        recorded = twins.recorded(REQUIREMENTS, inputs)
+    except (ValidationError, TypeError) as exc:
+        return [twins.unusable(REQUIREMENTS, inputs, exc, REMEDY)]
     untraced = sum(not row.get("source") for name in ("kpis", "slos", "risks") for row in body[name])
     none = [name for name in ("services", "kpis", "slos", "inputs") if not counts[name]]
     actual = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -131,37 +122,17 @@ def _requirements(twin: Mapping[str, Any] | None, settled: Settled) -> list[Crit
         "requirements.documented", "Monitoring requirements documented", verdict, actual,
         "services, KPIs and SLOs, each traced to its source", (REQUIREMENTS,),
     )  # fmt: skip
-    try:
-        recorded = _recorded(twin)
-    except (ValidationError, TypeError) as exc:
-        return [_malformed(REQUIREMENTS, exc)]
     if any(settled.covers(one, "1.1") for one in recorded if one.id == "review.documented"):
         documented = documented.model_copy(update={"verdict": Verdict.WAIVED})
     return [documented, *_with_recorded([], recorded, "1.1", settled)]
 
 
-# --- twins -----------------------------------------------------------------------------------------------------------
-
-
-def _unusable(name: str, twin: Mapping[str, Any] | None) -> Criterion | None:
-    if twin is None:
-        return _criterion(f"evidence:{name}", f"{name} present", Verdict.FAILED, "missing", "present", (name,))
-    if not isinstance(twin, Mapping) or not isinstance(twin.get("body"), Mapping):
-        return _malformed(name, TypeError("it has no body"))
-    return None
-
-
-def _malformed(name: str, exc: Exception) -> Criterion:
-    actual = f"{name} is not of the form that its action writes: {line(str(exc), 200)}"
-    return _criterion(f"evidence:{name}", f"{name} readable", Verdict.ERROR, actual, "readable", (name,))
-
-
-def _recorded(twin: Mapping[str, Any]) -> list[Criterion]:
-    """The criteria that the action recorded. Raises ValidationError; none at all is a TypeError."""
-    rows = twin.get("criteria")
-    if not isinstance(rows, list) or not rows:
-        raise TypeError("it records no criteria")
-    return [Criterion.model_validate(row) for row in rows]
+def _rows(body: Mapping[str, Any], name: str) -> int:
+    """How many there are of a part. Raises TypeError where it is no list of objects."""
+    rows = body.get(name)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError(f"body.{name} is not a list of objects")
+    return len(rows)
 
 
 def _with_recorded(

@@ -21,6 +21,7 @@ from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.command import CommandPalette, Provider
 from textual.filter import LineFilter
+from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
@@ -44,9 +45,9 @@ from ray_tui.tui.screens.console import LOG, ConsoleScreen
 from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
-    CopyAsked,
     FilterDialog,
     JournalAsked,
+    ReadDialog,
     detail_dialog,
     help_dialog,
     mission_dialog,
@@ -54,7 +55,7 @@ from ray_tui.tui.screens.read import (
 )
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
-from ray_tui.tui.view import View, mapping, mappings
+from ray_tui.tui.view import View, leaving, mapping, mappings
 from ray_tui.tui.widgets.bar import Bar
 
 PAINT_SECONDS = 0.1
@@ -62,6 +63,7 @@ READING_SECONDS = 0.5
 TICK_SECONDS = 1.0
 BATCH = 200
 """Entries or readings taken before the screen gets its turn."""
+NOTICE_SECONDS = 4.0
 CRASH_NAME = "console-crash.log"
 Answer = TypeVar("Answer")
 
@@ -89,7 +91,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     ]
     CSS = f"""{STYLESHEET}
     CommandPalette {{ background: $background; }}
-    Toast {{ background: $background; border-left: outer $primary; color: $foreground; }}
+    Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
+             padding: 0 1; margin-top: 0; }}
+    Dialog > ToastRack {{ margin-bottom: 0; }}
     Toast.-error {{ border-left: outer $ray-bad; }}
     Toast.-warning {{ border-left: outer $ray-warn; }}
     .-ascii Toast {{ border-left: ascii $primary; }}
@@ -192,13 +196,18 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
                     widget.refresh()
 
     def _notices(self) -> None:
+        found = []
         if self.keymap_problems:
-            self.say("Keymap: " + "; ".join(self.keymap_problems))
+            found.append("Keymap: " + "; ".join(self.keymap_problems))
         if self._theme_problems:
-            self.say("Themes: " + "; ".join(self._theme_problems))
+            found.append("Themes: " + "; ".join(self._theme_problems))
         transport = self.handle.transport
         if transport is not None and not transport.has_graphs:
-            self.say("This replay has no live graphs: the tape lies in the run's folder, not in a package or journal.")
+            found.append(
+                "This replay has no live graphs: the tape lies in the run's folder, not in a package or journal."
+            )
+        if found:
+            self.say("\n".join(found))
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -258,11 +267,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def action_interrupt(self) -> None:
         """Ctrl-C ends nothing, and says what does."""
-        if self.handle.transport is not None or self.state.ended:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves.")
-        else:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. To end the run itself: "
-                     "ctrl+p, Abort.")  # fmt: skip
+        view = self.view()
+        said = f"Ctrl-C ends nothing. {self._leave_words()}: {leaving(view)}."
+        if view.transport is None and not view.state.ended:
+            said += " To end the run itself: ctrl+p, Abort." if view.drives else " Only its driver can end the run."
+        self.say(said)
 
     def _leave_words(self) -> str:
         top = self.screen
@@ -375,6 +384,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
             roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            signing=self.options.signing,
         )  # fmt: skip
 
     def _now(self) -> float:
@@ -420,7 +430,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self._paint_timer is not None:
             self._paint_timer.stop()
             self._paint_timer = None
-        if not self._laid_out or not self.console_screen.query("#keys"):
+        if not self._stands:
             return
         self.paints += 1
         view = self.view()
@@ -434,8 +444,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self._painted_seq = self.state.seq
         self.desk.look(view)
 
+    @property
+    def _stands(self) -> bool:
+        """Whether there is a screen to paint on: not before the first layout, and not while the console is leaving."""
+        return self._laid_out and bool(self.screen_stack) and bool(self.console_screen.query("#keys"))
+
     def _paint_readings(self) -> None:
         self._reading_timer = None
+        if not self._stands:
+            return
         self.paints += 1
         if not isinstance(self.screen, Dialog):
             self.console_screen.show_readings(self.view())
@@ -532,15 +549,22 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         """A notice."""
         shown = clean(text, 600)
         shown = shown.translate(ASCII) if self.options.ascii else shown
-        self.notify(shown, severity="error" if bad else "information", timeout=8, markup=False)
+        seconds = NOTICE_SECONDS * (2 if bad else 1)
+        self.notify(shown, severity="error" if bad else "information", timeout=seconds, markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """It takes the place of the one before: the same again is one, and never more than one covers the screen."""
+        self.clear_notifications()
 
     def open_detail(self, target: str) -> None:
-        title, lines = about(self.view(), target, self.desk.width)
-        self.open_dialog(detail_dialog(title, lines, target))
+        def make(width: int) -> ReadDialog:
+            return detail_dialog(*about(self.view(), target, width), target)
 
-    def open_help(self) -> None:
+        self.open_dialog(self.desk.fitted(make))
+
+    def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
-        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width))
+        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width, here))
 
     def open_mission(self) -> None:
         self.open_dialog(mission_dialog(self.desk.width))
@@ -587,9 +611,6 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         return [line(str(item.get("name", "")), 120) for item in mappings(mapping(data).get("services"))][:200]
 
     # --- copying -----------------------------------------------------------------------------------------------------
-
-    def on_copy_asked(self, message: CopyAsked) -> None:
-        self.copy(message.text)
 
     def on_journal_asked(self, message: JournalAsked) -> None:
         seq = seq_of(self.view(), message.target)

@@ -1,6 +1,6 @@
 """What the console's parts may ask of the app that holds them: the seam that keeps them from importing it."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from textual.geometry import Size
@@ -45,6 +45,10 @@ class Stage(Protocol):
     def open_dialog(
         self, dialog: ModalScreen[Answer], closed: Callable[[Answer | None], object] | None = None
     ) -> None: ...
+
+    def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
+        """Every key; first those of the dialog from which it was asked."""
+        ...
 
     def open_detail(self, target: str) -> None: ...
 

@@ -11,7 +11,7 @@ from ray_tui.core import plan, rules, views
 from ray_tui.core.handle import Link, Transport
 from ray_tui.core.presence import Look, phase_of
 from ray_tui.core.readings import Gauges
-from ray_tui.core.state import Probe, Prompt, RunState, Step
+from ray_tui.core.state import Probe, RunState, Step
 from ray_tui.core.together import asked_together, named
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Verdict
@@ -44,6 +44,8 @@ class View:
     transport: Transport | None = None
     looks: Sequence[Look] = ()
     """Where the other consoles look."""
+    signing: str = ""
+    """Whether what is approved here gets signed, and with which key."""
     roomy: bool = False
     """The pane has the screen for itself."""
 
@@ -65,7 +67,7 @@ class View:
         found = dict(mapping(self.step(name).data))
         asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
         for data in asked:
-            found["plan"] = data.get("plan") or found.get("plan")
+            found.update({key: data[key] for key in ("plan", "entries") if data.get(key)})
         proposals = [data["proposal"] for data in asked if data.get("proposal")]
         if proposals and not found.get("proposals"):
             found["proposals"] = proposals
@@ -230,8 +232,11 @@ def slowest_ack(state: RunState) -> float | None:
     return max(took) if took else None
 
 
-def asks_whom(prompt: Prompt, state: RunState) -> str:
-    return " or ".join(prompt.raised.roles) or state.driver or "the driver"
+def asks_whom(view: View, prompt: f.PromptRaised) -> str:
+    """Whose answer a step waits for, as this console's person reads it."""
+    if view.may_answer(prompt):
+        return "you"
+    return " or ".join(prompt.roles) or view.state.driver or "the driver"
 
 
 def _still_out(view: View) -> tuple[Span, ...]:
@@ -250,11 +255,10 @@ def _paged(probe: Probe) -> tuple[Span, ...]:
 
 def waits_for(view: View, prompt: f.PromptRaised) -> tuple[Span, ...]:
     """Who must answer, as this console's person reads it."""
-    roles = " or ".join(prompt.roles)
     if view.may_answer(prompt):
+        roles = " or ".join(prompt.roles)
         return (("you must answer", "warn"), (f" as {roles}: " if roles else ": ", "dim"))
-    whom = roles or view.state.driver or "the driver"
-    return ((f"waiting for {whom} to answer: ", "warn"),)
+    return ((f"waiting for {asks_whom(view, prompt)} to answer: ", "warn"),)
 
 
 def badge(view: View) -> Span:
@@ -272,13 +276,23 @@ def badge(view: View) -> Span:
     return ("▶ RUNNING", "run") if state.running() else ("· NOT YET", "dim")
 
 
+def leaving(view: View) -> str:
+    """What becomes of the run when this console leaves."""
+    if view.transport is not None or view.state.ended:
+        return "leave"
+    if view.state.halt is not None:
+        return "leave, the run stays halted"
+    return "leave, the run waits" if view.state.open_prompts else "leave, the run goes on"
+
+
 def gist(view: View, halt: f.Halted) -> str:
     """What stopped the run, the measurement first: what a narrow screen cuts off is the rest of the list."""
     blocks = rules.blocking(view.state, halt.step, view.now)
     if not blocks:
         return halt.reason
     first = blocks[0]
-    said = f"{first.actual.partition(' [')[0]}: {first.id.partition(':')[2] or first.title}"
+    measured = re.split(r" \[|; ", first.actual)[0]
+    said = f"{measured}: {first.id.partition(':')[2] or first.title}"
     return f"{said} and {len(blocks) - 1} more" if blocks[1:] else said
 
 
@@ -288,7 +302,7 @@ def next_line(view: View) -> tuple[Span, ...]:
     if state.aborted is not None:
         return (("aborted: ", "bad"), (state.aborted.reason, ""))
     if state.completed is not None:
-        return (("protocol complete ", "good"), (state.completed.next_command, "dim"))
+        return (("protocol complete", "good"), ("; next protocol: ", "dim"), (state.completed.next_command, "dim"))
     second = _second_person(view)
     if state.halt is not None:
         if second:
@@ -302,7 +316,9 @@ def next_line(view: View) -> tuple[Span, ...]:
         at, probe = deadlines[0]
         left, style = left_of(at - view.now, probe.intended.sla_seconds)
         by = f"  by {wall(at)}Z"
-        return (*_paged(probe), (f"ack {probe.intended.receiver}: ", "strong"), (left, style), (by, "dim"))
+        more = f" and {len(deadlines) - 1} more" if deadlines[1:] else ""
+        what = f"ack {probe.intended.receiver}{more}: "
+        return (*_paged(probe), (what, "strong"), (left, style), (by, "dim"))
     if state.open_prompts:
         prompt = state.open_prompts[0]
         return (*waits_for(view, prompt.raised), (prompt.raised.title, ""))

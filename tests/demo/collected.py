@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import yaml
 
 from ray_tui.analysis import dashboards, promql, slo
-from ray_tui.demo import grafana, workspace
+from ray_tui.demo import workspace
 from ray_tui.demo.prometheus import initial_rules
 from ray_tui.demo.scenario import Scenario
+from ray_tui.demo.shop_dashboards import shop_dashboards
 from ray_tui.demo.world import World
 from tests.demo.recording import listed
 
@@ -22,7 +23,7 @@ def expressions(world: World) -> list[str]:
 
 
 def _panels() -> Iterator[str]:
-    models = [*grafana.shop_dashboards(SCENARIO), json.loads(workspace._recommendations_dashboard())]
+    models = [*shop_dashboards(SCENARIO), json.loads(workspace._recommendations_dashboard())]
     for model in models:
         values = dashboards.values(dashboards.variables(model), {"service": ["checkout", "payments"]})
         for panel in dashboards.walk(model):

@@ -8,10 +8,12 @@ import promql_parser
 import pytest
 
 from ray_tui.clock import Clock
-from ray_tui.demo.grafana import FOLDER_UID, TOKEN, DemoGrafana, shop_dashboards
+from ray_tui.demo.grafana import TOKEN, DemoGrafana
+from ray_tui.demo.grafana_store import FOLDER_UID
 from ray_tui.demo.people import People
 from ray_tui.demo.scenario import Assets, Scenario
 from ray_tui.demo.serving import serving
+from ray_tui.demo.shop_dashboards import shop_dashboards
 from ray_tui.demo.webhook_sink import DemoWebhookSink
 
 HEALTHY = Scenario(name="test", title="test")

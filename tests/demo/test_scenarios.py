@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ray_tui.demo import promql
-from ray_tui.demo.grafana import shop_dashboards
 from ray_tui.demo.prometheus import initial_rules
 from ray_tui.demo.rules import TEAM_RULES
 from ray_tui.demo.ruleset import RuleEngine, load_groups
 from ray_tui.demo.scenario import Scenario, load, names
 from ray_tui.demo.series import GRID_MS
+from ray_tui.demo.shop_dashboards import shop_dashboards
 from ray_tui.demo.world import BY_NAME, CRITICAL, MODIFIED, SERVICES, DemoIncident, Episode, World
 
 STARTED_AT = 1_700_000_000.0
@@ -32,7 +32,7 @@ STOPS = {
     "unowned-check": ("3.1", 1),
     "noisy-alerts": ("3.2", 1),
     "missed-incident": ("3.2", 1),
-    "stale-approval": ("4.2", 1),
+    "stale-approval": ("prerequisites", 1),
     "metrics-down": ("prerequisites", 3),
 }
 

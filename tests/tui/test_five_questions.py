@@ -5,7 +5,7 @@ import pytest
 from textual import events
 
 from ray_tui.core import facts as f
-from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, ProposeWaiver, Refused
+from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, DeclineWaiver, ProposeWaiver, Refused
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import clock_text, crop, left_of
@@ -16,7 +16,7 @@ from ray_tui.tui.screens.read import ReadDialog
 from tests.tui.fake_handle import T0, FakeHandle, StillClock, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
-LEAVES = "q: leave, the run goes on"
+LEAVES = "q: leave, the run"
 SIZES = [(60, 20), (80, 24), (160, 48)]
 
 
@@ -118,11 +118,11 @@ async def test_ctrl_c_says_how_to_leave_where_one_is():
     async with console(handle) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await pilot.press("ctrl+c")
-        await until(lambda: "q leaves, the run goes on" in notices(app), "the notice")
+        await until(lambda: "q: leave, the run waits" in notices(app), "the notice")
         await pilot.press("escape", "n")
         await dialog(app, FormDialog)
         await pilot.press("ctrl+c")
-        await until(lambda: "Esc, then q leaves, the run goes on" in notices(app), "the notice in a form")
+        await until(lambda: "Esc, then q: leave, the run waits" in notices(app), "the notice in a form")
         assert handle.submitted == []
 
 
@@ -176,10 +176,10 @@ def test_there_is_no_minus_nothing_and_the_colour_is_of_the_share():
     """What is left is said in words; red only below a fifth, also for an SLA of fifteen seconds."""
     assert clock_text(-0.4) == "0:00"
     assert clock_text(-61) == "-1:01"
-    assert left_of(14, 15) == ("0:14 left of 0:15", "run")
-    assert left_of(7, 15) == ("0:07 left of 0:15", "warn")
-    assert left_of(2.9, 15) == ("0:02 left of 0:15, hurry", "bad")
-    assert left_of(-0.4, 15) == ("0:00 left of 0:15, hurry", "bad")
+    assert left_of(14, 15) == ("14 s left of 15 s", "run")
+    assert left_of(7, 15) == ("7 s left of 15 s", "warn")
+    assert left_of(2.9, 15) == ("2 s left of 15 s, hurry", "bad")
+    assert left_of(-0.4, 15) == ("0 s left of 15 s, hurry", "bad")
     assert left_of(-75, 300) == ("1:15 past the limit of 5:00", "bad")
 
 
@@ -232,12 +232,14 @@ async def test_the_observer_of_a_halt_is_told_who_decides():
 
 async def test_the_footer_always_says_how_to_leave():
     """It is the last to be left out, not the first."""
-    for facts in (opened(), mid_run(), halted()):
+    for facts, run in (
+        (opened(), "the run goes on"), (mid_run(), "the run goes on"), (halted(), "the run stays halted"),
+    ):  # fmt: skip
         async with console(FakeHandle(*facts), (60, 20)) as (app, pilot):
             await until(lambda app=app: app._paint_timer is None, "a paint")
             if isinstance(app.screen, Dialog):
                 await pilot.press("escape")
-            await shows(app, "q leave, the run goes on")
+            await shows(app, f"q leave, {run}")
 
 
 # --- r, z, the mission, the help -------------------------------------------------------------------------------------
@@ -463,7 +465,8 @@ async def test_a_waiver_for_another_reason_is_another_question():
         await dialog(app, ConfirmDialog)
         await pilot.press("enter")
         await until(lambda: getattr(app.screen, "dialog_title", "") == "Confirm waiver W6?", "the other question")
-        assert handle.submitted == []
+        assert await submitted(handle, 5) == DeclineWaiver(waiver_id="W5")
+        assert len(handle.submitted) == 5
 
 
 async def test_how_far_the_waivers_have_come_is_said():

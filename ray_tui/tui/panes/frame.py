@@ -99,7 +99,7 @@ def rail(view: View, width: int, active: int, jump: Jump | None = None, *, alone
         others = ["" if not alone or n == active or form == "bare" else lookers(view, n) for n in range(1, 5)]
         letters = [jump.label(n) if jump else "" for n in range(1, 5)]
         phases = (_phase(view, n, active, form, letters[n - 1], others[n - 1]) for n in range(1, 5))
-        parts = [_prerequisites(view), *phases, _completion(view)]
+        parts = [_prerequisites(view), *phases, _completion(view, form)]
         line = _joined(parts, " " if form in ("lean", "bare") else "  ")
         if width_of(line) + 1 <= width:
             break
@@ -110,10 +110,15 @@ def _prerequisites(view: View) -> tuple[Span, ...]:
     return (("Pre ", ""), view.mark(plan.PREREQUISITES))
 
 
-def _completion(view: View) -> tuple[Span, ...]:
+def _completion(view: View, form: str) -> tuple[Span, ...]:
+    """How much of the last check list holds: only all of it is a release that is watched."""
     boxes = views.handoff_boxes(view.state, view.now)
     done = sum(box.checked for box in boxes)
-    return (("Watched ", ""), (f"{done}/{len(boxes)}", "good" if done == len(boxes) else "dim"))
+    if done == len(boxes):
+        return (("Watched ", ""), (f"{done}/{len(boxes)}", "good"))
+    if form == "long":
+        return (("Watched: ", ""), (f"not yet, {done} of {len(boxes)} boxes", "warn"))
+    return (("Watched ", ""), (f"{done}/{len(boxes)}", "warn"))
 
 
 def _phase(view: View, number: int, active: int, form: str, letter: str, others: str) -> tuple[Span, ...]:

@@ -7,7 +7,7 @@ from ray_tui.analysis.hops import percentile
 from ray_tui.core.facts import ProbeProblem
 from ray_tui.core.state import Probe
 from ray_tui.core.untrusted import cell_width
-from ray_tui.tui.lines import Line, Row, Span, clock_text, columns, crop, left_of, short_seconds, width_of
+from ray_tui.tui.lines import Line, Row, Span, columns, crop, left_of, short_seconds, width_of, within
 from ray_tui.tui.panes.actions import blank, heading
 from ray_tui.tui.view import View, newest_probes, pending
 
@@ -46,7 +46,7 @@ def rows(view: View, width: int) -> list[Row]:
         mark, said, style = stands(view, probe, widths[-1])
         allowed = probe.intended.sla_seconds
         cells: list[Span | str] = [(mark, style), (_label(probe), ""), *(_hop(probe, hop) for hop in hops),
-                                   (clock_text(allowed) if allowed else "–", "dim"), (said, style)]  # fmt: skip
+                                   (within(allowed, allowed) if allowed else "–", "dim"), (said, style)]  # fmt: skip
         out.append(Row(columns(cells, widths), f"probe:{probe_id}"))
         if mark == "✗" and cell_width(said) > widths[-1]:
             out.append(Row(crop((("  └ ", "dim"), (said, style)), width), f"probe:{probe_id}"))
@@ -63,7 +63,8 @@ def _hop(probe: Probe, hop: str) -> Span:
     seen = probe.hops.get(hop)
     if seen is not None:
         return short_seconds(max(0.0, seen.latest - probe.intended.starts_at)), "good" if hop in ("t6", "t7") else ""
-    return ("–" if hop == ("t7" if probe.intended.purpose == "acknowledge" else "t6") else "·"), "dim"
+    never = hop == ("t7" if probe.intended.purpose == "acknowledge" else "t6") or probe.cleared is not None
+    return ("–" if never else "·"), "dim"
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -86,8 +87,8 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     if probe.cleared is not None:
         return "?", f"cleared, not {word}", "warn"
     sla = probe.intended.sla_seconds
-    used = clock_text(max(0.0, view.now - probe.intended.starts_at))
-    time = f"{used} of {clock_text(sla)}" if sla and wanted == "t6" else used
+    used = max(0.0, view.now - probe.intended.starts_at)
+    time = f"{within(used, sla)} of {within(sla, sla)}" if sla and wanted == "t6" else within(used, sla or used)
     said = next((f"{words}, {time}" for words in _waiting(probe) if len(words) + len(time) + 2 <= room), time)
     return "▶", said, "run"
 
@@ -95,7 +96,9 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
 def _waiting(probe: Probe) -> Sequence[str]:
     """What this path waits for, from the whole sentence to the shortest."""
     seen = probe.hops
-    first, second = (*_people(probe), *("somebody", "level 2")[len(_people(probe)) :])[:2]
+    people = _people(probe)
+    first = people[0] if people else f"anybody on {' or '.join(probe.intended.integrations) or probe.intended.receiver}"
+    second = people[1] if people[1:] else "level 2"
     if "t4" not in seen and "t5" not in seen:
         if "t3" in seen:
             return ("sent, waiting for it to arrive", "sent")
@@ -105,7 +108,7 @@ def _waiting(probe: Probe) -> Sequence[str]:
                 f"for {second}")  # fmt: skip
     if "t5" not in seen and probe.intended.pages:
         return (f"arrived, waiting until {first} is notified", f"{first} not notified yet", "arrived")
-    return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {first}")
+    return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {people[0] if people else 'anybody'}")
 
 
 def _people(probe: Probe) -> tuple[str, ...]:

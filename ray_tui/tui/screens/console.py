@@ -17,7 +17,7 @@ from ray_tui.tui.jump import Jump, Spot, labelled
 from ray_tui.tui.lines import Row
 from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View
+from ray_tui.tui.view import View, leaving
 from ray_tui.tui.widgets.bar import Bar
 from ray_tui.tui.widgets.event_log import EventLog
 from ray_tui.tui.widgets.listing import Listing
@@ -224,8 +224,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             named = [*self._may(view), ("focus.1", "focus"), ("help", "help"), ("open.detail", "why?"),
                      ("focus.zoom", "all panes" if self.zoomed else "zoom"), ("log.filter", "filter"),
                      ("focus.overview", "overview")]  # fmt: skip
-        over = view.transport is not None or view.state.ended
-        named.append(("detach", "leave" if over else "leave, the run goes on"))
+        named.append(("detach", leaving(view)))
         hints = [(live[name], word) for name, word in named]
         return [("1-4" if word == "focus" and key == "1" else key, word) for key, word in hints]
 

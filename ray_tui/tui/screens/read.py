@@ -15,14 +15,6 @@ from ray_tui.tui.screens.dialog import Q_CLOSES, Choice, ChoiceDialog, Dialog, F
 from ray_tui.tui.view import View
 
 
-class CopyAsked(Message):
-    """Please put this into the clipboard."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-
 class CopyAsAsked(Message):
     """Please let a person choose what of this is copied."""
 
@@ -50,7 +42,6 @@ class ReadDialog(Dialog[None]):
         Binding("down,j", "scroll(1)", "down", id="read.down"),
         Binding("up,k", "scroll(-1)", "up", id="read.up"),
         Binding("space", "read_on(1)", "page down", id="read.page_down"),
-        Binding("y", "copy", "copy", id="read.copy"),
         Binding("Y,c", "copy_as", "copy as", id="read.copy_as"),
     ]
     target = ""
@@ -59,9 +50,6 @@ class ReadDialog(Dialog[None]):
     def action_scroll(self, by: int) -> None:
         text = self.query_one("#text")
         text.scroll_to(y=text.scroll_offset.y + by, animate=False)
-
-    def action_copy(self) -> None:
-        self.app.post_message(CopyAsked(self.text_shown()))
 
     def action_copy_as(self) -> None:
         self.app.post_message(CopyAsAsked(self.target, self.text_shown()))
@@ -80,7 +68,7 @@ class DetailDialog(ReadDialog):
 def detail_dialog(title: str, lines: Sequence[Line], target: str) -> ReadDialog:
     dialog = DetailDialog(title, lines)
     dialog.target = target
-    dialog.hints = ("↑↓ scroll", "e journal line", "y copy", "Y copy as a command")
+    dialog.hints = ("e journal line", "↑↓ scroll", "y copy", "Y copy as a command")
     return dialog
 
 
@@ -105,6 +93,9 @@ class HelpDialog(ReadDialog):
         super().__init__("Help", pages[0])
         self.pages = pages
 
+    def action_help(self) -> None:
+        """It is open already."""
+
     def action_other_page(self) -> None:
         """Keys, or their names; and back."""
         self.lines = list(self.pages[1] if self.lines == list(self.pages[0]) else self.pages[0])
@@ -112,9 +103,15 @@ class HelpDialog(ReadDialog):
         self.query_one("#text").scroll_to(y=0, animate=False)
 
 
-def help_dialog(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> HelpDialog:
-    """Every key as it is bound now; the glyphs; the mission. On the second page what [ui.keymap] calls them."""
-    return HelpDialog([_key_lines(keymap, problems, view, width), _name_lines(keymap, width)])
+def help_dialog(
+    keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int, here: Sequence[tuple[str, str]] = ()
+) -> HelpDialog:
+    """Every key as it is bound now; the glyphs; the mission. On the second page what [ui.keymap] calls them.
+    ``here``: the keys of the dialog from which it was asked."""
+    widths = (18, max(20, width - 20))
+    first: list[Line] = [columns([(keys, "run"), says], widths) for keys, says in here]
+    head: list[Line] = [(("In this dialog", "strong"),), *first, ()] if here else []
+    return HelpDialog([[*head, *_key_lines(keymap, problems, view, width)], _name_lines(keymap, width)])
 
 
 def _name_lines(keymap: Mapping[str, str], width: int) -> list[Line]:
