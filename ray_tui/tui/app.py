@@ -55,7 +55,7 @@ from ray_tui.tui.screens.read import (
 )
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
-from ray_tui.tui.view import View, mapping, mappings
+from ray_tui.tui.view import View, leaving, mapping, mappings
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
@@ -266,11 +266,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def action_interrupt(self) -> None:
         """Ctrl-C ends nothing, and says what does."""
-        if self.handle.transport is not None or self.state.ended:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves.")
-        else:
-            how = "To end the run itself: ctrl+p, Abort." if self.view().drives else "Only its driver can end the run."
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. {how}")
+        view = self.view()
+        said = f"Ctrl-C ends nothing. {self._leave_words()}: {leaving(view)}."
+        if view.transport is None and not view.state.ended:
+            said += " To end the run itself: ctrl+p, Abort." if view.drives else " Only its driver can end the run."
+        self.say(said)
 
     def _leave_words(self) -> str:
         top = self.screen

@@ -382,7 +382,7 @@ async def test_ctrl_c_ends_nothing():
     handle = FakeHandle(*mid_run())
     async with console(handle) as (app, pilot):
         await pilot.press("ctrl+c")
-        await until(lambda: "q leaves, the run goes on" in notices(app), "the notice")
+        await until(lambda: "q: leave, the run goes on" in notices(app), "the notice")
         assert app.return_value is None
         assert handle.submitted == []
 

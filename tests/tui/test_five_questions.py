@@ -5,7 +5,7 @@ import pytest
 from textual import events
 
 from ray_tui.core import facts as f
-from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, ProposeWaiver, Refused
+from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, DeclineWaiver, ProposeWaiver, Refused
 from ray_tui.core.handle import Marker
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Verdict
@@ -120,11 +120,11 @@ async def test_ctrl_c_says_how_to_leave_where_one_is():
     async with console(handle) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await pilot.press("ctrl+c")
-        await until(lambda: "q leaves, the run goes on" in notices(app), "the notice")
+        await until(lambda: "q: leave, the run waits" in notices(app), "the notice")
         await pilot.press("escape", "n")
         await dialog(app, FormDialog)
         await pilot.press("ctrl+c")
-        await until(lambda: "Esc, then q leaves, the run goes on" in notices(app), "the notice in a form")
+        await until(lambda: "Esc, then q: leave, the run waits" in notices(app), "the notice in a form")
         assert handle.submitted == []
 
 
@@ -467,7 +467,8 @@ async def test_a_waiver_for_another_reason_is_another_question():
         await dialog(app, ConfirmDialog)
         await pilot.press("enter")
         await until(lambda: getattr(app.screen, "dialog_title", "") == "Confirm waiver W6?", "the other question")
-        assert handle.submitted == []
+        assert await submitted(handle, 5) == DeclineWaiver(waiver_id="W5")
+        assert len(handle.submitted) == 5
 
 
 async def test_how_far_the_waivers_have_come_is_said():

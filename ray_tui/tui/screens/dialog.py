@@ -46,6 +46,7 @@ Dialog #problem { display: none; height: auto; max-height: 3; color: $ray-bad; }
 Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
 Dialog.-form.-short .label { margin-top: 0; }
 Dialog.-form.-short OptionList { margin-top: 0; max-height: 4; }
+Dialog.-short TextArea { min-height: 3; }
 Dialog.-tall > #box { height: 88%; }
 Dialog.-tall #text { height: auto; max-height: 40%; }
 Dialog.-plain > #box { border: ascii $primary; scrollbar-size-vertical: 0; }
