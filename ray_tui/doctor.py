@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ray_tui import config
+from ray_tui import config, named_files
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.core.errors import RayError
@@ -81,7 +81,12 @@ async def examine(config_path: Path | None, outside: Outside) -> list[Finding]:
     chosen, of_config = _config(config_path, outside)
     findings = [_python(), *_terminal(outside.environment), of_config]
     if chosen is not None:
-        findings += [_approvals(chosen), *await _systems(chosen, outside), *_acknowledging(chosen, outside)]
+        findings += [
+            *_files(chosen),
+            _approvals(chosen),
+            *await _systems(chosen, outside),
+            *_acknowledging(chosen, outside),
+        ]
     store = chosen.store if chosen else outside.folder / ".artifacts" / "monitoring"
     findings += [*_folders(store), _disk(store), *_sockets(chosen, outside), *_runs(store, outside)]
     return [*findings, *_signing(outside), _logind(outside.system_root), *_tools(outside.which)]
@@ -128,14 +133,19 @@ def _config(path: Path | None, outside: Outside) -> tuple[Config | None, Finding
     return chosen, Finding("config", True, f"{found}: {chosen.run.release} in {chosen.run.environment}")
 
 
+def _files(chosen: Config) -> list[Finding]:
+    """The files that the configuration names, as a run here would need them."""
+    said = [str(config.refusal(chosen.file, [fault])) for fault in named_files.faults(chosen)]
+    todo = "a run does not begin before it is there"
+    files = [Finding("config.files", False, line(one), todo) for one in said]
+    return files or [Finding("config.files", True, "every file that the configuration names can be read")]
+
+
 def _approvals(chosen: Config) -> Finding:
     """Whether an approval could be given at all."""
     name, policy = "config.approvals", chosen.policy
     if policy.allowed_signers:
-        path = chosen.folder / policy.allowed_signers
-        if not path.is_file():
-            return Finding(name, False, f"{path}: no such file", "write it as ssh-keygen(1) says, one key a line")
-        return Finding(name, True, f"signatures are checked against {path}")
+        return Finding(name, True, f"signatures are checked against {chosen.folder / policy.allowed_signers}")
     if policy.unsigned_approvals or policy.demo:
         todo = "" if policy.demo else "name [policy] allowed_signers to have them signed"
         return Finding(name, True, "unsigned approvals are accepted, and labelled unsigned", todo)

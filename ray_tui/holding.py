@@ -24,10 +24,11 @@ TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --js
 def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
     import asyncio
 
-    from ray_tui import runs_on_disk, wiring
+    from ray_tui import named_files, runs_on_disk, wiring
     from ray_tui.clock import Clock
     from ray_tui.core import views
 
+    named_files.require(chosen)
     run_id = resumed or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     outcome = asyncio.run(
         wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
@@ -69,7 +70,7 @@ def want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
 
 
 def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
-    from ray_tui import rendezvous, runs_on_disk
+    from ray_tui import named_files, rendezvous, runs_on_disk
     from ray_tui.clock import Clock
 
     if not plain:
@@ -83,6 +84,7 @@ def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bo
     if resume and rendezvous.is_locked(folder):
         typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
         return on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
+    named_files.require(chosen)
     path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
     return on_socket(chosen, path, observe, plain, key)
 
@@ -145,6 +147,7 @@ async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
         roles=_roles(chosen, handle.person),
         signing=signing,
         attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
+        runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
     )
@@ -152,14 +155,27 @@ async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
     if ended.message:
         typer.echo(ended.message, err=ended.code != 0)
     if chosen is not None and ended.how == "ended" and handle.transport is None:
-        where = f"--config {chosen.file.resolve()}"
         typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
-        typer.echo(f"ray-tui verify {where}\nray-tui replay {handle.run_id} {where}")
+        typer.echo(f"ray-tui verify --config {chosen.file.resolve()}\n{_watch_again(chosen, handle.run_id)}")
     return int(ended.code)
 
 
 def _come_back(chosen: "Config", run_id: str) -> str:
     return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
+
+
+def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
+    """Each run of the store, newest first, and what opens it."""
+    from ray_tui import runs_on_disk
+
+    return [
+        (run.run_id, _come_back(chosen, run.run_id) if run.alive else _watch_again(chosen, run.run_id))
+        for run in runs_on_disk.runs(chosen.store)
+    ]
+
+
+def _watch_again(chosen: "Config", run_id: str) -> str:
+    return f"ray-tui replay {run_id} --config {chosen.file.resolve()}"
 
 
 def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:

@@ -261,7 +261,14 @@ def _compare(
 ) -> compare.Comparison:  # fmt: skip
     direction = compare.Worse.UP if kpi.worse == "up" else compare.Worse.EITHER
     return compare.compare(
-        before, after, thresholds.baseline_tolerance, kpi.floor, direction, thresholds.baseline_minimum_samples, windows
+        before,
+        after,
+        thresholds.baseline_tolerance,
+        kpi.floor,
+        direction,
+        thresholds.baseline_minimum_samples,
+        windows,
+        kpi.unit,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import comb, erfc, isfinite, sqrt
 
+from ray_tui.analysis.units import format_value
 from ray_tui.core.verdicts import Finding
 
 MINIMUM = 20
@@ -72,13 +73,14 @@ def compare(
     direction: Worse,
     minimum: int = MINIMUM,
     windows: tuple[Window, Window] | None = None,
+    unit: str = "",
 ) -> Comparison:
     """Judge the shift from ``before`` to ``after`` against a tolerance.
 
     A shift for the worse is ``degraded`` when it is larger than both tolerances (the absolute one is the
     floor below which a large percentage of little is no news). No prior: ``none-prior``. Fewer than
     ``minimum`` finite samples on a side, or windows that overlap: ``insufficient``. Order of the samples does
-    not matter.
+    not matter. ``unit`` is for the words: as Grafana would print it.
     """
     kept_before, dropped_before = _finite(before or ())
     kept_after, dropped_after = _finite(after)
@@ -115,7 +117,9 @@ def compare(
     worse = {Worse.UP: shift, Worse.DOWN: -shift, Worse.EITHER: abs(shift)}[direction]
     finding = Finding.DEGRADED if not worse <= allowed else Finding.OK
     share = "" if relative is None else f" ({relative:+.1%})"
-    why = f"shifted by {shift:+.6g}{share}, {allowed:.6g} allowed; p = {p:.3g}"
+    sign = "+" if shift > 0 else ""
+    shifted = f"{sign}{format_value(shift, unit)}{share}"
+    why = f"shifted by {shifted}, {format_value(allowed, unit)} allowed; p = {p:.3g}"
     return found(finding, why, shift=shift, relative=relative, p=p, allowed=allowed)
 
 

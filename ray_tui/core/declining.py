@@ -14,7 +14,7 @@ def criterion(step: str, reason: str) -> Criterion:
     """What blocks when such an action is declined; a waiver covers it, bound to this very reason."""
     return Criterion(
         id=f"decline:{step}",
-        title=f"{step} {plan.action(step).title} carried out",
+        title=f"{plan.action(step).title} carried out",
         verdict=Verdict.FAILED,
         actual=f"declined: {reason}",
         required=f"{', '.join(owed(step))}, an output to another protocol",

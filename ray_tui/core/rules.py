@@ -123,6 +123,10 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
     """The facts that a command causes, or why not."""
     if state.ended and not isinstance(command, AddNote):
         return Refused("The run has ended; open a new one with `ray-tui run`.")
+    if not isinstance(command, AddNote | AcknowledgeProbe) and actor.console != HEADLESS:
+        why = stranger(actor.person, book)
+        if why:
+            return Refused(why)
     match command:
         case AddNote():
             return [f.NoteAdded(text=command.text)] if command.text.strip() else Refused("The note is empty.")
@@ -131,7 +135,7 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
         case TakeSeat():
             return _take_seat(state, actor)
         case GrantSeat():
-            return _grant_seat(state, actor, command)
+            return _grant_seat(state, actor, command, book)
         case KeepSeat():
             return _keep_seat(state, actor, command)
         case AnswerPrompt():
@@ -159,6 +163,13 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
     raise AssertionError(f"a command without a rule: {command!r}")
 
 
+def stranger(person: str, book: Rulebook) -> str:
+    """Why this person may only watch and add notes; "" for who is known, where [people] names nobody, in a demo."""
+    if not book.people or book.policy.demo or person in book.people:
+        return ""
+    return f"{person} is nobody in [people], and may watch and add notes: list them with `login` and their roles."
+
+
 def drives(state: RunState, actor: f.Actor) -> bool:
     """Whether this actor holds the driver's seat; an empty seat is anybody's."""
     if not state.driver or not state.driver_console:
@@ -176,9 +187,12 @@ def _take_seat(state: RunState, actor: f.Actor) -> Decision:
     return [f.SeatTaken(person=actor.person, console=actor.console, how=how)]
 
 
-def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat) -> Decision:
+def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat, book: Rulebook) -> Decision:
     if not drives(state, actor):
         return Refused("Only the driver can grant the seat.")
+    why = stranger(command.person, book)
+    if why:
+        return Refused(why)
     console = next((c for c in state.consoles.values() if c.person == command.person and not c.read_only), None)
     if console is None:
         return Refused(f"{command.person} has no console here that could drive.")

@@ -499,7 +499,7 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
         case f.HostStarted():
             return "plain", "", "run resumed" if fact.resumed else "host started"
         case f.HostStopped():
-            return "warn", "", f"host stopped: {fact.reason}"
+            return ("warn", "", f"host stopped: {fact.reason}") if fact.reason else ("plain", "", "host stopped")
         case f.RunAborted():
             return "bad", "", f"run aborted: {fact.reason}"
         case f.RunCompleted():

@@ -154,8 +154,9 @@ def quality_metrics(state: RunState, earlier: Checks | None = None) -> tuple[Qua
     checks = Checks.of([state])
     gate_2 = _rate("Gate 2 Pass Rate", checks.passed, checks.judged, 0.95)
     if earlier is not None and earlier.judged:
+        runs = f"{earlier.runs} earlier run{'s' * (earlier.runs != 1)}"
         share = f"{earlier.passed / earlier.judged:.0%} ({earlier.passed} of {earlier.judged})"
-        gate_2 = replace(gate_2, actual=f"{gate_2.actual}; {share} in {earlier.runs} earlier runs")
+        gate_2 = replace(gate_2, actual=f"{gate_2.actual}; {share} in {runs}")
     needed = [a.name for action in plan.ACTIONS for a in action.artifacts if a.required]
     outputs = [name for names in plan.OUTPUTS.values() for name in names]
     return (

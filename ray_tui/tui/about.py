@@ -11,12 +11,14 @@ from ray_tui.core.state import Probe
 from ray_tui.core.untrusted import deep_clean
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui import charts
-from ray_tui.tui.lines import Line, Span, crop, number, short_seconds, width_of, wrap
+from ray_tui.tui.lines import Line, Span, crop, short_seconds, width_of, wrap
 from ray_tui.tui.panes.baseline import FINDINGS, against, figure_of
 from ray_tui.tui.panes.waterfall import HOP_NAMES, HOPS, problem_words
 from ray_tui.tui.view import VERDICT_STYLES, View, day, mapping, mappings, released_at, wall
 
 DEEPEST = 4
+IN_UNIT = ("now", "prior", "shift", "allowed")
+"""Values of a KPI that are in its unit."""
 
 
 def about(view: View, target: str, width: int) -> tuple[str, list[Line]]:
@@ -27,7 +29,7 @@ def about(view: View, target: str, width: int) -> tuple[str, list[Line]]:
             return plan.title(rest), step_lines(view, rest, width)
         case "probe":
             probe = view.state.probes.get(rest)
-            return (f"Probe to {probe.intended.receiver}", _probe(rest, probe, width)) if probe else _gone(target)
+            return (f"Probe to {probe.intended.receiver}", probe_lines(rest, probe, width)) if probe else _gone(target)
         case "service":
             return f"Coverage of {rest}", _service(view, rest, width)
         case "data":
@@ -129,10 +131,6 @@ def criterion_lines(view: View, name: str, criterion: Criterion, width: int) -> 
 
 def probe_lines(probe_id: str, probe: Probe, width: int) -> list[Line]:
     """A probe's hops as intervals, with their sources."""
-    return _probe(probe_id, probe, width)
-
-
-def _probe(probe_id: str, probe: Probe, width: int) -> list[Line]:
     intended = probe.intended
     out: list[Line] = [
         (("id  ", "dim"), (probe_id, "")),
@@ -177,8 +175,8 @@ def _service(view: View, name: str, width: int) -> list[Line]:
         out += [(), ((f"{word}  ", style), (str(cell.get("signal", "")), "strong"), (f"  {cell.get('why') or ''}", ""))]
         seen = cell.get("last_seen_at")
         if isinstance(seen, int | float) and seen > 0:
-            out += paragraph(f"{iso(seen)}, {number(cell.get('age_seconds'), 's')} old when looked at", width, "",
-                             "  last sample  ")  # fmt: skip
+            age = charts.value_text(cell.get("age_seconds"), "s")
+            out += paragraph(f"{iso(seen)}, {age} old when looked at", width, "", "  last sample  ")
         out += paragraph(
             str(cell.get("required_by") or "nothing: it is not asked for"), width, "dim", "  required by  "
         )
@@ -216,7 +214,8 @@ def _kpi(view: View, index: int, kpi: Mapping[str, Any], width: int) -> list[Lin
     out: list[Line] = [((row, "strong"), *crop(right, width - len(row))) for row, right in beside]
     out += [(), *charts.panel(figure.points, width, 9, figure.band, figure.unit, released)]
     legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, wall(released)[:5])
-    return [*out, crop(((" " * 12, ""), *legend), width), (), *describe(kpi, width, skip=("samples", "unit"))]
+    told = {**kpi, **{key: charts.value_text(kpi[key], figure.unit) for key in IN_UNIT if kpi.get(key) is not None}}
+    return [*out, charts.under(legend, 12, width), (), *describe(told, width, skip=("samples", "unit"))]
 
 
 def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:
@@ -324,7 +323,7 @@ def _item(item: Any, width: int, depth: int, lead: str) -> list[Line]:
     """One entry of a list: a small mapping on one line."""
     if not isinstance(item, dict):
         return [((f"{lead}{item}", ""),)]
-    if len(str(item)) < 90 and not any(isinstance(value, dict | list) for value in item.values()):
+    if _short(item):
         pairs = ", ".join(f"{name} {_plain(name, value)}" for name, value in item.items())
         return paragraph(pairs, width, "", f"{lead}· ")
     return [((f"{lead}·", "dim"),), *describe(item, width, depth=depth + 1)]

@@ -40,8 +40,8 @@ from ray_tui.tui.copies import copies
 from ray_tui.tui.desk import Desk
 from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
-from ray_tui.tui.player import Player
-from ray_tui.tui.screens.console import ConsoleScreen
+from ray_tui.tui.player import PRESSES, Player
+from ray_tui.tui.screens.console import LOG, ConsoleScreen
 from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
@@ -56,6 +56,7 @@ from ray_tui.tui.screens.read import (
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
 from ray_tui.tui.view import View, leaving, mapping, mappings
+from ray_tui.tui.widgets.bar import Bar
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
@@ -479,9 +480,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             "mission": self.open_mission,
             "theme": self.open_themes,
             "overview": console.action_overview,
+            **{f"phase_{number}": partial(console.action_focus_phase, number) for number in range(1, 5)},
+            "event_log": partial(console.action_focus_phase, LOG),
             "jump": console.begin_jump,
             "zoom": console.action_zoom,
+            "copy": console.action_copy,
+            "copy_as": console.action_copy_as,
             "seek": self.player.ask_seek,
+            "bar": console.action_focus_bar,
+            **{f"replay_{what}": partial(self.player.press, what) for what in PRESSES},
             "copy_next": self.copy_next,
             "detach": self.detach,
         }
@@ -492,6 +499,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def action_transport(self, what: str) -> None:
         self.player.press(what)
+
+    def on_bar_sought(self, message: Bar.Sought) -> None:
+        self.player.go(message.marker, message.seconds)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "transport" or (action == "deed" and parameters == ("seek",)):
@@ -592,6 +602,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def choose_theme(self, name: str) -> None:
         self.theme = name
+
+    def other_runs(self) -> list[tuple[str, str]]:
+        return [(name, opens) for name, opens in self.options.runs() if name != self.handle.run_id]
 
     def service_names(self) -> list[str]:
         data: Any = self.state.steps["1.2"].data

@@ -6,7 +6,7 @@ from math import isfinite
 
 from ray_tui.analysis.units import format_value
 from ray_tui.core.readings import Gauge
-from ray_tui.tui.lines import Line, Span, fit
+from ray_tui.tui.lines import Line, Span, crop, fit, width_of
 
 Points = Sequence[tuple[float, float]]
 """(unix time, value) in time order."""
@@ -154,14 +154,19 @@ def panel(
 
 def panel_legend(points: Points, band: Band, unit: str, released: float, clock: str) -> Line:
     """What the signs of ``panel`` mean, in words."""
-    out: list[Span] = [("● ", "run"), ("measured   ", "dim")]
+    out: list[Span] = [("● ", "run"), ("measured  ", "dim")]
     if band is not None:
-        out.append((f"· normal: {value_text(band[0], unit)} to {value_text(band[1], unit)}   ", "dim"))
+        out.append((f"· normal: {value_text(band[0], unit)} to {value_text(band[1], unit)}  ", "dim"))
     if released:
         gap = points[0][0] - released if points else 0.0
-        when = f", {gap / 60:.0f} min before the left edge" if gap >= 60 else ""
+        when = f", {gap / 60:.0f} min earlier" if gap >= 60 else ""
         out += [(f"{RELEASE} ", "strong"), (f"release {clock}Z{when}", "dim")]
     return tuple(out)
+
+
+def under(legend: Line, indent: int, width: int) -> Line:
+    """A legend below what it explains; where it would be cut it begins further to the left."""
+    return crop(((" " * max(0, min(indent, width - width_of(legend))), ""), *legend), width)
 
 
 _SEGMENTS = {

@@ -103,7 +103,7 @@ class Desk:
         kind, _, name = key.partition(":")
         if kind == "waiver":
             return "a second person"
-        return asks_whom(view.state.prompts[name], view.state) if kind == "prompt" else view.state.driver or "a driver"
+        return asks_whom(view, view.state.prompts[name].raised) if kind == "prompt" else view.state.driver or "a driver"
 
     def _open_prompt(self, name: str, key: str) -> None:
         view = self.view

@@ -54,6 +54,7 @@ KEYS: tuple[Key, ...] = (
     Key("replay.previous", "[", "app.transport('previous')", "marker before", "Replay", True),
     Key("replay.slower", "<", "app.transport('slower')", "slower", "Replay", True),
     Key("replay.faster", ">", "app.transport('faster')", "faster", "Replay", True),
+    Key("replay.bar", "b", "focus_bar", "along the bar: left, right, Tab, then Enter", "Replay", True),
     Key("replay.seek", ":", "app.deed('seek')", "go to a time, seq or step", "Replay", True),
     Key("help", "?", "app.deed('help')", "help", "Console"),
     Key("theme", "T", "app.deed('theme')", "choose a theme", "Console"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from ray_tui.core.untrusted import cell_width, clean
 
@@ -173,32 +174,10 @@ def short_seconds(seconds: float) -> str:
     return f"{minutes}m{rest:02d}" if minutes < 100 else f"{minutes // 60}h{minutes % 60:02d}"
 
 
-def _bytes(value: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.3g} {unit}"
-        value /= 1024
-    return f"{value:.3g} TiB"
-
-
-def number(value: object, unit: str = "") -> str:
-    """A value as people read it: ``231 ms``, ``0.21%``, ``4.2k``; ``?`` for what is no finite number."""
+def number(value: object) -> str:
+    """A count or a figure without a unit: ``12.3k``; ``?`` for what is no finite number, text as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value) if value not in (None, "") else "–"
-    if value != value or value in (float("inf"), float("-inf")):
+    if not isfinite(value):
         return "?"
-    match unit:
-        case "s" | "seconds":
-            return f"{value * 1000:.0f} ms" if abs(value) < 1 else f"{value:.3g} s"
-        case "ms":
-            return f"{value:.0f} ms"
-        case "percentunit" | "ratio":
-            return f"{value * 100:.3g}%"
-        case "percent" | "%":
-            return f"{value:.3g}%"
-        case "reqps" | "ops" | "rps":
-            return f"{number(value)}/s" if abs(value) >= 10_000 else f"{value:.3g}/s"
-        case "bytes":
-            return _bytes(value)
-    text = f"{value / 1000:.3g}k" if abs(value) >= 10_000 else f"{value:.4g}"
-    return f"{text} {unit}" if unit not in ("", "short", "none") else text
+    return f"{value / 1000:.3g}k" if abs(value) >= 10_000 else f"{value:.4g}"

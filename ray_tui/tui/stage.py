@@ -60,6 +60,10 @@ class Stage(Protocol):
 
     def service_names(self) -> list[str]: ...
 
+    def other_runs(self) -> list[tuple[str, str]]:
+        """(id, the command that opens it) of each run beside this one, newest first."""
+        ...
+
     def deeds(self) -> Mapping[str, Callable[[], object]]:
         """Everything that a key can do, by the action's name."""
         ...

@@ -11,7 +11,7 @@ from ray_tui.core import plan, rules, views
 from ray_tui.core.handle import Link, Transport
 from ray_tui.core.presence import Look, phase_of
 from ray_tui.core.readings import Gauges
-from ray_tui.core.state import Probe, Prompt, RunState, Step
+from ray_tui.core.state import Probe, RunState, Step
 from ray_tui.core.together import asked_together, named
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Verdict
@@ -67,7 +67,7 @@ class View:
         found = dict(mapping(self.step(name).data))
         asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
         for data in asked:
-            found["plan"] = data.get("plan") or found.get("plan")
+            found.update({key: data[key] for key in ("plan", "entries") if data.get(key)})
         proposals = [data["proposal"] for data in asked if data.get("proposal")]
         if proposals and not found.get("proposals"):
             found["proposals"] = proposals
@@ -232,8 +232,11 @@ def slowest_ack(state: RunState) -> float | None:
     return max(took) if took else None
 
 
-def asks_whom(prompt: Prompt, state: RunState) -> str:
-    return " or ".join(prompt.raised.roles) or state.driver or "the driver"
+def asks_whom(view: View, prompt: f.PromptRaised) -> str:
+    """Whose answer a step waits for, as this console's person reads it."""
+    if view.may_answer(prompt):
+        return "you"
+    return " or ".join(prompt.roles) or view.state.driver or "the driver"
 
 
 def _still_out(view: View) -> tuple[Span, ...]:
@@ -252,11 +255,10 @@ def _paged(probe: Probe) -> tuple[Span, ...]:
 
 def waits_for(view: View, prompt: f.PromptRaised) -> tuple[Span, ...]:
     """Who must answer, as this console's person reads it."""
-    roles = " or ".join(prompt.roles)
     if view.may_answer(prompt):
+        roles = " or ".join(prompt.roles)
         return (("you must answer", "warn"), (f" as {roles}: " if roles else ": ", "dim"))
-    whom = roles or view.state.driver or "the driver"
-    return ((f"waiting for {whom} to answer: ", "warn"),)
+    return ((f"waiting for {asks_whom(view, prompt)} to answer: ", "warn"),)
 
 
 def badge(view: View) -> Span:
@@ -289,7 +291,8 @@ def gist(view: View, halt: f.Halted) -> str:
     if not blocks:
         return halt.reason
     first = blocks[0]
-    said = f"{first.actual.partition(' [')[0]}: {first.id.partition(':')[2] or first.title}"
+    measured = re.split(r" \[|; ", first.actual)[0]
+    said = f"{measured}: {first.id.partition(':')[2] or first.title}"
     return f"{said} and {len(blocks) - 1} more" if blocks[1:] else said
 
 

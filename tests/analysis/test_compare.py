@@ -195,3 +195,15 @@ def test_quantiles_are_type_seven():
     assert (found.n, found.dropped) == (4, 1)
     assert "type 7" in found.method
     assert quantiles([math.inf]).values == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "unit", "said"),
+    [(0.1, 0.25, "s", "shifted by +150 ms (+150.0%), 10.0 ms allowed"),
+     (0.02, 0.01, "percentunit", "shifted by -1% (-50.0%), 0.200% allowed"),
+     (40.0, 44.0, "reqps", "shifted by +4 req/s (+10.0%), 4 req/s allowed")],
+)  # fmt: skip
+def test_a_shift_is_said_in_its_unit(before, after, unit, said):
+    """As Grafana would print it: who reads it at night compares it with a dashboard."""
+    found = compare([before] * 20, [after] * 20, 0.1, 0.0, Worse.UP, unit=unit)
+    assert found.why.startswith(said)

@@ -356,6 +356,50 @@ def test_a_typed_confirmation_wants_the_words_to_the_letter():
     assert not isinstance(run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="page priya")), Refused)
 
 
+STRANGER = f.Actor(person="uid:4711", uid=4711, console="c9")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [TakeSeat(), RequestSeat(), RunStep(step="1.1"), AnswerPrompt(prompt_id="2.1#1:apply", answer="yes"),
+     Abort(reason="because I can"), Decline(step="2.3", reason="because nobody stops me")],
+    ids=lambda command: command.command,
+)  # fmt: skip
+def test_whom_people_does_not_know_only_watches_and_notes(command):
+    """An empty seat is nobody's who is unknown to [people]; a note of theirs is taken."""
+    run = Run().feed(f.ConsoleDetached(console="c1"), f.ConsoleAttached(console="c9", person="uid:4711"), prompt())
+    refused = run.ask(STRANGER, command)
+    assert isinstance(refused, Refused)
+    assert "uid:4711 is nobody in [people]" in refused.why
+    assert not isinstance(run.ask(STRANGER, AddNote(text="the canary looks odd")), Refused)
+
+
+def test_the_seat_is_not_given_to_whom_people_does_not_know():
+    """Nor can the driver let a stranger in."""
+    run = Run().feed(f.ConsoleAttached(console="c9", person="uid:4711"))
+    assert isinstance(run.ask(MIRA, GrantSeat(person="uid:4711")), Refused)
+    assert run.state.driver == "mira"
+
+
+@pytest.mark.parametrize("rulebook", [rules.Rulebook(), book(demo=True)], ids=["no people", "demo"])
+def test_without_people_or_in_a_demo_anybody_drives(rulebook):
+    """One person alone needs no list of people."""
+    run = Run().feed(f.ConsoleDetached(console="c1"))
+    assert not isinstance(run.ask(STRANGER, TakeSeat(), rulebook), Refused)
+    assert run.state.driver == "uid:4711"
+
+
+@pytest.mark.parametrize("console", ["c2", rules.HEADLESS])
+def test_a_change_of_live_monitoring_is_confirmed_by_who_may(console):
+    """Driving is not enough where the question names roles, with or without a terminal. (P33 P34)"""
+    run = Run().feed(prompt(roles=("sre-lead", "operator")), f.SeatTaken(person="sam", console=console))
+    yes = AnswerPrompt(prompt_id="2.1#1:apply", answer="yes")
+    refused = run.ask(f.Actor(person="sam", console=console), yes)
+    assert isinstance(refused, Refused)
+    assert "needs sre-lead or operator" in refused.why
+    assert not isinstance(run.ask(MIRA, yes), Refused)
+
+
 def test_an_approval_needs_its_role():
     """Only someone with the role may approve. (P9)"""
     run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead", "subject": "config"}))

@@ -124,6 +124,18 @@ async def test_a_policy_under_which_nobody_can_approve_is_wrong(place):
     assert "allowed_signers" in found["config.approvals"].todo
 
 
+async def test_each_file_that_a_configuration_names_and_that_is_not_there_is_wrong(place):
+    """File, line and key; the rest is looked at all the same."""
+    missing = 'allowed_signers = "a"\n[[incidents]]\nkind = "file"\npath = "b.csv"\n'
+    (place.folder / "ray-tui.toml").write_text(CONFIG + missing)
+    found = await doctor.examine(None, place.outside)
+    files = [finding.detail for finding in found if finding.name == "config.files" and not finding.ok]
+    assert len(files) == 2
+    assert "ray-tui.toml:7: policy.allowed_signers: " in files[0]
+    assert "ray-tui.toml:10: incidents.0.path: " in files[1]
+    assert any(finding.name == "system.metrics" and finding.ok for finding in found)
+
+
 async def test_a_folder_that_cannot_be_written_is_wrong(place):
     """A file stands where the evidence folder should be."""
     (place.folder / ".artifacts").mkdir()

@@ -92,7 +92,8 @@ async def serving(folder, config, step, allowed=None):
 @pytest.fixture
 async def served(tmp_path):
     """An engine of toy steps behind a socket: (engine, its host, the socket's path)."""
-    async with serving(tmp_path, a_config(tmp_path), Toy()) as (engine, path):
+    config = a_config(tmp_path, people={"mira": {"uid": os.getuid()}})
+    async with serving(tmp_path, config, Toy()) as (engine, path):
         yield engine, engine.host, path
 
 
@@ -334,6 +335,21 @@ async def test_an_approval_is_signed_in_the_console_and_verified_by_the_host(tmp
         assert (given.person, given.assurance) == ("mira", "signed")
         assert given.key_fingerprint.startswith("SHA256:")
         await mira.leave()
+
+
+async def test_whom_people_does_not_know_is_let_in_to_watch_and_to_add_notes(tmp_path):
+    """The first console does not drive when [people] has nobody of its OS user; the run waits for one it knows."""
+    async with serving(tmp_path, a_config(tmp_path), Toy()) as (engine, path):
+        stranger = await attach(path)
+        await wait_for(lambda: stranger.state.open_prompts, "the question")
+        yes = AnswerPrompt(prompt_id=stranger.state.open_prompts[0].raised.id, answer="yes")
+        refused = await stranger.handle.submit(yes)
+        assert isinstance(refused, Refused)
+        assert "nobody in [people]" in refused.why
+        assert not isinstance(await stranger.handle.submit(AddNote(text="the canary looks odd")), Refused)
+        assert engine.state.driver == ""
+        assert [text for _, _, text in engine.state.notes] == ["the canary looks odd"]
+        await stranger.leave()
 
 
 async def test_in_a_demo_a_console_says_whom_it_plays(tmp_path):

@@ -292,11 +292,11 @@ async def test_what_could_not_be_judged_can_be_seen_by_hand(desk, tmp_path):
 async def test_aborting_must_be_typed(desk):
     """A stray number ends nothing."""
     at = desk(*HALT)
-    await at.sees("3  abort the run for good")
-    at.types("3", "yes")
+    await at.sees("4  abort the run for good")
+    at.types("4", "yes")
     await at.sees("Put off")
     assert at.handle.submitted == []
-    at.types("", "3", "abort", "wrong release")
+    at.types("", "4", "abort", "wrong release")
     assert (await at.sent(Abort)).reason == "wrong release"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ray_tui.core.readings import Gauge, Gauges, Reading
 from ray_tui.tui import charts
+from ray_tui.tui.about import about
 from ray_tui.tui.lines import ASCII, width_of
 from ray_tui.tui.panes import baseline
 from ray_tui.tui.view import View
@@ -83,7 +84,7 @@ def test_a_panel_shades_the_band_marks_the_release_and_says_so():
     legend = text(charts.panel_legend(points, (0.18, 0.25), "s", 1075, "12:00"))
     assert "normal: 180 ms to 250 ms" in legend
     assert "┆ release 12:00Z" in legend
-    assert "before the left edge" in text(charts.panel_legend(points, None, "s", 400, "12:00"))
+    assert "10 min earlier" in text(charts.panel_legend(points, None, "s", 400, "12:00"))
     assert text(charts.panel([], 60, 7)[0]) == "no samples"
 
 
@@ -151,6 +152,18 @@ def test_a_live_value_stands_in_place_of_the_measured_one():
     view.gauges = Gauges()
     view.gauges.add(Reading(series="checkout/p99", at=T0 + 1800, value=0.3, unit="s"))
     assert baseline.figures_of(view)[0].now == 0.231
+
+
+def test_the_detail_of_a_figure_is_in_its_unit_and_its_legend_is_whole_at_80_columns():
+    """All of its values as Grafana would print them: nobody compares 0.05 with 231 ms at night."""
+    view = View(now=T0)
+    view.state.steps["1.1"].data = {"deployed_at": T0 - 600}
+    view.state.steps["1.3"].data = measured(shift=0.009)
+    lines = [text(line) for line in about(view, "data:1.3/kpis/0", 73)[1]]
+    assert {"now  231 ms", "prior  222 ms", "shift  9 ms", "allowed  50 ms"} <= set(lines)
+    legend = next(line for line in lines if "● measured" in line)
+    assert legend.endswith("release 11:45Z, 10 min earlier")
+    assert "…" not in legend
 
 
 async def test_zoomed_the_worst_figure_is_large_with_its_band_and_the_release():

@@ -6,16 +6,14 @@ from textual import events
 
 from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, DeclineWaiver, ProposeWaiver, Refused
-from ray_tui.core.handle import Marker
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import clock_text, crop, left_of
-from ray_tui.tui.panes import frame
 from ray_tui.tui.screens.ask import TypedDialog
 from ray_tui.tui.screens.decide import WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
-from tests.tui.fake_handle import T0, FakeHandle, FakeTransport, StillClock, failed, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, StillClock, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
 LEAVES = "q: leave, the run"
@@ -480,19 +478,3 @@ async def test_how_far_the_waivers_have_come_is_said():
     ]  # fmt: skip
     async with console(FakeHandle(*halted(*FIVE), *waived, person="jo"), (120, 40)) as (app, _):
         await shows(app, "mira must decide on 2.2 Alert paths (2 of 5 waived)")
-
-
-# --- the transport bar -----------------------------------------------------------------------------------------------
-
-
-def test_labels_on_the_transport_bar_do_not_cover_each_other():
-    """Two gates and a halt in one moment: each label is whole, or a single sign, or gives way."""
-    markers = (Marker(10, T0 + 75, "gate", "✗ G2"), Marker(11, T0 + 76, "gate", "✓ G3"),
-               Marker(12, T0 + 77, "halt", "h"), Marker(13, T0 + 200, "gate", "✓ G4"))  # fmt: skip
-    shown = "".join(text for text, _ in frame.transport_bar(FakeTransport(markers=markers), 80, T0))
-    track = shown[shown.index("├") + 1 : shown.index("┤")]
-    assert "✗G2" in track
-    assert "✓G4" in track
-    assert "✗✓" not in track.replace("✗G2", "")
-    assert "G2✓G" not in track
-    assert frame.placed([(0.0, "✗G2", "gate"), (0.02, "✓G3", "gate")], 50)[:5] == ["✗", "G", "2", "─", "─"]

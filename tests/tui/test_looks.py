@@ -1,21 +1,63 @@
 """Themes and keys that people bring: what works, and how what does not work is said."""
 
+import tomllib
+
 import pytest
+from textual.color import Color
 
 from ray_tui.tui import keys, theme
 from tests.tui.fake_handle import FakeHandle, mid_run, until
 from tests.tui.on_screen import console, dialog, notices, shows, text_of
 
 BARE = "name = 'x'\naccent = 'red'\nbackground = 'red'\nforeground = 'red'"
-SHIPPED = ("ansi-16", "dusk-tide", "fjord", "high-contrast", "ray-dark", "ray-light")
+COLOURED = ("dusk-tide", "ember", "fjord", "high-contrast", "ray-dark", "ray-light")
+ANSI = ("ansi-16", "ansi-light")
+SHIPPED = (*ANSI, *COLOURED)
+TEXT = ("good", "bad", "warn", "run", "say", "dim", "strong")
 
 
-def test_six_themes_are_shipped_and_none_has_a_problem():
-    """Every file in themes/ loads."""
+def test_six_themes_and_two_ansi_ones_are_shipped_and_none_has_a_problem():
+    """Every file in themes/ loads; one of the six is light, and the terminal's own colours are there for both."""
     loaded, problems = theme.load()
     assert problems == []
     assert tuple(sorted(found.name for found in loaded)) == SHIPPED
     assert [found.name for found in theme.themes()] == [found.name for found in loaded]
+    assert tuple(sorted(found.name for found in loaded if found.theme.ansi)) == ANSI
+    assert {found.name for found in loaded if not found.theme.dark} == {"ray-light", "ansi-light"}
+
+
+@pytest.mark.parametrize("name", ANSI)
+def test_an_ansi_theme_uses_the_terminals_colours_alone(name):
+    """No exact colour in it, so that sixteen are enough."""
+    colours = tomllib.loads((theme.shipped_folder() / f"{name}.toml").read_text())
+    used = [colour for colour in [*colours.values(), *colours["variables"].values()] if isinstance(colour, str)]
+    assert {colour for colour in used if not colour.startswith("ansi")} == set()
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2 defines it."""
+
+    def luminance(text: str) -> float:
+        channels = [part / 255 for part in Color.parse(text).rgb]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+        return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_everything_can_be_read_in_every_theme(name):
+    """4.5:1 for every text and badge (7:1 in high contrast), and 3:1 on the chosen row."""
+    found = next(loaded.theme for loaded in theme.themes() if loaded.name == name)
+    ours = {key: found.variables[f"ray-{key}"] for key in (*TEXT, "cursor", "badge-text")}
+    least = 7.0 if name == "high-contrast" else 4.5
+    texts = {"foreground": str(found.foreground), **{key: ours[key] for key in TEXT}}
+    background = str(found.background)
+    assert {key for key, colour in texts.items() if contrast(colour, background) < least} == set()
+    assert {key for key, colour in texts.items() if contrast(colour, ours["cursor"]) < 3.0} == set()
+    badges = ("good", "bad", "warn", "run", "dim")
+    assert {key for key in badges if contrast(ours[key], ours["badge-text"]) < least} == set()
 
 
 def test_four_colours_are_enough(tmp_path):

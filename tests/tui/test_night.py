@@ -7,12 +7,10 @@ import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AddNote, Refused
-from ray_tui.core.handle import Marker
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import run_console
 from ray_tui.tui.copies import copies
 from ray_tui.tui.options import ConsoleOptions
-from ray_tui.tui.panes import frame
 from ray_tui.tui.screens import console as console_module
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.subject import prompt_lines
@@ -20,7 +18,6 @@ from ray_tui.tui.view import View, measured, plan
 from tests.tui.fake_handle import (
     T0,
     FakeHandle,
-    FakeTransport,
     StillClock,
     done,
     failed,
@@ -260,16 +257,6 @@ async def test_the_detail_of_a_step_names_its_journal_lines():
         top = await dialog(app)
         for part in ("measured  1 of 2", "required  all", "remedy    mend it", "seq 6"):
             assert part in top.text_shown()
-
-
-def test_markers_stand_where_they_happened_on_the_transport_bar():
-    """A replay's markers carry wall time; the bar places them by the run's start, gates with their number."""
-    markers = (Marker(10, T0 + 75, "gate", "✗ G2"), Marker(20, T0 + 150, "halt", "halt 2.2"))
-    transport = FakeTransport(markers=markers, at=1)
-    bar = "".join(text for text, _ in frame.transport_bar(transport, 120, T0))
-    track = bar[bar.index("├") + 1 : bar.index("┤")]
-    assert abs(track.index("✗G2") / len(track) - 0.25) < 0.02
-    assert abs(track.index("✗", track.index("✗G2") + 1) / len(track) - 0.5) < 0.02
 
 
 async def test_a_saved_theme_file_is_used_at_once(tmp_path):

@@ -11,10 +11,10 @@ from ray_tui.core.state import apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui import charts
 from ray_tui.tui.about import about, seq_of
-from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation
+from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation, waterfall
 from ray_tui.tui.panes.actions import action_rows
 from ray_tui.tui.view import View, lookers, measured
-from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, probe, until
 from tests.tui.fake_handle import baseline as fake_baseline
 from tests.tui.on_screen import console, dialog, shows, text_of
 
@@ -85,14 +85,14 @@ def test_a_schedule_shows_next_run_and_owner_and_never_hides_what_nobody_runs():
     small = painted(assurance.rows(view, 90))
     assert "dashboard:99" in small[next(n for n, row in enumerate(small) if "checked from now on" in row) + 1]
     assert any("nobody" in row for row in small)
-    assert any("15 more, all owned and installed" in row for row in small)
+    assert any("19 more, all owned and installed" in row for row in small)
     assert any("11-22 23:30" in row and "sre" in row for row in small)
     view.roomy = True
     assert sum("dashboard:" in row for row in painted(assurance.rows(view, 90))) == 21
 
 
 def test_the_package_is_a_tree_of_files_with_hashes():
-    """Under each phase its files: the step that each comes from, its size and its hash; one without is a cross."""
+    """Under each phase its files, by the step that each comes from: its size and its hash; one without is a cross."""
     files = [{"name": "a.json", "action": "2.2", "sha256": "ab" * 32, "size": 37257, "required": True},
              {"name": "w.json", "action": "gate.handoff", "sha256": "cd" * 32, "size": 5, "required": False},
              {"name": "c.json", "action": "2.1", "sha256": "ef" * 32, "size": 6, "required": True},
@@ -101,16 +101,17 @@ def test_the_package_is_a_tree_of_files_with_hashes():
     found = handoff.rows(with_data(s4_1={"files": files}), 90)
     rows = painted(found)
     at = {name: next(n for n, row in enumerate(rows) if name in row) for name in
-          ("journal.jsonl", "2 Alert validation  2 files", "a.json", "c.json", "4 Handoff  2 files",
+          ("journal.jsonl", "2 Alert validation  2 files", "c.json", "a.json", "4 Handoff  2 files",
+               "lost.md",
            "w.json")}  # fmt: skip
     assert sorted(at, key=lambda name: at[name]) == list(at)
     row = rows[at["a.json"]]
-    assert row.startswith("├ ✓ 2.2 a.json")
+    assert row.startswith("└ ✓ 2.2 a.json")
     assert "37,257" in row
     assert "abababababab" in row
-    assert rows[at["c.json"]].startswith("└ ✓ 2.1 c.json")
-    assert any("├ ✓ G4  w.json" in row and "optional" in row for row in rows)
-    assert any(row.startswith("└ ✗ 4.1 lost.md") and "no hash" in row for row in rows)
+    assert rows[at["c.json"]].startswith("├ ✓ 2.1 c.json")
+    assert any("└ ✓ G4  w.json" in row and "optional" in row for row in rows)
+    assert any(row.startswith("├ ✗ 4.1 lost.md") and "no hash" in row for row in rows)
     assert found[at["w.json"]].target == "data:4.1/files/1"
 
 
@@ -290,6 +291,14 @@ async def test_e_goes_from_a_detail_to_the_journal_line_behind_it():
     assert "\x1b" not in said
 
 
+async def test_the_key_that_leads_to_the_journal_line_is_named_at_80_columns():
+    """Of all keys it is the last to give way to those that say how to leave."""
+    async with console(FakeHandle(*mid_run()), (80, 24)) as (app, pilot):
+        await pilot.press("1", "j", "j", "j", "enter")
+        await dialog(app)
+        await shows(app, "e journal line")
+
+
 def test_every_kind_of_row_knows_the_journal_line_behind_it():
     """A probe, a service, a datum, a gap: the seq of the fact that they come from; a computed box has none."""
     view = View(now=T0 + 500)
@@ -327,6 +336,110 @@ def test_the_plan_and_the_proposal_are_shown_while_they_are_asked_about():
     assert about(view, row.target, 76)[0] == "CheckoutBurn"
     view = asking("3.2", data={"proposal": PROPOSAL})
     assert any("CartHighErrorRatio" in row and "? answer: p" in row for row in painted(assurance.rows(view, 76)))
+
+
+def test_on_the_console_of_who_must_answer_the_step_waits_for_you():
+    """As the row above the panes says it; not one's own name, which reads as somebody else's turn."""
+    view = asking("2.1")
+    apply(view.state, f.Entry(seq=9, at=T0, mono=T0, actor=f.Actor(person="mira", console="c1"),
+                              fact=f.SeatTaken(console="c1", person="mira", how="first")))  # fmt: skip
+    view.person, view.console = "mira", "c1"
+    assert any("waits for you: Shall we?" in row for row in painted(action_rows(view, 2, 90)))
+
+
+def services(*names, unseen=""):
+    known = [{"name": name, "critical": name in ("auth", "checkout"), "changed": name in ("checkout", "search")}
+             for name in names]  # fmt: skip
+    cells = [{"service": name, "signal": "metrics", "verdict": "failed" if name == unseen else "passed"}
+             for name in names]  # fmt: skip
+    return {"services": known, "cells": cells}
+
+
+def test_where_few_services_are_listed_they_are_those_that_the_release_has_changed():
+    """The critical ones of them first; an unseen one before all."""
+    names = ("auth", "billing", "checkout", "search")
+    calm = painted(instrumentation.rows(with_data(s1_2=services(*names)), 70))
+    assert [row.split()[0] for row in calm if row.split()[:1] and row.split()[0] in names] == ["checkout", "search"]
+    missed = painted(instrumentation.rows(with_data(s1_2=services(*names, unseen="billing")), 70))
+    assert [row.split()[0] for row in missed if row.split()[:1] and row.split()[0] in names] == ["billing", "checkout"]
+
+
+@pytest.mark.parametrize(("unseen", "first"), [("", "baseline"), ("cart", "service")])
+def test_what_is_wrong_stands_above_what_is_right(unseen, first):
+    """A degraded figure comes before a coverage that misses nothing; a coverage that misses something comes first."""
+    data = {"s1_2": services("cart", "search", unseen=unseen), "s1_3": fake_baseline()}
+    rows = painted(instrumentation.rows(with_data(**data), 76))
+    headings = [row.split()[0] for row in rows if row.startswith(("service", "baseline"))]
+    assert headings[0] == first
+
+
+def test_a_hop_that_a_finished_path_never_had_does_not_wait():
+    """A mail notifies nobody by a pager: while the path is open that is ·, when it is cleared –."""
+    view = View(now=T0 + 60)
+    facts = [*opened(), *probe("p1", "mail-audit", T0, t3=(0.7, ""), t4=(0.8, ""), t6=(2.0, "Lee"))]
+    for seq, fact in enumerate(facts, start=1):
+        apply(view.state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+
+    def notified():
+        row = next(row for row in painted(waterfall.rows(view, 76)) if "mail-audit" in row)
+        return row.split()[4]
+
+    assert notified() == "·"
+    cleared = f.ProbeCleared(id="p1", clean=True)
+    apply(view.state, f.Entry(seq=99, at=T0 + 5, mono=T0, actor=f.Actor(person="engine"), fact=cleared))
+    assert notified() == "–"
+
+
+@pytest.mark.parametrize(
+    ("relative", "said"), [(0.004, "0%"), (-0.004, "0%"), (0.07, "+7%"), (-0.03, "-3%"), (2.0, "+3×"), (None, "–")]
+)
+def test_a_shift_of_nothing_has_no_sign(relative, said):
+    """There is no -0%."""
+    assert baseline.shift(relative) == said
+
+
+@pytest.mark.parametrize("width", [46, 58, 76])
+def test_next_run_and_owner_are_whole_in_every_pane(width):
+    """The cadence gives way before them: it can be told from nothing but it is not what a night asks for."""
+    view = with_data(s3_1={"entries": [entry(n, owner="platform-team") for n in range(9)]})
+    row = next(row for row in painted(assurance.rows(view, width)) if "dashboard:00" in row)
+    assert "11-22 23:30" in row
+    assert "platform-te" in row
+    assert "*/30 * * * *" in row or "*/30" not in row
+
+
+def test_the_schedule_is_shown_while_it_is_asked_about():
+    """With a sign that says that it is not there yet, and not that it failed."""
+    entry = {"id": "a", "asset": "dashboard:checkout", "cadence": "*/30 * * * *", "owner": "platform-team"}
+    rows = painted(assurance.rows(asking("3.1", data={"entries": [entry]}), 90))
+    assert any(row.startswith("? dashboard:checkout") and "asked" in row for row in rows)
+
+
+def test_in_a_small_pane_the_schedule_the_rules_and_the_scorecard_all_have_rows():
+    """What is calm is counted; all of it stands in a large pane."""
+    rule, met = {**RULES[0]}, {"metric": "SLO", "target": "99%", "actual": "99.9%", "status": "ok"}
+    view = with_data(s3_1={"entries": [entry(n) for n in range(20)]}, s3_3={"rows": [met] * 24},
+                     s3_2={"rules": [{**rule, "rule": f"Rule{n}"} for n in range(7)]})  # fmt: skip
+    rows = painted(assurance.rows(view, 70))
+    for wanted in ("18 more, all owned and installed", "5 more, none of them noisy", "22 more, none of them missed"):
+        assert any(wanted in row for row in rows[:20]), wanted
+    view.roomy = True
+    assert len(assurance.rows(view, 70)) > 50
+
+
+@pytest.mark.parametrize("status", ["below", "ok"])
+def test_the_part_of_phase_3_in_which_something_is_wrong_comes_first(status):
+    """A missed objective is not below twenty checks that run, nor below the objectives that are kept."""
+    kept = {"metric": "kept", "target": "99%", "actual": "99.9%", "status": "ok"}
+    missed = {**kept, "metric": "the last of them", "status": status}
+    view = with_data(s3_1={"entries": [entry(n) for n in range(20)]}, s3_3={"rows": [*[kept] * 9, missed]})
+    found = assurance.rows(view, 90)
+    rows = painted(found)
+    first, second = (next(n for n, row in enumerate(rows) if head in row) for head in ("scorecard", "checked from"))
+    assert (first < second) == (status == "below")
+    assert any("the last of them" in row for row in rows) == (status == "below")
+    if status == "below":
+        assert found[first + 1].target == "data:3.3/rows/9"
 
 
 async def test_zoomed_a_pane_has_all_of_the_screen():

@@ -46,7 +46,7 @@ def _action_row(view: View, action: plan.Action, width: int) -> Row:
     label: Span = (_name(view, action), "" if step.status != "waiting" else "dim")
     asked = next((prompt for prompt in view.state.open_prompts if prompt.raised.step == action.id), None)
     if asked is not None:
-        said: tuple[Span, ...] = (("waits for ", "warn"), (asks_whom(asked, view.state), "warn"),
+        said: tuple[Span, ...] = (("waits for ", "warn"), (asks_whom(view, asked.raised), "warn"),
                                   (f": {asked.raised.title}", "dim"))  # fmt: skip
         return Row(_row(view.mark(action.id), label, said, width), _target(action.id))
     if step.status == "running":

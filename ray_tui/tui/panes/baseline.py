@@ -62,6 +62,11 @@ def rows(view: View, width: int) -> list[Row]:
     return out + [Row(_row(figure, widths, released), figure.target) for figure in (*figures, *live)]
 
 
+def degraded(view: View) -> bool:
+    """Whether a figure was judged to be worse than it may be."""
+    return any(one.finding == "degraded" for one in figures_of(view))
+
+
 def figures_of(view: View) -> list[Figure]:
     """Every KPI of 1.3, the worst first. A live value that is newer than the measurement stands in its place."""
     data = mapping(view.step("1.3").data)
@@ -130,7 +135,7 @@ def _card(figure: Figure, width: int, released: float, clock: str) -> list[Line]
         text, of = left[n] if n < len(left) else ("", "")
         out.append(crop(((fit(text, room), of), (" ", ""), *(right[n] if n < len(right) else ())), width))
     legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, clock)
-    return [*out, crop(((" " * (room + 13), ""), *legend), width), ()]
+    return [*out, charts.under(legend, room + 13, width), ()]
 
 
 def _small_card(figure: Figure, width: int, released: float, clock: str) -> list[Line]:
@@ -165,4 +170,5 @@ def shift(relative: object) -> str:
         return "–"
     if relative >= 2:
         return f"+{relative + 1:.0f}×" if relative < 1e6 else "?"
-    return f"{relative * 100:+.0f}%"
+    percent = round(relative * 100)
+    return f"{percent:+d}%" if percent else "0%"

@@ -56,7 +56,7 @@ def _tree(files: list[dict[str, Any]], width: int) -> list[Row]:
     shape = (Column(), Column(), Column("", 3), Column("", 14), Column("", 6, right=True), Column("", 12, drop=1),
              Column("", 8, drop=2))  # fmt: skip
     groups: dict[str, list[int]] = {}
-    for index, item in sorted(enumerate(files), key=lambda pair: _phase(pair[1])):
+    for index, item in sorted(enumerate(files), key=lambda pair: (_phase(pair[1]), str(pair[1].get("action")))):
         phase = _phase(item)
         name = f"{phase} {SHORT_PHASES[phase - 1]}" if phase else "of the run as a whole"
         groups.setdefault(name, []).append(index)

@@ -16,10 +16,12 @@ COMPACT = 2
 
 
 def rows(view: View, width: int) -> list[Row]:
-    out = action_rows(view, 1, width)
-    out += _matrix(view, mapping(view.step("1.2").data), width)
-    out += baseline.rows(view, width)
-    return out
+    """What is wrong comes first: degraded figures stand above a coverage that misses nothing."""
+    data = mapping(view.step("1.2").data)
+    seen, figures = _matrix(view, data, width), baseline.rows(view, width)
+    calm = all(_verdict(cell) in (None, Verdict.PASSED) for cell in mappings(data.get("cells")))
+    below = [*figures, *seen] if calm and baseline.degraded(view) else [*seen, *figures]
+    return [*action_rows(view, 1, width), *below]
 
 
 def _matrix(view: View, data: Mapping[str, Any], width: int) -> list[Row]:
@@ -29,7 +31,7 @@ def _matrix(view: View, data: Mapping[str, Any], width: int) -> list[Row]:
     names = [str(s.get("name", "")) for s in services] or list(dict.fromkeys(str(c.get("service", "")) for c in cells))
     about = {str(s.get("name", "")): s for s in services}
     grid = {(str(c.get("service", "")), str(c.get("signal", ""))): c for c in cells}
-    names.sort(key=lambda name: (not _bad(grid, name), not mapping(about.get(name)).get("critical"), name))
+    names.sort(key=lambda name: (not _bad(grid, name), *_rank(mapping(about.get(name))), name))
     ratio = mapping(data.get("completeness"))
     share = f"{ratio.get('passing', '?')}/{ratio.get('required', '?')} seen" if ratio else ""
     signals = (Column(short, 3) for _, short in SIGNALS)
@@ -39,8 +41,7 @@ def _matrix(view: View, data: Mapping[str, Any], width: int) -> list[Row]:
     shown = names if view.roomy else names[: max(COMPACT, unseen)]
     for name in shown:
         service = mapping(about.get(name))
-        tags = "crit " if service.get("critical") else ""
-        tags += "changed" if service.get("changed") or service.get("modified") or service.get("new") else ""
+        tags = ("crit " if service.get("critical") else "") + ("changed" if _changed(service) else "")
         marks = [_mark(grid.get((name, signal))) for signal, _ in SIGNALS]
         oldest = max((_age(cell) for (service_name, _), cell in grid.items() if service_name == name), default=0.0)
         age: Span = (f"{oldest:.0f}s old" if oldest else "", "dim")
@@ -52,6 +53,15 @@ def _matrix(view: View, data: Mapping[str, Any], width: int) -> list[Row]:
         more = f"… {len(names) - len(shown)} more, all seen; z shows them"
         out.append(Row(crop(((more, "dim"),), width)))
     return out
+
+
+def _changed(service: Mapping[str, Any]) -> bool:
+    return bool(service.get("changed") or service.get("modified") or service.get("new"))
+
+
+def _rank(service: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Before the others come those that the release has changed, the critical ones first."""
+    return not _changed(service), not service.get("critical")
 
 
 def _age(cell: Mapping[str, Any]) -> float:

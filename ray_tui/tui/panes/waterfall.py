@@ -63,7 +63,8 @@ def _hop(probe: Probe, hop: str) -> Span:
     seen = probe.hops.get(hop)
     if seen is not None:
         return short_seconds(max(0.0, seen.latest - probe.intended.starts_at)), "good" if hop in ("t6", "t7") else ""
-    return ("–" if hop == ("t7" if probe.intended.purpose == "acknowledge" else "t6") else "·"), "dim"
+    never = hop == ("t7" if probe.intended.purpose == "acknowledge" else "t6") or probe.cleared is not None
+    return ("–" if never else "·"), "dim"
 
 
 # --- in words --------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class DetailDialog(ReadDialog):
 def detail_dialog(title: str, lines: Sequence[Line], target: str) -> ReadDialog:
     dialog = DetailDialog(title, lines)
     dialog.target = target
-    dialog.hints = ("↑↓ scroll", "e journal line", "y copy", "Y copy as a command")
+    dialog.hints = ("e journal line", "↑↓ scroll", "y copy", "Y copy as a command")
     return dialog
 
 
@@ -129,15 +129,14 @@ def _shown(keymap: Mapping[str, str], key: keys.Key) -> str:
 
 def _key_lines(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> list[Line]:
     out: list[Line] = [(("i", "run"), ("  what [ui.keymap] calls them, to put them elsewhere", "dim")), ()]
-    groups = list(dict.fromkeys(key.group for key in keys.KEYS))
+    dead = ("Replay",) if view.transport is None else ("Decide", "Pair")
+    groups = [group for group in dict.fromkeys(key.group for key in keys.KEYS) if group not in dead]
     for group in groups:
-        if group == "Replay" and view.transport is None:
-            continue
         out.append(((group, "strong"),))
         widths = (18, max(20, width - 20))
         out += [columns([(_shown(keymap, k), "run"), k.says], widths) for k in keys.KEYS if k.group == group]
         out.append(())
-    out += [(("ctrl+p            ", "run"), ("command palette: every command, step and theme", "")), ()]
+    out += [(("ctrl+p            ", "run"), ("command palette: every command, step, finding, run and theme", "")), ()]
     out.append((("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),))
     out.append((("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),))
     out += [(), (("Mission", "strong"),), *mission_lines(width)]
