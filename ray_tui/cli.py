@@ -586,7 +586,10 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     from ray_tui import rendezvous, runs_on_disk, wiring
 
     outside = checks.Outside(
-        open_ports=wiring.open_ports, socket_folder=rendezvous.socket_folder, runs=runs_on_disk.runs
+        open_ports=wiring.open_ports,
+        socket_folder=rendezvous.socket_folder,
+        runs=runs_on_disk.runs,
+        looks=holding.wrong_looks,
     )
     found = asyncio.run(checks.examine(config, outside))
     _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))
