@@ -390,6 +390,8 @@ def _code_of(found: "RunOnDisk") -> int:
 def _host(
     config: Annotated[Path, typer.Option()],
     run_id: Annotated[str, typer.Option("--run")],
+    release: Annotated[str, typer.Option()],
+    environment: Annotated[str, typer.Option()],
     resume: Annotated[bool, typer.Option("--resume")] = False,
 ) -> int:
     import asyncio
@@ -398,7 +400,7 @@ def _host(
     from ray_tui import wiring
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    return asyncio.run(wiring.serve(_config(config), run_id, resume=resume))
+    return asyncio.run(wiring.serve(_config(config, release, environment), run_id, resume=resume))
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------

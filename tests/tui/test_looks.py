@@ -1,5 +1,7 @@
 """Themes and keys that people bring: what works, and how what does not work is said."""
 
+import os
+
 import pytest
 
 from ray_tui.tui import keys, theme
@@ -49,7 +51,9 @@ async def test_every_theme_paints(name):
         (f"{BARE}\nprimary='red'\nglow='red'", "bad.toml: glow: Extra"),
         (f"{BARE}\nprimary='red'\n[variables]\n'x}}'='red'", "bad.toml: variables: x}"),
         ("name = ", "bad.toml: "),
+        (f"name = {'[' * 3_000}{']' * 3_000}\n", "bad.toml: is nested too deeply"),
     ],
+    ids=lambda value: value[:24],
 )
 async def test_a_broken_theme_is_one_notice_with_file_and_key(tmp_path, text, said):
     """The console starts, says file and key once, and keeps its own theme."""
@@ -58,6 +62,16 @@ async def test_a_broken_theme_is_one_notice_with_file_and_key(tmp_path, text, sa
         await until(lambda: said in notices(app), said)
         assert len([notice for notice in app._notifications if "Themes" in notice.message]) == 1
         assert app.theme == "ray-dark"
+
+
+def test_what_is_no_file_is_said_and_not_waited_for(tmp_path):
+    """A FIFO that nobody writes to, a folder: the other themes are there."""
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    loaded, problems = theme.load([tmp_path])
+    assert [one.name for one in loaded] == [one.name for one in theme.load()[0]]
+    assert [problem.split(": ")[0] for problem in problems] == ["folder.toml", "pipe.toml"]
+    assert "is a FIFO, not a file" in problems[1]
 
 
 async def test_no_color_chooses_the_terminals_colours():
