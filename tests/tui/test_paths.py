@@ -102,7 +102,7 @@ def test_the_longest_wording_that_fits_is_taken_and_keeps_the_time():
 def test_the_name_of_who_is_waited_for_is_kept_longer_than_the_limit():
     """Where both have no room it is the limit that gives way: it is the same for all, and stands in the track."""
     view = view_of(*opened(), *path("t4", "t5", who={"t5": "Mira Okafor-Brandt"}))
-    assert waterfall.stands(view, view.state.probes["x-a1-1"], 30)[1] == "for Mira Okafor-Brandt, 0:07"
+    assert waterfall.stands(view, view.state.probes["x-a1-1"], 30)[1] == "for Mira Okafor-Brandt, 7 s"
 
 
 @pytest.mark.parametrize(("roomy", "tracks"), [(False, 1), (True, 3)])
