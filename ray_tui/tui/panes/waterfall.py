@@ -104,8 +104,8 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     sla = probe.intended.sla_seconds
     used = within(max(0.0, view.now - probe.intended.starts_at), sla or 60)
     time = f"{used} of {within(sla, sla)}" if sla and wanted == "t6" else used
-    wordings = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
-    said = next((said for said in wordings if cell_width(said) <= room), time)
+    sentences = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
+    said = next((said for said in sentences if cell_width(said) <= room), time)
     return "▶", said, "run"
 
 
