@@ -342,11 +342,10 @@ def test_a_replay_plays_pauses_and_seeks_in_a_terminal(finished, of):
     """The past on the same panes: its end shows what the run's last screen showed."""
     with Tmux() as tmux:
         console = tmux.open(sys.executable, "-m", "ray_tui", "replay", getattr(finished, of))
-        console.wait_for(lambda shown: bar(shown) is not None)
-        start = bar(console.screen())
-        console.wait_for(lambda shown: bar(shown)[1] != start[1])
+        start = bar(console.wait_for(bar))
+        console.wait_for(lambda shown: (now := bar(shown)) is not None and now[1] != start[1])
         console.press("Space")
-        console.wait_for(lambda shown: not bar(shown)[0])
+        console.wait_for(lambda shown: (now := bar(shown)) is not None and not now[0])
         console.type(":")
         console.wait_for("Go to")
         console.type("2.2")
