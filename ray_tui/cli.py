@@ -390,6 +390,8 @@ def _code_of(found: "RunOnDisk") -> int:
 def _host(
     config: Annotated[Path, typer.Option()],
     run_id: Annotated[str, typer.Option("--run")],
+    release: Annotated[str, typer.Option()],
+    environment: Annotated[str, typer.Option()],
     resume: Annotated[bool, typer.Option("--resume")] = False,
 ) -> int:
     import asyncio
@@ -398,7 +400,7 @@ def _host(
     from ray_tui import wiring
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    return asyncio.run(wiring.serve(_config(config), run_id, resume=resume))
+    return asyncio.run(wiring.serve(_config(config, release, environment), run_id, resume=resume))
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
@@ -586,7 +588,10 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     from ray_tui import rendezvous, runs_on_disk, wiring
 
     outside = checks.Outside(
-        open_ports=wiring.open_ports, socket_folder=rendezvous.socket_folder, runs=runs_on_disk.runs
+        open_ports=wiring.open_ports,
+        socket_folder=rendezvous.socket_folder,
+        runs=runs_on_disk.runs,
+        looks=holding.wrong_looks,
     )
     found = asyncio.run(checks.examine(config, outside))
     _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))

@@ -450,6 +450,8 @@ class Config(Section):
         return {**({label: self.run.environment} if label else {}), **labels}
 
 
+CLASSES = ("dashboards", "alerts", "synthetics", "alert_paths")
+"""Of [schedule]: what a cadence and an owner are given for."""
 PORTS = (
     "metrics", "rules", "alerting", "logs", "traces", "visits", "dashboards", "paging", "chat", "mail", "webhook",
     "heartbeat", "pusher",
@@ -521,7 +523,8 @@ def _wrong_times(chosen: Config) -> Iterator[Fault]:
 def _times(chosen: Config) -> Iterator[tuple[Callable[[str], object], config_lines.Path, str]]:
     """(how it is read, where it stands, what stands there) of what is written; our defaults need no look."""
     schedule = chosen.schedule
-    written: dict[config_lines.Path, Any] = {("schedule", key): getattr(schedule, key) for key in _classes(schedule)}
+    classes = [key for key in CLASSES if key in schedule.model_fields_set]
+    written: dict[config_lines.Path, Check] = {("schedule", key): getattr(schedule, key) for key in classes}
     written |= {("schedule", "assets", name): check for name, check in schedule.assets.items()}
     zones: dict[config_lines.Path, str] = {("schedule", "timezone"): schedule.timezone}
     zones |= {("people", name, "timezone"): person.timezone for name, person in chosen.people.items()}
@@ -534,10 +537,6 @@ def _times(chosen: Config) -> Iterator[tuple[Callable[[str], object], config_lin
     for name, person in chosen.people.items():
         if person.quiet_hours:
             yield quiet_span, ("people", name, "quiet_hours"), person.quiet_hours
-
-
-def _classes(schedule: Schedule) -> list[str]:
-    return [key for key in ("dashboards", "alerts", "synthetics", "alert_paths") if key in schedule.model_fields_set]
 
 
 def load(path: Path, *, with_backends: bool = True) -> Config:

@@ -12,6 +12,7 @@ from ray_tui.core.errors import InputError
 
 if TYPE_CHECKING:
     from ray_tui.config import Config
+    from ray_tui.config_errors import Fault
     from ray_tui.core.answers import Answers
     from ray_tui.core.state import LogLine
 
@@ -158,6 +159,19 @@ async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
         typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
         typer.echo(f"ray-tui verify --config {chosen.file.resolve()}\n{_watch_again(chosen, handle.run_id)}")
     return int(ended.code)
+
+
+def wrong_looks(chosen: "Config") -> "list[Fault]":
+    """What the console could not use of the configuration's theme and keys."""
+    from ray_tui.config_errors import Fault
+    from ray_tui.tui import keys, theme
+
+    _, wrong = keys.validated(chosen.ui.keymap)
+    found = [Fault(("ui", "keymap", binding), why) for binding, why in wrong.items()]
+    known = [one.name for one in theme.themes((user_themes(),))]
+    if chosen.ui.theme not in known:
+        found.append(Fault(("ui", "theme"), f"{chosen.ui.theme!r} is not there; there are: {', '.join(known)}"))
+    return found
 
 
 def _come_back(chosen: "Config", run_id: str) -> str:

@@ -112,7 +112,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.paints = 0
         """How often the screen was gone through; what did not change was not sent."""
         self.crash: BaseException | None = None
-        self.keymap, self.keymap_problems = keys.validated(options.keymap)
+        self.keymap, wrong = keys.validated(options.keymap)
+        self.keymap_problems = [f"{binding}: {why}" for binding, why in wrong.items()]
         self._themes, self._theme_problems = theme.load(options.theme_folders)
         self._theme_stamps = theme.stamps(options.theme_folders)
         super().__init__()

@@ -9,7 +9,9 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from ray_tui.core import plan, rules
 from ray_tui.core.handle import Marker, Transport
 from ray_tui.core.untrusted import line
+from ray_tui.core.verdicts import Finding
 from ray_tui.tui.lines import clock_text
+from ray_tui.tui.panes import baseline
 from ray_tui.tui.stage import Stage
 from ray_tui.tui.view import name_of
 from ray_tui.tui.widgets.painted import literal
@@ -117,19 +119,24 @@ def _looks(app: Stage) -> list[Item]:
 
 
 def _findings(app: Stage) -> list[Item]:
-    """What did not pass and what stands in the backlog."""
-    now = app.view().now
+    """What did not pass, what is worse than its baseline, and what stands in the backlog."""
+    view = app.view()
     criteria: list[Item] = [
         (f"Finding {line(criterion.title, NAME_CELLS)}", line(f"{name_of(step)}: {criterion.actual}", NAME_CELLS),
          partial(app.open_detail, f"step:{step}"))
-        for step in plan.STEPS for criterion in rules.blocking(app.state, step, now)
+        for step in plan.STEPS for criterion in rules.blocking(app.state, step, view.now)
+    ]  # fmt: skip
+    figures: list[Item] = [
+        (f"Finding {line(f'{figure.service} {figure.name}', NAME_CELLS)}", f"its baseline: {line(figure.finding, 20)}",
+         partial(app.open_detail, figure.target))
+        for figure in baseline.figures_of(view) if figure.finding != Finding.OK
     ]  # fmt: skip
     backlog: list[Item] = [
         (f"Backlog {line(gap.title, NAME_CELLS)}", line(f"{gap.owner}, {gap.due}", NAME_CELLS),
          partial(app.open_detail, f"gap:{name}"))
         for name, gap in app.state.backlog.items() if gap.status == "open"
     ]  # fmt: skip
-    return [*criteria[:MOST], *backlog[:MOST]]
+    return [*criteria[:MOST], *figures[:MOST], *backlog[:MOST]]
 
 
 def _steps(app: Stage) -> list[Item]:

@@ -26,9 +26,9 @@ class Track:
         self._stops = [*stops, (self.total, room - 1)]
 
     def cell(self, seq: int, seconds: float) -> int:
-        """Where the replay stands; on a mark whose entry is the last one shown, on that mark."""
+        """Where the replay stands; on a mark while its entry is the last one shown and no time has passed since."""
         for marker, place in zip(self.markers, self.places, strict=True):
-            if marker.seq == seq:
+            if marker.seq == seq and seconds <= marker.at:
                 return place
         for (since, low), (until, high) in reversed(list(zip(self._stops, self._stops[1:], strict=False))):
             if since <= seconds and until > since:

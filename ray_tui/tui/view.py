@@ -204,6 +204,7 @@ def ack_deadlines(state: RunState) -> list[tuple[float, Probe]]:
 
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
+_CLAUSE_END = re.compile(r" \[|; ")
 
 
 def measured(view: View, gate: plan.Gate) -> str:
@@ -291,8 +292,7 @@ def gist(view: View, halt: f.Halted) -> str:
     if not blocks:
         return halt.reason
     first = blocks[0]
-    measured = re.split(r" \[|; ", first.actual)[0]
-    said = f"{measured}: {first.id.partition(':')[2] or first.title}"
+    said = f"{_CLAUSE_END.split(first.actual)[0]}: {first.id.partition(':')[2] or first.title}"
     return f"{said} and {len(blocks) - 1} more" if blocks[1:] else said
 
 

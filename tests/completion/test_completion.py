@@ -81,6 +81,8 @@ async def test_an_output_that_is_not_what_was_written_blocks(
     assert boxes[3].checked == (name not in {a.name for action in plan.ACTIONS for a in action.artifacts if a.required})
     assert not result.data["metrics"][2]["met"]
     assert result.data["wrong"] == {name: how}
+    hook = run.state.hooks["aggregate_evidence_12.py"]
+    assert (hook.outcome, hook.detail) == (Verdict.FAILED, f"{name} is {how}")
     assert run.state.completed is None
     assert run.asked == [] or run.asked[-1].name != "transition"
 

@@ -505,12 +505,15 @@ async def test_the_palette_has_no_two_commands_of_one_name():
 
 
 async def test_the_palette_has_every_finding():
-    """What did not pass opens the step that it belongs to; an open backlog entry opens itself."""
+    """What did not pass opens the step that it belongs to; a KPI that is not as before and an open backlog entry open
+    themselves."""
     from ray_tui.tui.commands import items
 
     late = failed("2.2.ack", "pd-payments is acknowledged in time", "escalated after 5 min")
     async with console(FakeHandle(*mid_run(), *done("2.2", "1 late", None, late)), (120, 40)) as (app, pilot):
         found = {name: (says, do) for name, says, do in items(app)}
+        assert found["Finding payments errors"][0] == "its baseline: degraded"
+        assert "Finding checkout p99" not in found
         found["Backlog search has no traces"][1]()
         assert (await dialog(app)).dialog_title == "search has no traces"
         await pilot.press("escape")

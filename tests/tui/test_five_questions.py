@@ -230,6 +230,13 @@ async def test_the_observer_of_a_halt_is_told_who_decides():
             assert word not in rows(app)[-1]
 
 
+async def test_what_stopped_the_run_is_its_first_measurement_and_of_what():
+    """Whose it is stands behind the first clause, so that it is not cut off by the others."""
+    shifted = "latency_p50 shifted by +150 ms, 20 ms allowed; latency_p99 shifted by +800 ms, 100 ms allowed"
+    async with console(FakeHandle(*halted(failed("baseline.degraded:checkout", "checkout", shifted)))) as (app, _):
+        await shows(app, "latency_p50 shifted by +150 ms, 20 ms allowed: checkout")
+
+
 async def test_the_footer_always_says_how_to_leave():
     """It is the last to be left out, not the first."""
     for facts, run in (

@@ -99,6 +99,38 @@ def test_the_longest_wording_that_fits_is_taken_and_keeps_the_time():
     assert waterfall.stands(view, probe, 36)[1] == "waiting for Priya Nair, 7 s of 15 s"
 
 
+def test_the_name_of_who_is_waited_for_is_kept_longer_than_the_limit():
+    """Where both have no room it is the limit that gives way: it is the same for all, and stands in the track."""
+    view = view_of(*opened(), *path("t4", "t5", who={"t5": "Mira Okafor-Brandt"}))
+    assert waterfall.stands(view, view.state.probes["x-a1-1"], 30)[1] == "for Mira Okafor-Brandt, 7 s"
+
+
+@pytest.mark.parametrize(("roomy", "tracks"), [(False, 1), (True, 3)])
+def test_in_a_small_pane_only_the_path_with_the_least_time_left_has_a_track(roomy, tracks):
+    """All paths stay in sight; who zooms sees the track of each. When it is acknowledged the next one has it."""
+    paths = [fact for n, name in enumerate(("pd-a", "pd-b", "mail"), start=1)
+             for fact in path("t4", receiver=name, name=f"x-a1-{n}")]  # fmt: skip
+    acked = f.ProbeHopSeen(id="x-a1-1", hop="t6", earliest=T0, latest=T0 + 6, source="s", who="Priya Nair")
+
+    def rows(*facts):
+        view = view_of(*opened(), *paths, *facts)
+        view.roomy = roomy
+        return [text(row.line) for row in waterfall.rows(view, 76)]
+
+    before, after = rows(), rows(acked)
+    assert sum("├" in row for row in before) == tracks
+    assert "├" in before[next(n for n, row in enumerate(before) if "pd-a" in row) + 1]
+    assert "├" in after[next(n for n, row in enumerate(after) if "pd-b" in row) + 1]
+
+
+def test_what_the_row_says_of_a_failure_is_not_said_again_under_it():
+    """Where only who was notified has no room, only that stands below."""
+    facts = [*path("t4", "t5"), problem("not_acknowledged", "")]
+    rows = [text(row.line).rstrip() for row in waterfall.rows(view_of(*opened(), *facts), 76)]
+    assert any(row.endswith("nobody acknowledged within 15 s") for row in rows)
+    assert "  └ Priya Nair was notified" in rows
+
+
 def test_the_track_ticks_towards_the_limit():
     """Hops that were seen, now, and the end of the time allowed; past it, it says so."""
     early, late = (

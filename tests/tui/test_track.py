@@ -2,7 +2,11 @@
 
 import pytest
 
+from ray_tui.core import facts as f
+from ray_tui.core import plan
 from ray_tui.core.handle import Marker
+from ray_tui.core.verdicts import Verdict
+from ray_tui.handles.replay import Replay
 from ray_tui.tui.panes import transport as pane
 from ray_tui.tui.track import Track
 from ray_tui.tui.widgets.bar import Bar
@@ -70,6 +74,31 @@ def test_each_cell_is_a_moment_and_the_moment_is_that_cell(markers, room):
         else:
             assert line.marker(line.cell(marker.seq, marker.at)) is marker
     assert (line.seconds(0), line.seconds(room - 1)) == (0.0, 300.0)
+
+
+def test_a_real_replay_stands_where_it_was_sent():
+    """Each mark and each moment between, also in a pause of minutes in which nothing happened."""
+    facts = [
+        f.RunOpened(run_id="r", release="v1", environment="production", deployed_at=0, config_digest="c"),
+        *(f.GateJudged(gate=gate.id.removeprefix("gate."), verdict=Verdict.PASSED, actual="a") for gate in plan.GATES),
+        f.Halted(step="4.1", reason="no room"),
+    ]
+    times = (1000.0, 1200.0, 1201.0, 1500.0, 1500.5, 1503.0)
+    replay = Replay(
+        [f.Entry(seq=n, at=at, mono=at, actor=f.ENGINE, fact=fact)
+         for n, (at, fact) in enumerate(zip(times, facts, strict=True), 1)],
+        playing=False,
+    )  # fmt: skip
+    line = Track(replay, 60)
+    assert "".join(line.cells).replace("─", "") == "✓G1✓G2✓G3✓G4✗"
+    for cell in range(1, 60):
+        marker = line.marker(cell)
+        if marker is not None:
+            replay.seek(marker.seq)
+            assert line.marker(line.cell(*replay.position)) is marker
+        else:
+            replay.seek_seconds(line.seconds(cell))
+            assert line.cell(*replay.position) == cell or replay.position == replay.duration
 
 
 def test_the_replay_stands_on_a_mark_without_covering_its_name():

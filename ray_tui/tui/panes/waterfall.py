@@ -9,7 +9,7 @@ from ray_tui.core.state import Probe
 from ray_tui.core.untrusted import cell_width
 from ray_tui.tui.lines import Line, Row, Span, columns, crop, left_of, short_seconds, width_of, within
 from ray_tui.tui.panes.actions import blank, heading
-from ray_tui.tui.view import View, newest_probes, pending
+from ray_tui.tui.view import View, ack_deadlines, newest_probes, pending
 
 HOPS = ("t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
 HOP_NAMES = {
@@ -27,7 +27,11 @@ SOME, ALL = 66, 112
 
 
 def rows(view: View, width: int) -> list[Row]:
-    """One row a path, a track of the time allowed under those that are waited for, and what they took together."""
+    """One row a path, a track of the time allowed under those that are waited for, and what they took together.
+
+    In a small pane, where tracks would push other paths out of sight, only the one that has the least time left is
+    drawn: the others say in words how much of it is used.
+    """
     probes = newest_probes(view.state)
     if not probes:
         return []
@@ -38,21 +42,32 @@ def rows(view: View, width: int) -> list[Row]:
     widths = (1, name, *(-5 for _ in hops), sla, 0)
     used = sum(abs(one) + 1 for one in widths if one)
     widths = (*widths[:-1], max(10, width - used))
+    soonest = next((probe for _, probe in ack_deadlines(view.state)), None)
     out = [blank()]
     if hops:
         named = (SHORT_HOPS[hop] for hop in hops)
         out.append(heading("", "alert path", *named, "SLA", "where it stands", widths=widths))
     for probe_id, probe in probes:
-        mark, said, style = stands(view, probe, widths[-1])
+        mark, whole, style = stands(view, probe, widths[-1])
+        said, below = _split(whole, widths[-1]) if mark == "✗" else (whole, "")
         allowed = probe.intended.sla_seconds
         cells: list[Span | str] = [(mark, style), (_label(probe), ""), *(_hop(probe, hop) for hop in hops),
                                    (within(allowed, allowed) if allowed else "–", "dim"), (said, style)]  # fmt: skip
         out.append(Row(columns(cells, widths), f"probe:{probe_id}"))
-        if mark == "✗" and cell_width(said) > widths[-1]:
-            out.append(Row(crop((("  └ ", "dim"), (said, style)), width), f"probe:{probe_id}"))
-        if pending(probe) and allowed > 0 and probe.intended.purpose == "acknowledge":
+        if below:
+            out.append(Row(crop((("  └ ", "dim"), (below, style)), width), f"probe:{probe_id}"))
+        waits = pending(probe) and allowed > 0 and probe.intended.purpose == "acknowledge"
+        if waits and (view.roomy or probe is soonest):
             out.append(Row(_track(view, probe, width), f"probe:{probe_id}"))
     return [*out, *(Row(line) for line in _together([probe for _, probe in probes], width))]
+
+
+def _split(said: str, room: int) -> tuple[str, str]:
+    """What went wrong as the last column has room for it, and what stands under the row: what it leaves out, or all."""
+    if cell_width(said) <= room:
+        return said, ""
+    first, _, who = said.partition(" (")
+    return (first, who.removesuffix(")")) if who and cell_width(first) <= room else (said, said)
 
 
 def _label(probe: Probe) -> str:
@@ -87,9 +102,10 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     if probe.cleared is not None:
         return "?", f"cleared, not {word}", "warn"
     sla = probe.intended.sla_seconds
-    used = max(0.0, view.now - probe.intended.starts_at)
-    time = f"{within(used, sla)} of {within(sla, sla)}" if sla and wanted == "t6" else within(used, sla or used)
-    said = next((f"{words}, {time}" for words in _waiting(probe) if len(words) + len(time) + 2 <= room), time)
+    used = within(max(0.0, view.now - probe.intended.starts_at), sla or 60)
+    time = f"{used} of {within(sla, sla)}" if sla and wanted == "t6" else used
+    sayings = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
+    said = next((said for said in sayings if cell_width(said) <= room), time)
     return "▶", said, "run"
 
 

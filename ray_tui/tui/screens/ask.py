@@ -7,13 +7,13 @@ from typing import Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import OptionList, TextArea
 
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
-from ray_tui.tui import editor
+from ray_tui.tui import editor, keys
 from ray_tui.tui.lines import Line
 from ray_tui.tui.screens.dialog import (
     Q_TYPES,
@@ -141,9 +141,7 @@ class EditDialog(Dialog[str]):
 
     hints = ("Tab: the text, or back",)
     q_does = Q_TYPES
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "choices", id="dialog.next", priority=True)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.EDITOR)
 
     def __init__(self, raised: PromptRaised, lines: list[Line], *, key: str) -> None:
         super().__init__(raised.title, lines, key=key)

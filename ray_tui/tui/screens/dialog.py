@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from ray_tui.core.untrusted import cell_width
+from ray_tui.tui import keys
 from ray_tui.tui.lines import Line
 from ray_tui.tui.panes.frame import header, last_events, next_row, rail
 from ray_tui.tui.stage import Stage
@@ -95,11 +96,7 @@ class Dialog(ModalScreen[Answer]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "later", "later", id="dialog.later"),
-        Binding("q", "leave", "leave the console", id="dialog.leave"),
-        Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
-        Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
-        Binding("y", "copy", "copy all of the text", id="copy"),
-        Binding("question_mark,f1", "help", "these keys", id="help"),
+        *keys.bindings(keys.DIALOG),
     ]
     hints: tuple[str, ...] = ("Esc: later", "y: copy", "?: keys")
     """What the box's last line says beside what q does; the last ones are left out first where it is narrow."""

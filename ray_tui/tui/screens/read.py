@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
@@ -37,13 +37,7 @@ class ReadDialog(Dialog[None]):
 
     hints: tuple[str, ...] = ("↑↓ scroll", "y copy")
     q_does = Q_CLOSES
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,q", "later", "close", id="read.close"),
-        Binding("down,j", "scroll(1)", "down", id="read.down"),
-        Binding("up,k", "scroll(-1)", "up", id="read.up"),
-        Binding("space", "read_on(1)", "page down", id="read.page_down"),
-        Binding("Y,c", "copy_as", "copy as", id="read.copy_as"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.READING)
     target = ""
     """What the lines are about, where they are about a row."""
 
@@ -58,7 +52,7 @@ class ReadDialog(Dialog[None]):
 class DetailDialog(ReadDialog):
     """Why a row is as it is; e goes to the journal line behind it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "journal", "its journal line", id="read.journal")]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.DETAIL)
 
     def action_journal(self) -> None:
         self.dismiss(None)
@@ -87,7 +81,7 @@ class HelpDialog(ReadDialog):
     """The keys; their names in the configuration on a second page."""
 
     hints = ("↑↓ scroll", "i names in ray-tui.toml")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("i", "other_page", "names for [ui.keymap]", id="help.names")]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.HELP)
 
     def __init__(self, pages: Sequence[Sequence[Line]]) -> None:
         super().__init__("Help", pages[0])
@@ -118,7 +112,7 @@ def _name_lines(keymap: Mapping[str, str], width: int) -> list[Line]:
     """What a person's configuration calls each key."""
     out: list[Line] = [*paragraph('Names for [ui.keymap] in ray-tui.toml, as in  "run.note" = "N".', width), ()]
     widths = (23, 11, max(20, width - 37))
-    out += [columns([(key.id, "run"), _shown(keymap, key), (key.says, "dim")], widths) for key in keys.KEYS]
+    out += [columns([(key.id, "run"), _shown(keymap, key), (key.says, "dim")], widths) for key in keys.EVERY]
     return out
 
 
@@ -136,7 +130,7 @@ def _key_lines(keymap: Mapping[str, str], problems: Sequence[str], view: View, w
         widths = (18, max(20, width - 20))
         out += [columns([(_shown(keymap, k), "run"), k.says], widths) for k in keys.KEYS if k.group == group]
         out.append(())
-    out += [(("ctrl+p            ", "run"), ("command palette: every command, step, finding, run and theme", "")), ()]
+    out += [(("ctrl+p            ", "run"), ("command palette: all of this and more, by name", "")), ()]
     out.append((("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),))
     out.append((("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),))
     out += [(), (("Mission", "strong"),), *mission_lines(width)]

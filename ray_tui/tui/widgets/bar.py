@@ -24,7 +24,7 @@ class Bar(Painted):
         Binding("tab", "mark(1)", id="move.next_action", show=False),
         Binding("shift+tab", "mark(-1)", id="move.previous_action", show=False),
         Binding("enter", "go", id="open.detail", show=False),
-        Binding("escape", "leave", id="bar.leave", show=False),
+        Binding("escape", "leave", show=False),
     ]
 
     class Sought(Message):
