@@ -94,6 +94,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
              padding: 0 1; margin-top: 0; }}
     Dialog > ToastRack {{ margin-bottom: 0; }}
+    .-replay ConsoleScreen > ToastRack {{ margin-bottom: 2; }}
     Toast.-error {{ border-left: outer $ray-bad; }}
     Toast.-warning {{ border-left: outer $ray-warn; }}
     .-ascii Toast {{ border-left: ascii $primary; }}
@@ -154,6 +155,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.set_class(self.options.ascii, "-ascii")
+        self.set_class(self.handle.transport is not None, "-replay")
         self.set_keymap(self.keymap)
         self._catch_signals()
         self.push_screen(self.console_screen)

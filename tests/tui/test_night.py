@@ -18,6 +18,7 @@ from ray_tui.tui.view import View, measured, plan
 from tests.tui.fake_handle import (
     T0,
     FakeHandle,
+    FakeTransport,
     StillClock,
     done,
     failed,
@@ -111,6 +112,16 @@ async def test_notices_stand_one_at_a_time_on_one_line_above_the_keys():
         app.say("Copied again.")
         await shows(app, "Copied again.")
         assert "q or Esc: close" in text_of(app)
+
+
+async def test_a_notice_in_a_replay_stands_above_its_bar():
+    """The bar and the keys stay in sight."""
+    handle = FakeHandle(*mid_run(), transport=FakeTransport(has_graphs=False))
+    async with console(handle, (80, 24), notices_shown=True) as (app, _):
+        await shows(app, "This replay has no live graphs")
+        rows = text_of(app).split("\n")
+        assert "├" in rows[22]
+        assert "q leave" in rows[23]
 
 
 async def test_how_far_several_decisions_came_is_said_with_why():
