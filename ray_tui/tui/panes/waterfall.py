@@ -104,8 +104,8 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     sla = probe.intended.sla_seconds
     used = clock_text(max(0.0, view.now - probe.intended.starts_at))
     time = f"{used} of {clock_text(sla)}" if sla and wanted == "t6" else used
-    wordings = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
-    said = next((said for said in wordings if cell_width(said) <= room), time)
+    waits = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
+    said = next((said for said in waits if cell_width(said) <= room), time)
     return "▶", said, "run"
 
 
