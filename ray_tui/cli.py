@@ -46,6 +46,17 @@ SignOption = Annotated[
         "--sign-with", envvar="RAY_TUI_SIGNING_KEY", help="Sign approvals with this SSH key (a .pub: by the agent)."
     ),
 ]
+
+
+def _seconds(value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise typer.BadParameter(f"{value:g} is no number of seconds; 0 is never")
+    return value
+
+
+TimeoutOption = Annotated[
+    float, typer.Option(help="Seconds after which a headless run gives up; 0: never.", callback=_seconds)
+]
 EvidenceOption = Annotated[
     Path | None,
     typer.Option("--evidence", help="The folder that holds the evidence; by default where the configuration has it."),
@@ -169,7 +180,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not over.")] = False,
     run_id: Annotated[str | None, typer.Option("--run", help="Which run to resume.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a headless run gives up; 0: never.")] = 0,
+    timeout: TimeoutOption = 0,
     sign_with: SignOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -195,7 +206,7 @@ def demo(
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the demo's servers running at the end.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a headless run gives up; 0: never.")] = 170,
+    timeout: TimeoutOption = 170,
     as_json: JsonOption = False,
 ) -> int:
     """The main job on an embedded stack: real servers on 127.0.0.1, a seeded world, no configuration."""
@@ -379,6 +390,8 @@ def _code_of(found: "RunOnDisk") -> int:
 def _host(
     config: Annotated[Path, typer.Option()],
     run_id: Annotated[str, typer.Option("--run")],
+    release: Annotated[str, typer.Option()],
+    environment: Annotated[str, typer.Option()],
     resume: Annotated[bool, typer.Option("--resume")] = False,
 ) -> int:
     import asyncio
@@ -387,7 +400,7 @@ def _host(
     from ray_tui import wiring
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    return asyncio.run(wiring.serve(_config(config), run_id, resume=resume))
+    return asyncio.run(wiring.serve(_config(config, release, environment), run_id, resume=resume))
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
@@ -575,7 +588,10 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     from ray_tui import rendezvous, runs_on_disk, wiring
 
     outside = checks.Outside(
-        open_ports=wiring.open_ports, socket_folder=rendezvous.socket_folder, runs=runs_on_disk.runs
+        open_ports=wiring.open_ports,
+        socket_folder=rendezvous.socket_folder,
+        runs=runs_on_disk.runs,
+        looks=holding.wrong_looks,
     )
     found = asyncio.run(checks.examine(config, outside))
     _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))

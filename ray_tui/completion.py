@@ -1,23 +1,27 @@
 """The end of a run: seven computed boxes, eight hooks' outcomes, and the confirmation that blocks the transition."""
 
+import asyncio
 import dataclasses
-from collections.abc import Mapping
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ray_tui import runs_on_disk
 from ray_tui.clock import iso
 from ray_tui.core import announcements, plan, views
 from ray_tui.core import facts as f
 from ray_tui.core.verdicts import Criterion, Verdict
-from ray_tui.evidence import records, text, writer
+from ray_tui.evidence import records, sound, text, writer
 from ray_tui.step import Ask, Context, Header, Result
 
+EARLIER_RUNS = 20
+"""So many of the newest count for the pass rate across runs."""
 NEXT_FILE = plan.NEXT_PROTOCOL.removeprefix("@apply ")
 
 
 async def run(context: Context) -> Result:
     """Compute the boxes, ask, and say the last lines. Nothing is executed: the next command is shown."""
     await _run_hooks(context)
+    metrics = views.quality_metrics(context.state, await asyncio.to_thread(_earlier, context))
     criteria = [_critical_block(context), *_boxes(context)]
     if all(criterion.verdict.lets_go_on for criterion in criteria):
         criteria.append(await _confirmation(context))
@@ -26,12 +30,13 @@ async def run(context: Context) -> Result:
         criteria=tuple(criteria),
         data={
             "boxes": _table(context),
-            "metrics": [dataclasses.asdict(row) for row in views.quality_metrics(context.state, context.now())],
+            "metrics": [dataclasses.asdict(row) for row in metrics],
+            "wrong": context.state.hooks[views.READS_EVIDENCE].wrong,
             "next": plan.NEXT_PROTOCOL,
         },
     )
     if result.verdict.lets_go_on:
-        await _close(context)
+        await _close(context, metrics)
     return result
 
 
@@ -48,7 +53,7 @@ async def _run_hooks(context: Context) -> None:
     await context.publish(
         "evidence-index.json", records.twin("evidence-index.json", state, context.step, {"files": listed})
     )
-    await context.record(_indexed(context))
+    await context.record(_read_again(context))
     verdicts = {gate.title: views.verdict_of(state, gate.id, now) for gate in plan.GATES}
     bad = [title for title, verdict in verdicts.items() if verdict is None or not verdict.lets_go_on]
     outcome = Verdict.FAILED if bad else Verdict.PASSED
@@ -56,18 +61,25 @@ async def _run_hooks(context: Context) -> None:
     await context.record(f.HookRan(hook="run_protocol_12_gates.py", outcome=outcome, detail=detail))
 
 
-def _indexed(context: Context) -> f.HookRan:
-    """Every file of evidence read again and hashed: what is gone or changed is named."""
-    wrong = []
-    for name, written in sorted(context.state.evidence.items()):
-        data = context.evidence(name)
-        if data is None or sha256(data).hexdigest() != written.sha256:
-            wrong.append(f"{name} is {'gone' if data is None else 'changed'}")
-    outcome = Verdict.FAILED if wrong else Verdict.PASSED
+def _read_again(context: Context) -> f.HookRan:
+    """Every file of evidence read again: what is gone, changed or of another form is named."""
+    opened, evidence = context.state.opened, context.state.evidence
+    assert opened is not None
+    found = {name: sound.problem(written, context.evidence(name), opened) for name, written in sorted(evidence.items())}
+    wrong = {name: why for name, why in found.items() if why}
     return f.HookRan(
-        hook="aggregate_evidence_12.py", outcome=outcome,
-        detail="; ".join(wrong) or f"{len(context.state.evidence)} files, each with the hash it was written with",
+        hook=views.READS_EVIDENCE, outcome=Verdict.FAILED if wrong else Verdict.PASSED, wrong=wrong,
+        detail="; ".join(f"{name} is {why}" for name, why in wrong.items())
+        or f"{len(found)} files, each with the hash it was written with",
     )  # fmt: skip
+
+
+def _earlier(context: Context) -> views.Checks:
+    """Gate 2 in the runs before this one, the newest of those whose journals can be read."""
+    opened = context.state.opened
+    assert opened is not None
+    before = [run for run in runs_on_disk.runs(context.config.store) if run.run_id != opened.run_id]
+    return views.Checks.of([run.state for run in before[:EARLIER_RUNS] if run.broken is None])
 
 
 def _critical_block(context: Context) -> Criterion:
@@ -80,7 +92,7 @@ def _critical_block(context: Context) -> Criterion:
         actual=actual,
         required=plan.CRITICAL,
         waivable=False,
-        remedy="Run the steps that are named.",
+        remedy="Run the steps that are named, one that was declined too: retry it by its number.",
     )
 
 
@@ -119,7 +131,7 @@ async def _confirmation(context: Context) -> Criterion:
     )
 
 
-async def _close(context: Context) -> None:
+async def _close(context: Context, metrics: Sequence[views.QualityMetric]) -> None:
     if not (context.config.root / NEXT_FILE).is_file():
         await context.record(
             f.NoteAdded(text=f"{NEXT_FILE} is not in this repository: the next protocol's command is only shown.")
@@ -129,7 +141,7 @@ async def _close(context: Context) -> None:
     await context.record(*(f.Announced(text=line, step=context.step) for line in said if line not in already))
     await context.publish("communication-log.jsonl", records.communication_log(context.state))
     kit = context.config.root / plan.CONTEXT_KIT
-    writer.publish(kit, "monitoring-summary.md", context_summary(context))
+    writer.publish(kit, "monitoring-summary.md", context_summary(context, metrics))
     boxes = {box.title: box.checked for box in views.handoff_boxes(context.state, context.now())}
     await context.record(f.RunCompleted(boxes=boxes, next_command=plan.NEXT_PROTOCOL))
 
@@ -151,7 +163,7 @@ def documents(data: Mapping[str, Any], header: Header) -> Mapping[str, str]:
     return {}
 
 
-def context_summary(context: Context) -> bytes:
+def context_summary(context: Context, metrics: Sequence[views.QualityMetric]) -> bytes:
     """The summary for ``.cursor/context-kit/``: what the next protocol's reader needs first."""
     state = context.state
     opened = state.opened
@@ -177,7 +189,7 @@ def context_summary(context: Context) -> bytes:
             text.table(["Gate", "Verdict", "Measured"], gates),
             text.table(
                 ["Metric", "Target", "Actual", "Status"],
-                [[m.name, m.target, m.actual, "✅" if m.met else "❌"] for m in views.quality_metrics(state, now)],
+                [[m.name, m.target, m.actual, "✅" if m.met else "❌"] for m in metrics],
             ),
             text.table(["Artifact", "Location", "Purpose", "Consumer", "sha256"], artifacts),
             f"Next: `{plan.NEXT_PROTOCOL}`",

@@ -1,15 +1,13 @@
 """The user's TOML: every field, what it means, and errors that name file, key and line."""
 
-import difflib
 import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -17,22 +15,20 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from ray_tui import backends
+from ray_tui import backends, config_lines
+from ray_tui.config_errors import Fault, WrongTable, faults_of, located, not_toml
 from ray_tui.core.errors import ConfigError, InputError
-from ray_tui.core.policy import Person, Policy, Thresholds
+from ray_tui.core.policy import Person, Policy, Thresholds, quiet_span
 from ray_tui.files import NO_FILE, read_file
 from ray_tui.secrets import SecretRef
 
 Signal = Literal["metrics", "logs", "traces", "synthetics"]
 SIGNALS: tuple[Signal, ...] = ("metrics", "logs", "traces", "synthetics")
 FILE_NAME = "ray-tui.toml"
-_BACKENDS = "backends"
-"""In the validation's context: whether the backends' tables are checked too."""
 LONGEST_BYTES = 4_000_000
 """Of a configuration; a larger one is another file."""
 
@@ -408,40 +404,6 @@ class Config(Section):
     """The console."""
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
-    @model_validator(mode="after")
-    def _references(self, info: ValidationInfo) -> "Config":
-        for name, service in self.services.items():
-            if service.owner and service.owner not in self.owners:
-                raise ValueError(f"services.{name}.owner: {service.owner!r} is not in [owners]")
-        for name, owner in self.owners.items():
-            for person in owner.people:
-                if person not in self.people:
-                    raise ValueError(f"owners.{name}.people: {person!r} is not in [people]")
-        for number, window in enumerate(self.maintenance):
-            for name in window.services:
-                if name not in self.services:
-                    raise ValueError(f"maintenance.{number}.services: {name!r} is not in [services]")
-        if (info.context or {}).get(_BACKENDS) is False:
-            return self
-        for port in PORTS:
-            settings = getattr(self, port)
-            if settings is not None:
-                check_backend(port, port, settings)
-        for number, settings in enumerate(self.incidents):
-            check_backend("incidents", f"incidents.{number}", settings)
-        for protocol, settings in self.notify.items():
-            check_backend("notifiers", f"notify.{protocol}", settings)
-        if self.tracker is not None:
-            check_backend("notifiers", "tracker", self.tracker)
-        for name, settings in self.webhooks.items():
-            if name == "webhook":
-                raise ValueError("webhooks.webhook: that name is [webhook]'s own; take another")
-            check_backend("webhook", f"webhooks.{name}", settings)
-        for receiver, name in self.alert_paths.webhook_receivers.items():
-            if name != "webhook" and name not in self.webhooks:
-                raise ValueError(f"alert_paths.webhook_receivers.{receiver}: there is no [webhooks.{name}]")
-        return self
-
     @property
     def file(self) -> Path:
         return self._file
@@ -488,24 +450,93 @@ class Config(Section):
         return {**({label: self.run.environment} if label else {}), **labels}
 
 
+CLASSES = ("dashboards", "alerts", "synthetics", "alert_paths")
+"""Of [schedule]: what a cadence and an owner are given for."""
 PORTS = (
     "metrics", "rules", "alerting", "logs", "traces", "visits", "dashboards", "paging", "chat", "mail", "webhook",
     "heartbeat", "pusher",
 )  # fmt: skip
 
 
-def check_backend(port: str, key: str, settings: dict[str, Any]) -> BaseModel:
-    """The settings model of one backend table. Raises ValueError naming key and known kinds."""
+def check_backend(port: str, path: config_lines.Path, settings: Mapping[str, Any]) -> BaseModel:
+    """The settings model of the backend table at this place. Raises ConfigError naming keys and known kinds."""
     kind = settings.get("kind")
     known = backends.KINDS[port]
-    if kind not in known:
-        raise ValueError(f"{key}.kind: {kind!r} is not known; there are: {', '.join(sorted(known))}")
-    model = backends.settings_model(port, str(kind))
+    if not isinstance(kind, str) or kind not in known:
+        why = f"{kind!r} is not known; there are: {', '.join(sorted(known))}"
+        raise WrongTable([Fault((*path, "kind"), why)])
+    model = backends.settings_model(port, kind)
     try:
         return model.model_validate(settings)
     except ValidationError as exc:
-        found = exc.errors(include_input=False)
-        raise ValueError("; ".join(_explain(error, (key,), model) for error in found)) from exc
+        raise WrongTable(faults_of(exc, model, path)) from exc
+
+
+def backend_tables(tables: Mapping[str, Any]) -> Iterator[tuple[str, config_lines.Path, dict[str, Any]]]:
+    """(port, where it stands, table) of every backend, in a configuration's fields or in its raw TOML."""
+    places: list[tuple[str, config_lines.Path, Any]] = [(port, (port,), tables.get(port)) for port in PORTS]
+    places.append(("notifiers", ("tracker",), tables.get("tracker")))
+    for port, key in (("incidents", "incidents"), ("notifiers", "notify"), ("webhook", "webhooks")):
+        among = tables.get(key)
+        entries = among.items() if isinstance(among, dict) else enumerate(among) if isinstance(among, Sequence) else ()
+        places += [(port, (key, name), table) for name, table in entries]
+    return ((port, path, table) for port, path, table in places if isinstance(table, dict))
+
+
+def _wrong_backends(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    for port, path, table in backend_tables(raw):
+        try:
+            check_backend(port, path, table)
+        except WrongTable as exc:
+            yield from exc.faults
+
+
+def _wrong_references(chosen: Config) -> Iterator[Fault]:
+    """Names that lead nowhere."""
+    for name, service in chosen.services.items():
+        if service.owner and service.owner not in chosen.owners:
+            yield Fault(("services", name, "owner"), f"{service.owner!r} is not in [owners]")
+    for name, owner in chosen.owners.items():
+        for person in owner.people:
+            if person not in chosen.people:
+                yield Fault(("owners", name, "people"), f"{person!r} is not in [people]")
+    for number, window in enumerate(chosen.maintenance):
+        for name in window.services:
+            if name not in chosen.services:
+                yield Fault(("maintenance", number, "services"), f"{name!r} is not in [services]")
+    if "webhook" in chosen.webhooks:
+        yield Fault(("webhooks", "webhook"), "that name is [webhook]'s own; take another")
+    for receiver, name in chosen.alert_paths.webhook_receivers.items():
+        if name != "webhook" and name not in chosen.webhooks:
+            yield Fault(("alert_paths", "webhook_receivers", receiver), f"there is no [webhooks.{name}]")
+
+
+def _wrong_times(chosen: Config) -> Iterator[Fault]:
+    """Cadences, time zones and quiet hours that nobody could keep."""
+    for read, path, value in _times(chosen):
+        try:
+            read(value)
+        except (ValueError, InputError) as exc:
+            yield Fault(path, str(exc))
+
+
+def _times(chosen: Config) -> Iterator[tuple[Callable[[str], object], config_lines.Path, str]]:
+    """(how it is read, where it stands, what stands there) of what is written; our defaults need no look."""
+    schedule = chosen.schedule
+    classes = [key for key in CLASSES if key in schedule.model_fields_set]
+    written: dict[config_lines.Path, Check] = {("schedule", key): getattr(schedule, key) for key in classes}
+    written |= {("schedule", "assets", name): check for name, check in schedule.assets.items()}
+    zones: dict[config_lines.Path, str] = {("schedule", "timezone"): schedule.timezone}
+    zones |= {("people", name, "timezone"): person.timezone for name, person in chosen.people.items()}
+    zones = {path: zone for path, zone in zones.items() if zone != "UTC"}
+    if written or zones:
+        from ray_tui.analysis import cadence  # takes a while, and a small configuration needs none
+
+        yield from ((cadence.validate, (*path, "cadence"), check.cadence) for path, check in written.items())
+        yield from ((cadence.zone, path, zone) for path, zone in zones.items())
+    for name, person in chosen.people.items():
+        if person.quiet_hours:
+            yield quiet_span, ("people", name, "quiet_hours"), person.quiet_hours
 
 
 def load(path: Path, *, with_backends: bool = True) -> Config:
@@ -519,25 +550,44 @@ def load(path: Path, *, with_backends: bool = True) -> Config:
         todo = ". `ray-tui init` writes one; `ray-tui demo` needs none." if str(exc).endswith(NO_FILE) else ""
         raise ConfigError(f"{exc}{todo}") from exc
     except UnicodeDecodeError as exc:
+        line = exc.object.count(b"\n", 0, exc.start) + 1
         what = f"is not text (byte {exc.start} is not UTF-8); a configuration is TOML"
-        raise ConfigError(f"{path}: {what}. Name the right file with --config.") from exc
+        raise ConfigError(f"{path}:{line}: {what}. Name the right file with --config.") from exc
     return parse(text, path, with_backends=with_backends)
 
 
 def parse(text: str, path: Path, *, with_backends: bool = True) -> Config:
     """As ``load``, from text; ``path`` is what errors name and relative paths start from."""
+    if text.startswith("\ufeff"):
+        raise ConfigError(f"{path}:1: begins with a byte order mark, which is not TOML: save it as UTF-8 without one")
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path}: is not valid TOML: {exc}") from exc
+        line, why = not_toml(str(exc), text)
+        raise ConfigError(f"{path}:{line}: {why}") from exc
     except RecursionError as exc:
         raise ConfigError(f"{path}: is nested too deeply to be a configuration. Name the right file.") from exc
+    chosen, faults = examined(raw, with_backends=with_backends)
+    if chosen is None or faults:
+        raise ConfigError(located(faults, text, path))
+    chosen._file = path
+    return chosen
+
+
+def examined(raw: Mapping[str, Any], *, with_backends: bool = True) -> tuple[Config | None, list[Fault]]:
+    """The configuration of a TOML tree, and all that is wrong with it wherever it is read; files are another matter."""
+    chosen: Config | None = None
     try:
-        config = Config.model_validate(raw, context={_BACKENDS: with_backends})
+        chosen = Config.model_validate(raw)
+        faults = [*_wrong_references(chosen), *(_wrong_times(chosen) if with_backends else ())]
     except ValidationError as exc:
-        raise ConfigError("\n".join(_located(error, text, path) for error in exc.errors(include_input=False))) from exc
-    config._file = path
-    return config
+        faults = faults_of(exc, Config)
+    return chosen, [*faults, *(_wrong_backends(raw) if with_backends else ())]
+
+
+def refusal(file: Path, faults: Sequence[Fault]) -> ConfigError:
+    """What to raise for faults that were found after the file was read."""
+    return ConfigError(located(faults, read_file(file, LONGEST_BYTES).decode("utf-8"), file))
 
 
 def with_run(chosen: Config, changes: dict[str, str]) -> Config:
@@ -545,7 +595,7 @@ def with_run(chosen: Config, changes: dict[str, str]) -> Config:
     try:
         run = Run.model_validate({**chosen.run.model_dump(), **changes})
     except ValidationError as exc:
-        raise ConfigError("; ".join(_explain(error, ("run",)) for error in exc.errors(include_input=False))) from exc
+        raise WrongTable(faults_of(exc, Run, ("run",))) from exc
     changed = chosen.model_copy(update={"run": run})
     changed._file = chosen.file
     return changed
@@ -557,76 +607,6 @@ def find(start: Path) -> Path | None:
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
     return None
-
-
-def _explain(error: Any, before: tuple[str, ...] = (), model: type[BaseModel] | None = None) -> str:
-    where = ".".join(str(part) for part in (*before, *error["loc"]) if part not in ("function-after[_references()]",))
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        written = str(error["loc"][-1])
-        known = known_keys((*before, *error["loc"])[:-1] if model is None else error["loc"][:-1], model or Config)
-        meant = difflib.get_close_matches(written, known, n=1)
-        advice = f"did you mean {meant[0]!r}?" if meant else "see `ray-tui config schema`"
-        message = f"is not a known key; {advice}"
-    return f"{where}: {message}" if where else message
-
-
-def known_keys(place: Sequence[str | int], model: type[BaseModel]) -> list[str]:
-    """The keys that may stand in the table at this place; empty where any may."""
-    found: Any = model
-    for part in place:
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            field = found.model_fields.get(str(part))
-            found = field.annotation if field else None
-            if get_origin(found) in (Union, UnionType):
-                found = _table_in(found)
-        else:  # a table of tables, or a list of them: the last of dict[str, X], of tuple[X, ...]
-            found = _table_in(found)
-    found = _table_in(found)
-    return list(found.model_fields) if found is not None else []
-
-
-def _table_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation is about: itself, or inside an optional, a dict or a list."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((table for inner in get_args(annotation) if (table := _table_in(inner)) is not None), None)
-
-
-def _located(error: Any, text: str, path: Path) -> str:
-    said = _explain(error)
-    key = said.split(":", 1)[0]
-    number = line_of(text, key)
-    place = f"{path}:{number}" if number else str(path)
-    return f"{place}: {said}"
-
-
-_HEADER = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+\s*(#.*)?$")
-_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-
-
-def line_of(text: str, key: str) -> int | None:
-    """The line on which a dotted key, or the longest leading part of it, stands; 1-based."""
-    wanted = [part for part in key.split(".") if not part.isdigit()]
-    best: tuple[int, int] | None = None
-    table: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        header = _HEADER.match(line)
-        if header:
-            table = _parts(header.group(1))
-            path = table
-        else:
-            found = _KEY.match(line)
-            if not found:
-                continue
-            path = table + _parts(found.group(1))
-        if path == wanted[: len(path)] and (best is None or len(path) > best[0]):
-            best = (len(path), number)
-    return best[1] if best else None
-
-
-def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted)]
 
 
 def parse_time(text: str) -> float:

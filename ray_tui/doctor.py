@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ray_tui import config
+from ray_tui import config, named_files
 from ray_tui.clock import Clock
 from ray_tui.config import Config
+from ray_tui.config_errors import Fault
 from ray_tui.core.errors import RayError
 from ray_tui.core.ports import Health, Ports
 from ray_tui.core.state import RunState
@@ -74,6 +75,8 @@ class Outside:
     system_root: Path = Path("/")
     which: Callable[[str], str | None] = shutil.which
     folder: Path = field(default_factory=Path.cwd)
+    looks: Callable[[Config], Sequence[Fault]] = lambda chosen: ()
+    """What the console would say of the configuration's theme and keys."""
 
 
 async def examine(config_path: Path | None, outside: Outside) -> list[Finding]:
@@ -81,7 +84,12 @@ async def examine(config_path: Path | None, outside: Outside) -> list[Finding]:
     chosen, of_config = _config(config_path, outside)
     findings = [_python(), *_terminal(outside.environment), of_config]
     if chosen is not None:
-        findings += [_approvals(chosen), *await _systems(chosen, outside), *_acknowledging(chosen, outside)]
+        findings += [
+            *_written(chosen, outside),
+            _approvals(chosen),
+            *await _systems(chosen, outside),
+            *_acknowledging(chosen, outside),
+        ]
     store = chosen.store if chosen else outside.folder / ".artifacts" / "monitoring"
     findings += [*_folders(store), _disk(store), *_sockets(chosen, outside), *_runs(store, outside)]
     return [*findings, *_signing(outside), _logind(outside.system_root), *_tools(outside.which)]
@@ -128,14 +136,35 @@ def _config(path: Path | None, outside: Outside) -> tuple[Config | None, Finding
     return chosen, Finding("config", True, f"{found}: {chosen.run.release} in {chosen.run.environment}")
 
 
+def _written(chosen: Config, outside: Outside) -> list[Finding]:
+    """What is valid as it is written, and does not fit this machine, this console or this team."""
+    found = [
+        ("files", "a run does not begin before it is there", named_files.faults(chosen)),
+        ("looks", "correct it; until then the console uses its own", outside.looks(chosen)),
+        ("owners", "name the team under [owners]: what nobody owns fails gate 3", _unknown_owners(chosen)),
+    ]
+    findings = []
+    for name, todo, faults in found:
+        said = [line(str(config.refusal(chosen.file, [fault]))) for fault in faults]
+        findings += [Finding(f"config.{name}", False, one, todo) for one in said]
+        if not said:
+            findings.append(Finding(f"config.{name}", True, "as they are named, they are there"))
+    return findings
+
+
+def _unknown_owners(chosen: Config) -> list[Fault]:
+    schedule = chosen.schedule
+    owned: dict[tuple[str, ...], str] = {("schedule", key): getattr(schedule, key).owner for key in config.CLASSES}
+    owned |= {("schedule", "assets", asset): check.owner for asset, check in schedule.assets.items()}
+    unknown = {path: owner for path, owner in owned.items() if owner and owner not in chosen.owners}
+    return [Fault((*path, "owner"), f"{owner!r} is not in [owners]") for path, owner in unknown.items()]
+
+
 def _approvals(chosen: Config) -> Finding:
     """Whether an approval could be given at all."""
     name, policy = "config.approvals", chosen.policy
     if policy.allowed_signers:
-        path = chosen.folder / policy.allowed_signers
-        if not path.is_file():
-            return Finding(name, False, f"{path}: no such file", "write it as ssh-keygen(1) says, one key a line")
-        return Finding(name, True, f"signatures are checked against {path}")
+        return Finding(name, True, f"signatures are checked against {chosen.folder / policy.allowed_signers}")
     if policy.unsigned_approvals or policy.demo:
         todo = "" if policy.demo else "name [policy] allowed_signers to have them signed"
         return Finding(name, True, "unsigned approvals are accepted, and labelled unsigned", todo)

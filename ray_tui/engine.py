@@ -15,7 +15,7 @@ from ray_tui import actions, completion, gates, prerequisites
 from ray_tui.clock import Clock, iso
 from ray_tui.codes import Addressee, Codes
 from ray_tui.config import Config
-from ray_tui.core import announcements, plan, untrusted
+from ray_tui.core import announcements, declining, plan, untrusted
 from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AcknowledgeProbe, Command, Refused, Reply
 from ray_tui.core.errors import BackendError, JournalError, RayError
@@ -236,6 +236,9 @@ class Engine:
                         continue
                     assert isinstance(upcoming, Do)
                     step = upcoming.step
+                    if step in self.state.declined:
+                        self._do_without(step)
+                        continue
                     self.record(f.StepStarted(step=step, attempt=self.state.steps[step].attempt + 1))
                 await self._supervise(step)
             if self.state.ended:
@@ -245,6 +248,15 @@ class Engine:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+
+    def _do_without(self, step: str) -> None:
+        """It was declined, and another protocol waits for its output: it blocks at its turn, until that is waived."""
+        one = declining.criterion(step, self.state.declined[step])
+        attempt = self.state.steps[step].attempt
+        self.record(
+            f.StepFinished(step=step, attempt=attempt, verdict=one.verdict, summary=one.actual, criteria=(one,))
+        )
+        self._halt_unless_passed(step)
 
     async def _look(self) -> None:
         """While somebody watches, read what was measured once on and on; a store that does not answer is spared."""
@@ -342,7 +354,9 @@ class Engine:
     def documents(self, step: str) -> list[tuple[str, bytes, bool]]:
         """(name, bytes, required) of every document of a finished step."""
         found = self.state.steps[step]
-        if step == plan.PREREQUISITES or found.finished_at is None or found.verdict is None:
+        if step == plan.PREREQUISITES or step in self.state.declined:
+            return []
+        if found.finished_at is None or found.verdict is None:
             return []
         action = plan.action(step)
         opened = self.state.opened
@@ -564,7 +578,7 @@ class EngineContext:
                 f.PromptRaised(
                     id=prompt_id, step=self.step, prompt=question.prompt, title=question.title, text=question.text,
                     expects=question.expects, roles=question.roles, options=question.options,
-                    with_reason=question.with_reason, data=dict(question.data),
+                    with_reason=question.with_reason, keeps=question.keeps, data=dict(question.data),
                 )
             )  # fmt: skip
         while (answered := self.state.prompts[prompt_id].answered) is None:

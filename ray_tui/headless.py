@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ray_tui.core import facts as f
 from ray_tui.core import views
-from ray_tui.core.answers import Answers, prompt_name
-from ray_tui.core.commands import Refused, RunStep
+from ray_tui.core.answers import Answers, Declined, prompt_name
+from ray_tui.core.commands import Decline, Refused, RunStep
 from ray_tui.core.handle import Rewound, RunHandle
 from ray_tui.core.state import LogLine, RunState, apply
 
@@ -34,6 +34,7 @@ class Headless:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _answered: set[str] = field(default_factory=set)
     _halts: set[int] = field(default_factory=set)
+    _declined: set[str] = field(default_factory=set)
     _tried: set[str] = field(default_factory=set)
     _retried: Counter[str] = field(default_factory=Counter)
 
@@ -68,6 +69,12 @@ class Headless:
         """Answer what is open now, each question and each halt once."""
         if self.state.ended:
             return Outcome(views.exit_code(self.state), self._why(), self.state)
+        for declined in self.answers.decline:
+            if declined.step not in self._declined:
+                self._declined.add(declined.step)
+                ended = await self._decline(declined)
+                if ended is not None:
+                    return ended
         for prompt in self.state.open_prompts:
             if prompt.raised.id not in self._answered:
                 self._answered.add(prompt.raised.id)
@@ -77,6 +84,17 @@ class Headless:
         if self.state.halt is not None and self.state.halt_seq not in self._halts:
             self._halts.add(self.state.halt_seq)
             return await self._settle(self.state.halt)
+        return None
+
+    async def _decline(self, declined: Declined) -> Outcome | None:
+        """Before its turn comes; what runs by now is declined where it halts, what is over is over."""
+        step = self.state.steps.get(declined.step)
+        if step is not None and (step.settled or step.status == "running" or declined.step in self.state.declined):
+            return None
+        reply = await self.handle.submit(Decline(step=declined.step, reason=declined.reason))
+        if isinstance(reply, Refused):
+            why = f"the answers file declines {declined.step}, and that was refused: {reply.why}"
+            return self._unanswered(f"decline:{declined.step}", why)
         return None
 
     async def _answer(self, prompt: f.PromptRaised) -> Outcome | None:

@@ -12,6 +12,7 @@ from ray_tui.core.errors import InputError
 
 if TYPE_CHECKING:
     from ray_tui.config import Config
+    from ray_tui.config_errors import Fault
     from ray_tui.core.answers import Answers
     from ray_tui.core.state import LogLine
 
@@ -24,10 +25,11 @@ TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --js
 def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, timeout: float, as_json: bool) -> int:
     import asyncio
 
-    from ray_tui import runs_on_disk, wiring
+    from ray_tui import named_files, runs_on_disk, wiring
     from ray_tui.clock import Clock
     from ray_tui.core import views
 
+    named_files.require(chosen)
     run_id = resumed or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     outcome = asyncio.run(
         wiring.run_headless(chosen, run_id, answers, _tell(as_json), resume=resumed is not None, seconds=timeout)
@@ -69,7 +71,7 @@ def want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
 
 
 def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
-    from ray_tui import rendezvous, runs_on_disk
+    from ray_tui import named_files, rendezvous, runs_on_disk
     from ray_tui.clock import Clock
 
     if not plain:
@@ -83,6 +85,7 @@ def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bo
     if resume and rendezvous.is_locked(folder):
         typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
         return on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
+    named_files.require(chosen)
     path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
     return on_socket(chosen, path, observe, plain, key)
 
@@ -103,6 +106,7 @@ def on_socket(
         want_terminal()
 
     async def hold() -> int:
+        from ray_tui.evidence import own_keys
         from ray_tui.handles.socket import SocketHandle
 
         signer = None
@@ -110,24 +114,26 @@ def on_socket(
             from ray_tui.wiring import SshSigner
 
             signer = SshSigner(key)
+        signing = "" if observe else await asyncio.to_thread(own_keys.told, key)
         handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
         try:
             if plain:
                 from ray_tui import plain as plainly
 
                 code = await plainly.follow(
-                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person)
-                )
+                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person),
+                    signing=signing,
+                )  # fmt: skip
                 await handle.close("hung up" if code > 128 else "left")
                 return code
-            return await show(handle, chosen)
+            return await show(handle, chosen, signing)
         finally:
             await handle.close()
 
     return asyncio.run(hold())
 
 
-async def show(handle: Any, chosen: "Config | None") -> int:
+async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
     """The full-screen console, and what to do next when it ends."""
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions
@@ -140,7 +146,9 @@ async def show(handle: Any, chosen: "Config | None") -> int:
         animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
         theme_folders=(user_themes(),),
         roles=_roles(chosen, handle.person),
+        signing=signing,
         attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
+        runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
     )
@@ -148,14 +156,40 @@ async def show(handle: Any, chosen: "Config | None") -> int:
     if ended.message:
         typer.echo(ended.message, err=ended.code != 0)
     if chosen is not None and ended.how == "ended" and handle.transport is None:
-        where = f"--config {chosen.file.resolve()}"
         typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
-        typer.echo(f"ray-tui verify {where}\nray-tui replay {handle.run_id} {where}")
+        typer.echo(f"ray-tui verify --config {chosen.file.resolve()}\n{_watch_again(chosen, handle.run_id)}")
     return int(ended.code)
+
+
+def wrong_looks(chosen: "Config") -> "list[Fault]":
+    """What the console could not use of the configuration's theme and keys."""
+    from ray_tui.config_errors import Fault
+    from ray_tui.tui import keys, theme
+
+    _, wrong = keys.validated(chosen.ui.keymap)
+    found = [Fault(("ui", "keymap", binding), why) for binding, why in wrong.items()]
+    known = [one.name for one in theme.themes((user_themes(),))]
+    if chosen.ui.theme not in known:
+        found.append(Fault(("ui", "theme"), f"{chosen.ui.theme!r} is not there; there are: {', '.join(known)}"))
+    return found
 
 
 def _come_back(chosen: "Config", run_id: str) -> str:
     return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
+
+
+def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
+    """Each run of the store, newest first, and what opens it."""
+    from ray_tui import runs_on_disk
+
+    return [
+        (run.run_id, _come_back(chosen, run.run_id) if run.alive else _watch_again(chosen, run.run_id))
+        for run in runs_on_disk.runs(chosen.store)
+    ]
+
+
+def _watch_again(chosen: "Config", run_id: str) -> str:
+    return f"ray-tui replay {run_id} --config {chosen.file.resolve()}"
 
 
 def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:

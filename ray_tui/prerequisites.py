@@ -11,6 +11,7 @@ from typing import Any
 
 from ray_tui.analysis import deployment_papers as papers
 from ray_tui.core import facts as f
+from ray_tui.core.approvals import outdated
 from ray_tui.core.errors import BackendError, InputError
 from ray_tui.core.plan import CONTEXT_KIT, INPUTS_REQUIRED, PREREQUISITES, STORE
 from ray_tui.core.ports import Health, Probed
@@ -290,6 +291,10 @@ async def _approval(context: Context, role: str, subject: str, claims: Mapping[s
     recorded = next((one for one in reversed(context.state.approvals) if one.role == role), None)
     if recorded is None:
         return _approval_criterion(role, Verdict.FAILED, f"{answered.person or 'somebody'} said yes, nothing recorded")
+    why = outdated(recorded, config.run.release, config.digest(), context.now())
+    if why:
+        remedy = f"have the {_title(role).lower()} approve this release as it is configured now, then retry"
+        return _approval_criterion(role, Verdict.FAILED, why, remedy)
     return _approval_criterion(role, Verdict.PASSED, _said(recorded))
 
 
@@ -302,12 +307,9 @@ def approved_digest(subject: str, release: str, config_digest: str, claims: Mapp
 
 def _given(context: Context, role: str) -> f.ApprovalRecorded | None:
     """An approval of this release and configuration that is still valid need not be asked for again."""
-    config, now = context.config, context.now()
-    for one in reversed(context.state.approvals):
-        same = (one.role, one.release, one.config_digest) == (role, config.run.release, config.digest())
-        if same and (one.expires_at is None or one.expires_at > now):
-            return one
-    return None
+    release, digest, now = context.config.run.release, context.config.digest(), context.now()
+    held = (one for one in reversed(context.state.approvals) if one.role == role)
+    return next((one for one in held if not outdated(one, release, digest, now)), None)
 
 
 def _said(given: f.ApprovalRecorded) -> str:
@@ -322,5 +324,6 @@ def _title(role: str) -> str:
 def _approval_criterion(role: str, verdict: Verdict, actual: str, remedy: str = "") -> Criterion:
     return criterion(
         f"prerequisites.approval:{role}", f"{_title(role)} approval", verdict, actual,
-        required="given by somebody who holds the role", remedy=remedy,
+        required="given by somebody who holds the role, for this release and configuration, not expired",
+        remedy=remedy,
     )  # fmt: skip

@@ -128,6 +128,7 @@ def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
         raise InputError(f"{folder}: cannot be created: {exc.strerror}. A run needs a folder it can write.") from exc
     path = rendezvous.socket_path(run_id, chosen)
     command = [sys.executable, "-m", "ray_tui", "_host", "--config", str(chosen.file.resolve()), "--run", run_id]
+    command += ["--release", chosen.run.release, "--environment", chosen.run.environment]
     if resume:
         command.append("--resume")
     log = folder / "host.log"

@@ -29,6 +29,8 @@ class Ask:
     options: tuple[str, ...] = ()
     with_reason: tuple[str, ...] = ()
     """Options that are taken only with a reason."""
+    keeps: tuple[str, ...] = ()
+    """Lines of a text to edit that must stay, one before each of its parts."""
     data: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -49,17 +49,18 @@ async def open_ports(chosen: Config, clock: Clock) -> AsyncIterator[Ports]:
     opening = backends.Opening(clock=clock, jitter=random.random, config_folder=chosen.folder)
     opened: list[Any] = []
 
-    def one(port: str, key: str, settings: Mapping[str, Any]) -> Any:
-        model = config.check_backend(port, key, dict(settings))
+    def one(port: str, key: str, name: str | int | None, settings: Mapping[str, Any]) -> Any:
+        model = config.check_backend(port, (key,) if name is None else (key, name), settings)
         backend = backends.open_backend(port, model, opening)
         opened.append(backend)
         return backend
 
-    named = {port: one(port, port, table) for port in config.PORTS if (table := getattr(chosen, port)) is not None}
-    incidents = tuple(one("incidents", f"incidents.{n}", table) for n, table in enumerate(chosen.incidents))
-    notifiers = {number: one("notifiers", f"notify.{number}", table) for number, table in chosen.notify.items()}
-    tracker = one("notifiers", "tracker", chosen.tracker) if chosen.tracker is not None else None
-    webhooks = {name: one("webhook", f"webhooks.{name}", table) for name, table in chosen.webhooks.items()}
+    tables = {port: table for port in config.PORTS if (table := getattr(chosen, port)) is not None}
+    named = {port: one(port, port, None, table) for port, table in tables.items()}
+    incidents = tuple(one("incidents", "incidents", n, table) for n, table in enumerate(chosen.incidents))
+    notifiers = {number: one("notifiers", "notify", number, table) for number, table in chosen.notify.items()}
+    tracker = one("notifiers", "tracker", None, chosen.tracker) if chosen.tracker is not None else None
+    webhooks = {name: one("webhook", "webhooks", name, table) for name, table in chosen.webhooks.items()}
     try:
         yield replace(Ports(**named), incidents=incidents, notifiers=notifiers, tracker=tracker, webhooks=webhooks)
     finally:
@@ -93,7 +94,8 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
                 _name_config(places.run / "run.json", chosen)
             engine.record(
                 f.HostStarted(pid=os.getpid(), resumed=resumed, torn=written.torn, boot_id=_boot_id(),
-                              config_digest=chosen.digest())
+                              config_digest=chosen.digest(), reason_characters=chosen.policy.reason_characters,
+                              waiver_days=chosen.policy.waiver_days)
             )  # fmt: skip
             tape = asyncio.create_task(_tape(engine, places.run / "tape.jsonl"))
             try:

@@ -272,7 +272,7 @@ class FakeContext:
             f.PromptRaised(
                 id=prompt_id, step=self.step, prompt=question.prompt, title=question.title, text=question.text,
                 expects=question.expects, roles=question.roles, options=question.options,
-                with_reason=question.with_reason, data=dict(question.data),
+                with_reason=question.with_reason, keeps=question.keeps, data=dict(question.data),
             )
         )  # fmt: skip
         answered = self._answered(prompt_id, question)

@@ -6,6 +6,7 @@ from typing import Any
 from ray_tui.actions import services
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
+from ray_tui.core.approvals import outdated
 from ray_tui.core.errors import BackendError
 from ray_tui.core.ports import OnCall
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -114,18 +115,6 @@ def _current(context: Context, role: str) -> Criterion:
         evidence=(RECORD,),
         remedy="Have it approved again: rerun the prerequisites, or retry after the new approval.",
     )
-
-
-def outdated(approval: f.ApprovalRecorded, release: str, config_digest: str, now: float) -> str:
-    """Why an approval does not count any more; empty when it does."""
-    if approval.release != release:
-        return f"outdated: {approval.person} approved release {approval.release}, not {release}"
-    if approval.expires_at is None or approval.expires_at <= now:
-        since = iso(approval.expires_at)[:10] if approval.expires_at else "no date"
-        return f"outdated: {approval.person}'s approval expired ({since})"
-    if approval.config_digest != config_digest:
-        return f"outdated: thresholds or configuration changed since {approval.person} approved"
-    return ""
 
 
 async def _owners(context: Context) -> tuple[list[dict[str, Any]], str]:

@@ -22,6 +22,8 @@ from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.step import Ask, Context, Header, Result, criterion
 
 EVIDENCE = ("dashboard-config.json",)
+MAY_APPLY = ("sre-lead", "operator")
+"""Whose yes lets the plan change live monitoring, where [people] says who is who."""
 
 
 @dataclass
@@ -146,6 +148,7 @@ def _question(context: Context, desired: Desired, items: Sequence[Item], changes
         prompt="confirm",
         title=f"Apply {len(changes)} changes to the live monitoring of {context.config.run.environment}?",
         text=f"{listed}\n\nEach change is read back; if one fails, all are rolled back.",
+        roles=MAY_APPLY if context.config.people else (),
         data={
             "plan": [item.as_json() for item in items],
             "diff": monitoring_plan.all_diffs(changes),

@@ -18,7 +18,6 @@ from ray_tui.step import Context, Header, Result
 ZIP = package.ZIP_NAME
 MANIFEST = "monitoring-package-manifest.json"
 NOTIFICATIONS = "handoff-notifications.json"
-BOOKS = ("waivers.json", "communication-log.jsonl", "improvement-backlog.json", "improvement-backlog.md")
 
 
 async def run(context: Context) -> Result:
@@ -69,7 +68,7 @@ def wanted(state: RunState) -> list[package.Wanted]:
             for artifact in action.artifacts:
                 for name in filter(None, (artifact.name, artifact.twin)):
                     names[name] = artifact.required
-    names |= dict.fromkeys((*BOOKS, package.JOURNAL), True)
+    names |= dict.fromkeys((*package.BOOKS, package.JOURNAL), True)
     return [package.Wanted(name, required) for name, required in sorted(names.items())]
 
 
@@ -85,7 +84,7 @@ def _sealed_already(context: Context) -> f.PackageSealed | None:
 async def _write_books(context: Context) -> None:
     as_json, as_markdown = records.backlog(context.state)
     books = (records.waivers(context.state), records.communication_log(context.state), as_json, as_markdown)
-    for name, data in zip(BOOKS, books, strict=True):
+    for name, data in zip(package.BOOKS, books, strict=True):
         await context.publish(name, data)
 
 

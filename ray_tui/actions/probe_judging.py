@@ -364,6 +364,8 @@ class Leg:
             self.problem("not_notified", "t5", "the incident was opened, and nobody was notified of it")
         elif waiting:
             detail = f"no person acknowledged on {', '.join(waiting)} within {duration(limits.sla)}"
+            if "t5" in self.hops and self.hops["t5"].who:
+                detail += f"; {self.hops['t5'].who} was notified"
             self.problem("not_acknowledged", "t6", detail)
 
     # --- verdicts

@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from ray_tui.analysis import routing
 from ray_tui.analysis.matchers import examples
 from ray_tui.config import Alerts
-from ray_tui.core.policy import Person
+from ray_tui.core.policy import Person, quiet_span
 from ray_tui.core.ports import EscalationPolicy, Labels, OnCall, PagerService
 from ray_tui.core.verdicts import Verdict
 
@@ -346,7 +346,7 @@ def protected(user_id: str, name: str, people: Mapping[str, Person], now: float)
 def in_quiet_hours(hours: str, zone: str, now: float) -> bool:
     """Whether ``22:00-07:00`` holds now; what cannot be read holds always: nobody is woken by a typing error."""
     try:
-        start, end = (time.fromisoformat(part.strip()) for part in hours.split("-"))
+        start, end = quiet_span(hours)
         local = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(zone)).time()
     except (ValueError, KeyError, OSError):
         return True

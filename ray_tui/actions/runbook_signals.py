@@ -41,7 +41,12 @@ def _literal(text: str) -> str:
 
 def together(blocks: Mapping[str, str]) -> str:
     """All blocks as the one text that a person edits; a comment before each says which runbook it goes into."""
-    return "\n\n".join(f"<!-- runbook: {path} -->\n{block}" for path, block in blocks.items()) + "\n"
+    return "\n\n".join(f"{part_of(path)}\n{block}" for path, block in blocks.items()) + "\n"
+
+
+def part_of(path: str) -> str:
+    """The comment before a runbook's block."""
+    return f"<!-- runbook: {path} -->"
 
 
 def apart(text: str, known: Sequence[str]) -> dict[str, str]:

@@ -252,6 +252,7 @@ async def _ask_and_save(context: Context, targets: Targets, proposed: Mapping[st
             prompt="edit",
             title=f"Updated signals for {len(targets)} runbooks",
             text=text,
+            keeps=tuple(map(runbook_signals.part_of, targets)),
             data={"text": text, "runbooks": list(targets)},
         )
     )

@@ -14,6 +14,7 @@ from ray_tui.actions.programs import CannotSchedule
 from ray_tui.actions.scheduler_readback import NOTHING, Held
 from ray_tui.actions.services import ServiceFacts, effective_services
 from ray_tui.actions.tuning import slug
+from ray_tui.analysis import cadence
 from ray_tui.analysis import schedule as cadences
 from ray_tui.analysis.schedule import Asset, Entry
 from ray_tui.clock import iso
@@ -159,7 +160,7 @@ def _planned(
     at, problem = None, ""
     try:
         after = datetime.fromtimestamp(context.now(), UTC)
-        at = cadences.next_run(entry.cron, after, entry.time_zone).timestamp()
+        at = cadence.next_run(entry.cron, after, entry.time_zone).timestamp()
         texts_for.rendered("kubernetes", [entry], config)  # checks what every scheduler must be able to say
     except InputError as exc:
         problem = str(exc)

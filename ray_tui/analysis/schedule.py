@@ -1,4 +1,4 @@
-"""When the ongoing checks run next, and the same cadence in the words of four schedulers."""
+"""What is checked again and again, whether all of it is scheduled, and one cadence in the words of four schedulers."""
 
 import re
 import shlex
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import yaml
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
 
+from ray_tui.analysis import cadence
 from ray_tui.core.errors import InputError
 from ray_tui.core.verdicts import Criterion, Verdict
 
@@ -82,53 +82,6 @@ class Coverage:
     unknown: tuple[str, ...]
     """Entries for an asset that is none of ours."""
     ratio: float | None
-
-
-# --- when ------------------------------------------------------------------------------------------------------------
-
-
-def next_run(cron: str, after: datetime, time_zone: str) -> datetime:
-    """The first run after ``after`` (aware), in ``time_zone``.
-
-    Across DST as Debian's cron: a run in the hour that is skipped happens right after it, one in the hour
-    that comes twice happens once. Raises InputError, saying what to write instead.
-    """
-    assert after.tzinfo is not None, "a time without a zone has no next run"
-    validate(cron)
-    try:
-        return next(CronSim(cron, after.astimezone(_zone(time_zone))))
-    except StopIteration:
-        raise InputError(f'cron "{cron}" never comes round: no such date in the next 50 years') from None
-
-
-def validate(cron: str) -> None:
-    """Refuse what is no cron expression, or what not every scheduler reads in the same way. Raises
-    InputError.
-    """
-    fields = cron.split()
-    if len(fields) != 5 or cron != " ".join(fields):
-        raise InputError(f'cron "{cron}": write five fields, e.g. "*/30 * * * *" (minute hour day month weekday)')
-    if re.search(r"[^0-9A-Za-z*,/\- ]", cron) or re.search(r"\bL|L\b|W", re.sub(r"JUL|WED", "", cron.upper())):
-        raise InputError(f'cron "{cron}": only numbers, names, "*", ",", "-" and "/" mean the same everywhere')
-    if re.search(r"(^|,)\w+/", fields[4]) or any(re.search(r"(^|,)[^*,\-/]+/", field) for field in fields):
-        raise InputError(f'cron "{cron}": a step needs a range: write "*/15" or "5-59/15", not "5/15"')
-    if re.search(r"(?<![0-9/])0*7", fields[4]):
-        raise InputError(f'cron "{cron}": write Sunday as 0, not 7')
-    if fields[2] != "*" and fields[4] != "*":
-        why = "schedulers disagree whether both days must match"
-        raise InputError(f'cron "{cron}": {why}; use two entries, one by date and one by weekday')
-    try:
-        CronSim(cron, datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")))
-    except CronSimError as exc:
-        raise InputError(f'cron "{cron}": {exc}') from None
-
-
-@cache
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(f'time zone "{name}" is not known here: write an IANA name such as "Europe/Berlin"') from None
 
 
 # --- is everything scheduled -----------------------------------------------------------------------------------------
@@ -260,7 +213,7 @@ def systemd(entry: Entry, description: str) -> dict[str, str]:
 
 def on_calendar(cron: str) -> str:
     """The same cadence as a systemd calendar event (without a zone)."""
-    validate(cron)
+    cadence.validate(cron)
     sim = CronSim(cron, datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")))
 
     def listed(values: Iterable[Any], every: int) -> str:
@@ -393,8 +346,8 @@ def _check(entry: Entry) -> None:
     """Refuse an entry that some scheduler would read otherwise than meant. Raises InputError."""
     if not _ID.fullmatch(entry.id):
         raise InputError(f'schedule id "{entry.id}": use up to 52 lower-case letters, digits and inner hyphens')
-    validate(entry.cron)
-    _zone(entry.time_zone)
+    cadence.validate(entry.cron)
+    cadence.zone(entry.time_zone)
     if not entry.command or not entry.command[0]:
         raise InputError(f"{entry.id}: has no command to run")
     if any(re.search(r"[\x00-\x1f\x7f]", word) for word in entry.command):
@@ -415,8 +368,8 @@ def _same_in(entry: Entry, other: str) -> bool:
     minutes = CronSim(entry.cron, start).minutes
     for month in range(12):
         at = start + timedelta(days=30 * month)
-        gap = (at.astimezone(_zone(entry.time_zone)).utcoffset() or timedelta()) - (
-            at.astimezone(_zone(other)).utcoffset() or timedelta()
+        gap = (at.astimezone(cadence.zone(entry.time_zone)).utcoffset() or timedelta()) - (
+            at.astimezone(cadence.zone(other)).utcoffset() or timedelta()
         )
         if {(minute + int(gap.total_seconds()) // 60) % 60 for minute in minutes} != minutes:
             return False

@@ -81,9 +81,10 @@ class Retry(_Table):
 
 
 class Declined(_Table):
-    """A guideline action that is not carried out."""
+    """A guideline action that is not carried out: declined as the run begins, or where it halts."""
 
     step: str
+    """One whose output another protocol waits for also needs a waiver of its ``decline:<step>``."""
     reason: str
 
 
@@ -126,9 +127,10 @@ class Answers(_Table):
 
     def to_halt(self, halt: Halted) -> list[Command]:
         """A waiver or a manual validation for each that blocks, or a decline; empty when this file cannot settle it."""
-        for declined in self.decline:
-            if declined.step == halt.step:
-                return [Decline(step=declined.step, reason=declined.reason)]
+        if f"decline:{halt.step}" not in halt.criteria:
+            for declined in self.decline:
+                if declined.step == halt.step:
+                    return [Decline(step=declined.step, reason=declined.reason)]
         settled = [self._settles(halt.step, criterion) for criterion in halt.criteria]
         commands = [command for command in settled if command is not None]
         return commands if len(commands) == len(settled) else []

@@ -49,6 +49,13 @@ class ConfirmWaiver(_Command):
     signature: str = ""
 
 
+class DeclineWaiver(_Command):
+    """A second person's no."""
+
+    command: Literal["decline_waiver"] = "decline_waiver"
+    waiver_id: str
+
+
 class RecordManual(_Command):
     command: Literal["manual"] = "manual"
     criterion: str
@@ -99,13 +106,20 @@ class GrantSeat(_Command):
     person: str
 
 
+class KeepSeat(_Command):
+    """The driver's no to one who asks for the seat."""
+
+    command: Literal["keep_seat"] = "keep_seat"
+    person: str
+
+
 class TakeSeat(_Command):
     command: Literal["take_seat"] = "take_seat"
 
 
 Command = Annotated[
-    RunStep | AnswerPrompt | ProposeWaiver | ConfirmWaiver | RecordManual | Decline | Abort | AddNote
-    | RequestSeat | GrantSeat | TakeSeat | AcknowledgeProbe,
+    RunStep | AnswerPrompt | ProposeWaiver | ConfirmWaiver | DeclineWaiver | RecordManual | Decline | Abort
+    | AddNote | RequestSeat | GrantSeat | KeepSeat | TakeSeat | AcknowledgeProbe,
     Field(discriminator="command"),
 ]  # fmt: skip
 

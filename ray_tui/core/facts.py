@@ -65,6 +65,10 @@ class HostStarted(Fact):
     """The name of the file that keeps an unterminated tail which was cut off, if one was."""
     boot_id: str = ""
     config_digest: str = ""
+    reason_characters: int = 15
+    """[policy]: the shortest reason; so a console can ask for it before the host refuses."""
+    waiver_days: int = 30
+    """[policy]: the longest a waiver may run."""
 
 
 class HostStopped(Fact):
@@ -114,6 +118,15 @@ class SeatTaken(Fact):
     person: str
     console: str = ""
     how: Literal["first", "granted", "taken"] = "first"
+
+
+class SeatKept(Fact):
+    """The driver has said no to one who asked for the seat."""
+
+    kind = "SeatKept"
+    person: str
+    """Who had asked."""
+    driver: str
 
 
 class NoteAdded(Fact):
@@ -222,6 +235,8 @@ class PromptRaised(Fact):
     options: tuple[str, ...] = ()
     with_reason: tuple[str, ...] = ()
     """Options that are taken only with a reason, of [policy] reason_characters at least."""
+    keeps: tuple[str, ...] = ()
+    """For ``edit``: lines that tell the text's parts apart and must still stand in it, nothing before the first."""
     data: dict[str, Any] = Field(default_factory=dict)
     """What is being decided, for showing: a plan's diff, a subject's hash, who will be paged."""
 
@@ -273,6 +288,16 @@ class WaiverConfirmed(Fact):
     person: str
     so_far: int
     wanted: int
+
+
+class WaiverDeclined(Fact):
+    """A second person has said no: the proposal is closed, and what it was to waive still blocks."""
+
+    kind = "WaiverDeclined"
+    id: str
+    criterion: str
+    step: str
+    person: str
 
 
 class Waived(Fact):
@@ -470,6 +495,8 @@ class HookRan(Fact):
     hook: str
     outcome: Verdict
     detail: str = ""
+    wrong: dict[str, str] = Field(default_factory=dict)
+    """File -> what is wrong with it, of the hook that reads all evidence again."""
 
 
 class Entry(BaseModel):

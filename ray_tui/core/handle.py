@@ -30,6 +30,7 @@ class Marker:
 
     seq: int
     at: float
+    """Seconds since the run's first entry."""
     kind: Literal["action", "gate", "halt", "waiver", "end"]
     label: str
     id: str = ""

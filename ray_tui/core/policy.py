@@ -1,5 +1,6 @@
 """Who may do what, and what is enough: people, roles and thresholds as a run is held to them."""
 
+from datetime import time
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,8 @@ class Person(BaseModel):
     name: str = ""
     """How the person is shown; the table's key where empty."""
     roles: tuple[Role, ...] = ()
-    """What the person may approve. ``operator`` may drive; everyone may watch; ``observer`` alone may only watch."""
+    """What the person may approve. ``sre-lead`` and ``operator`` may let 2.1 change live monitoring; ``observer`` alone
+    may only watch. Who stands nowhere in [people] may watch and add notes."""
     uid: int | None = None
     """The OS user that this person's consoles run as; the host asks the kernel, never the client."""
     login: str = ""
@@ -34,6 +36,15 @@ class Person(BaseModel):
     """The person's id in the paging system, where names differ."""
     slack_id: str = ""
     """The person's member id in Slack (U0123456789)."""
+
+
+def quiet_span(hours: str) -> tuple[time, time]:
+    """From when until when, of ``22:00-07:00``. Raises ValueError where it is anything else."""
+    try:
+        start, end = (time.fromisoformat(part.strip()) for part in hours.split("-"))
+    except ValueError:
+        raise ValueError(f"{hours!r} is no span of hours: write it as 22:00-07:00") from None
+    return start, end
 
 
 class Thresholds(BaseModel):

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core import plan
+from ray_tui.core.answering import wrong_answer
 from ray_tui.core.commands import (
     Abort,
     AcknowledgeProbe,
@@ -17,7 +18,9 @@ from ray_tui.core.commands import (
     Command,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -120,6 +123,10 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
     """The facts that a command causes, or why not."""
     if state.ended and not isinstance(command, AddNote):
         return Refused("The run has ended; open a new one with `ray-tui run`.")
+    if not isinstance(command, AddNote | AcknowledgeProbe) and actor.console != HEADLESS:
+        why = stranger(actor.person, book)
+        if why:
+            return Refused(why)
     match command:
         case AddNote():
             return [f.NoteAdded(text=command.text)] if command.text.strip() else Refused("The note is empty.")
@@ -128,11 +135,15 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
         case TakeSeat():
             return _take_seat(state, actor)
         case GrantSeat():
-            return _grant_seat(state, actor, command)
+            return _grant_seat(state, actor, command, book)
+        case KeepSeat():
+            return _keep_seat(state, actor, command)
         case AnswerPrompt():
             return _answer(state, actor, command, book)
         case ConfirmWaiver():
             return _confirm_waiver(state, actor, command, book)
+        case DeclineWaiver():
+            return _decline_waiver(state, actor, command, book)
         case AcknowledgeProbe():
             return _acknowledge(state, actor, command, book)
     if not drives(state, actor):
@@ -152,6 +163,13 @@ def decide(state: RunState, actor: f.Actor, command: Command, book: Rulebook) ->
     raise AssertionError(f"a command without a rule: {command!r}")
 
 
+def stranger(person: str, book: Rulebook) -> str:
+    """Why this person may only watch and add notes; "" for who is known, where [people] names nobody, in a demo."""
+    if not book.people or book.policy.demo or person in book.people:
+        return ""
+    return f"{person} is nobody in [people], and may watch and add notes: list them with `login` and their roles."
+
+
 def drives(state: RunState, actor: f.Actor) -> bool:
     """Whether this actor holds the driver's seat; an empty seat is anybody's."""
     if not state.driver or not state.driver_console:
@@ -169,13 +187,24 @@ def _take_seat(state: RunState, actor: f.Actor) -> Decision:
     return [f.SeatTaken(person=actor.person, console=actor.console, how=how)]
 
 
-def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat) -> Decision:
+def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat, book: Rulebook) -> Decision:
     if not drives(state, actor):
         return Refused("Only the driver can grant the seat.")
+    why = stranger(command.person, book)
+    if why:
+        return Refused(why)
     console = next((c for c in state.consoles.values() if c.person == command.person and not c.read_only), None)
     if console is None:
         return Refused(f"{command.person} has no console here that could drive.")
     return [f.SeatTaken(person=command.person, console=console.id, how="granted")]
+
+
+def _keep_seat(state: RunState, actor: f.Actor, command: KeepSeat) -> Decision:
+    if not drives(state, actor):
+        return Refused("Only the driver can keep the seat.")
+    if command.person not in state.seat_requests:
+        return Refused(f"{command.person} does not ask for the seat.")
+    return [f.SeatKept(person=command.person, driver=actor.person)]
 
 
 def _run_step(state: RunState, command: RunStep) -> Decision:
@@ -185,7 +214,8 @@ def _run_step(state: RunState, command: RunStep) -> Decision:
     if running is not None:
         return Refused(f"{plan.title(running)} is running.")
     step = state.steps[command.step]
-    if step.attempt == 0:
+    halted = state.halt is not None and state.halt.step == command.step
+    if step.attempt == 0 and not step.settled and not halted:  # what was declined may be carried out after all
         upcoming = next_step(state)
         if not (isinstance(upcoming, Do) and upcoming.step == command.step):
             return Refused(f"{plan.title(command.step)} is not open yet: the steps before it come first.")
@@ -221,15 +251,9 @@ def _answer(state: RunState, actor: f.Actor, command: AnswerPrompt, book: Rulebo
     refusal = may_answer(raised, f.Actor(person=person, uid=actor.uid, console=actor.console), state, book)
     if refusal is not None:
         return refusal
-    if raised.prompt in ("confirm", "approve") and command.answer not in ("yes", "no"):
-        return Refused("Answer yes or no.")
-    if raised.prompt == "typed" and command.answer not in (raised.expects, "no"):
-        return Refused(f"Type exactly: {raised.expects}")
-    if raised.prompt == "choose" and raised.options and command.answer not in raised.options:
-        return Refused(f"Choose one of: {', '.join(raised.options)}.")
-    least = book.policy.reason_characters
-    if command.answer in raised.with_reason and len(command.reason.strip()) < least:
-        return Refused(f"{command.answer}: say why, in at least {least} characters.")
+    wrong = wrong_answer(raised, command.answer, command.reason, book.policy.reason_characters)
+    if wrong:
+        return Refused(wrong)
     answered = f.PromptAnswered(
         id=raised.id, answer=command.answer, reason=command.reason, person=person, data=command.data
     )
@@ -297,7 +321,7 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
         return Refused(f"A waiver's reason has at least {book.policy.reason_characters} characters.")
     if not 0 < command.days <= book.policy.waiver_days:
         return Refused(f"A waiver runs at most {book.policy.waiver_days} days.")
-    waiver_id = f"W{len(state.waivers) + len(state.proposed) + 1}"
+    waiver_id = f"W{len(state.waivers) + len(state.proposed) + len(state.waivers_declined) + 1}"
     proposed = f.WaiverProposed(
         id=waiver_id, criterion=criterion.id, step=command.step, reason=reason, operator=actor.person,
         expires_at=book.now + command.days * DAY, ticket=command.ticket, evidence_sha256=criterion_digest(criterion),
@@ -331,6 +355,17 @@ def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, boo
         wanted = book.policy.approvers
         return [f.WaiverConfirmed(id=proposed.id, person=actor.person, so_far=len(people), wanted=wanted)]
     return _granted(state, proposed, people, book, claimed=False)
+
+
+def _decline_waiver(state: RunState, actor: f.Actor, command: DeclineWaiver, book: Rulebook) -> Decision:
+    """Whoever may be the second person may also say no; a no needs no signature."""
+    proposed = state.proposed.get(command.waiver_id)
+    if proposed is None:
+        return Refused(f"There is no open waiver {command.waiver_id!r}.")
+    why = no_second(proposed.operator, actor.person, roles_of(actor.person, book))
+    if why:
+        return Refused(why)
+    return [f.WaiverDeclined(id=proposed.id, criterion=proposed.criterion, step=proposed.step, person=actor.person)]
 
 
 def _may_confirm(proposed: f.WaiverProposed, person: str, book: Rulebook) -> Refused | None:
@@ -440,21 +475,28 @@ def _acknowledge(state: RunState, actor: f.Actor, command: AcknowledgeProbe, boo
     ]  # fmt: skip
 
 
-def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) -> Decision:
-    if command.step not in {action.id for action in plan.ACTIONS}:
-        return Refused(f"There is no action {command.step!r}.")
-    action = plan.action(command.step)
+def not_declinable(step: str) -> str:
+    """Why a person cannot decline this step; "" where they can."""
+    if step not in {action.id for action in plan.ACTIONS}:
+        return f"There is no action {step!r}."
+    action = plan.action(step)
     if action.must:
-        return Refused(f"{action.id} is a [MUST]; it can be waived criterion by criterion, not declined.")
+        return f"{action.id} is a [MUST]; it can be waived criterion by criterion, not declined."
+    return ""
+
+
+def _decline(state: RunState, actor: f.Actor, command: Decline, book: Rulebook) -> Decision:
+    why = not_declinable(command.step)
+    if why:
+        return Refused(why)
     if len(command.reason.strip()) < book.policy.reason_characters:
         return Refused(f"A reason to decline has at least {book.policy.reason_characters} characters.")
-    produced = {artifact.name for artifact in action.artifacts}
-    owed = sorted(produced & {name for names in plan.OUTPUTS.values() for name in names})
-    if owed:
-        return Refused(f"{', '.join(owed)} is an output to another protocol: declining {action.id} needs a waiver.")
     if state.running() == command.step:
         return Refused(f"{plan.title(command.step)} is running.")
+    if command.step in state.declined or state.steps[command.step].settled:
+        how = "declined" if command.step in state.declined else "carried out"
+        return Refused(f"{plan.title(command.step)} has been {how} already.")
     facts: list[f.Fact] = [f.StepDeclined(step=command.step, reason=command.reason.strip())]
-    if state.halt is not None and state.halt.step == command.step:
+    if state.halt is not None and state.halt.step == command.step and not declining.owed(command.step):
         facts.append(f.HaltCleared(step=command.step, how="declined"))
     return facts

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core import plan
 from ray_tui.core.verdicts import Criterion, Verdict
 
 Status = Literal["waiting", "running", "finished", "halted", "declined"]
@@ -113,8 +113,10 @@ class RunState:
     confirmed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Waiver id -> who has confirmed it, where policy still wants another person."""
     waivers: dict[str, f.Waived] = field(default_factory=dict)
+    waivers_declined: dict[str, f.WaiverDeclined] = field(default_factory=dict)
     manuals: dict[str, f.ManualRecorded] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)
+    """Guideline action -> why nobody carries it out; a step that is started after all is none of them."""
     probes: dict[str, Probe] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
     evidence: dict[str, f.EvidenceWritten] = field(default_factory=dict)
@@ -216,13 +218,18 @@ def _seat(state: RunState, entry: f.Entry, fact: f.SeatTaken) -> None:
     state.seat_requests = [person for person in state.seat_requests if person != fact.person]
 
 
+def _seat_kept(state: RunState, entry: f.Entry, fact: f.SeatKept) -> None:
+    state.seat_requests = [person for person in state.seat_requests if person != fact.person]
+
+
 def _note(state: RunState, entry: f.Entry, fact: f.NoteAdded) -> None:
     state.notes.append((entry.at, entry.actor.person, fact.text))
 
 
 def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
     step = state.steps.setdefault(fact.step, Step())
-    again = fact.attempt > 1
+    again = fact.attempt > 1 or fact.step in state.declined
+    state.declined.pop(fact.step, None)
     step.status, step.attempt, step.started_at, step.seq = "running", fact.attempt, entry.at, entry.seq
     step.verdict, step.summary, step.criteria, step.progress, step.settled = None, "", (), "", False
     step.done = step.total = step.finished_at = None
@@ -236,9 +243,17 @@ def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
 
 
 def _unsettle_after(state: RunState, step: str) -> None:
-    """Evidence that a later gate judged has changed: every gate from here on is judged again."""
+    """Evidence has changed: every gate from here on is judged again, and what sums the run up is done anew.
+
+    The prerequisites leave no evidence but approvals, which 4.2 records; a gate leaves none.
+    """
+    summed_up: tuple[str, ...] = ("3.3", "4.1", "4.2", "4.3")
+    if step.startswith("gate."):
+        summed_up = ()
+    elif step == plan.PREREQUISITES:
+        summed_up = ("4.2", "4.3")
     for later in plan.STEPS[plan.STEPS.index(step) + 1 :]:
-        if later.startswith("gate.") or later == plan.COMPLETION:
+        if later.startswith("gate.") or later == plan.COMPLETION or later in summed_up:
             state.steps[later].status = "waiting"
             state.steps[later].settled = False
 
@@ -291,13 +306,18 @@ def _halt_cleared(state: RunState, entry: f.Entry, fact: f.HaltCleared) -> None:
     state.halt = None
     step = state.steps.setdefault(fact.step, Step())
     step.status, step.settled, step.seq = "finished", True, entry.seq
-    if fact.how == "declined":
+    if fact.how == "declined" or fact.step in state.declined:
         step.status = "declined"
 
 
 def _step_declined(state: RunState, entry: f.Entry, fact: f.StepDeclined) -> None:
     state.declined[fact.step] = fact.reason
     step = state.steps.setdefault(fact.step, Step())
+    if declining.owed(fact.step):  # at its turn it blocks until that is waived
+        step.status, step.seq = "waiting", entry.seq
+        if state.halt is not None and state.halt.step == fact.step:
+            state.halt = None
+        return
     step.status, step.settled, step.summary, step.seq = (
         "declined",
         True,
@@ -332,6 +352,12 @@ def _waived(state: RunState, entry: f.Entry, fact: f.Waived) -> None:
     state.proposed.pop(fact.id, None)
     state.confirmed.pop(fact.id, None)
     state.waivers[fact.id] = fact
+
+
+def _waiver_declined(state: RunState, entry: f.Entry, fact: f.WaiverDeclined) -> None:
+    state.proposed.pop(fact.id, None)
+    state.confirmed.pop(fact.id, None)
+    state.waivers_declined[fact.id] = fact
 
 
 def _manual(state: RunState, entry: f.Entry, fact: f.ManualRecorded) -> None:
@@ -403,12 +429,13 @@ def _announced(state: RunState, entry: f.Entry, fact: f.Announced) -> None:
 _BRANCHES: dict[type[f.Fact], Any] = {
     f.RunOpened: _opened, f.HostStarted: _host, f.HostStopped: _host_stopped, f.RunAborted: _aborted,
     f.RunCompleted: _completed, f.ConsoleAttached: _attached, f.ConsoleDetached: _detached,
-    f.SeatRequested: _seat_requested, f.SeatTaken: _seat, f.NoteAdded: _note, f.StepStarted: _started,
+    f.SeatRequested: _seat_requested, f.SeatTaken: _seat, f.SeatKept: _seat_kept,
+    f.NoteAdded: _note, f.StepStarted: _started,
     f.Announced: _announced, f.Progressed: _progressed, f.StepFinished: _finished,
     f.StepInterrupted: _interrupted, f.GateJudged: _judged, f.Halted: _halted, f.HaltCleared: _halt_cleared,
     f.StepDeclined: _step_declined, f.PromptRaised: _raised, f.PromptAnswered: _answered,
     f.ApprovalRecorded: _approved, f.WaiverProposed: _proposed, f.WaiverConfirmed: _confirmed, f.Waived: _waived,
-    f.ManualRecorded: _manual,
+    f.WaiverDeclined: _waiver_declined, f.ManualRecorded: _manual,
     f.IntentRecorded: _intent, f.OutcomeRecorded: _outcome, f.ProbeIntended: _probe, f.ProbeHopSeen: _hop,
     f.ProbeProblem: _problem, f.ProbeAcknowledged: _acknowledged, f.ProbeCleared: _cleared,
     f.EvidenceWritten: _evidence, f.GapFound: _gap,
@@ -472,7 +499,7 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
         case f.HostStarted():
             return "plain", "", "run resumed" if fact.resumed else "host started"
         case f.HostStopped():
-            return "warn", "", f"host stopped: {fact.reason}"
+            return ("warn", "", f"host stopped: {fact.reason}") if fact.reason else ("plain", "", "host stopped")
         case f.RunAborted():
             return "bad", "", f"run aborted: {fact.reason}"
         case f.RunCompleted():
@@ -485,6 +512,8 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
             return "warn", "", f"{fact.person} asks for the driver's seat"
         case f.SeatTaken():
             return "plain", "", f"{fact.person} drives ({fact.how})"
+        case f.SeatKept():
+            return "warn", "", f"{fact.driver} keeps the driver's seat; {fact.person} goes on watching"
         case f.NoteAdded():
             return "say", "", fact.text
         case f.CommandRefused():
@@ -519,6 +548,8 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
             return "warn", fact.step, f"waiver of {fact.criterion} proposed by {fact.operator}: {fact.reason}"
         case f.WaiverConfirmed():
             return "warn", "", f"{fact.person} confirmed waiver {fact.id} ({fact.so_far} of {fact.wanted})"
+        case f.WaiverDeclined():
+            return "bad", fact.step, f"{fact.person} declined waiver {fact.id} of {fact.criterion}"
         case f.Waived():
             return "warn", fact.step, f"w {fact.criterion} waived by {fact.approver}: {fact.reason}"
         case f.ManualRecorded():

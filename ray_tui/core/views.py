@@ -1,15 +1,18 @@
 """The questions that panes, headless runs and CI all ask of a run."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core import plan
 from ray_tui.core.rules import covered_by, effective_verdict
 from ray_tui.core.state import RunState, Step
 from ray_tui.core.verdicts import Verdict
 
 PASSED_CODE, FAILED_CODE, USAGE_CODE, INCONCLUSIVE_CODE, TAMPER_CODE, ABORTED_CODE = range(6)
 """Exit codes; 129/130/143 are by signal."""
+READS_EVIDENCE = "aggregate_evidence_12.py"
+"""The hook that reads all evidence again."""
 
 
 def verdict_of(state: RunState, step: str, now: float) -> Verdict | None:
@@ -76,10 +79,11 @@ def handoff_boxes(state: RunState, now: float) -> tuple[Box, ...]:
         artifact.name
         for action in plan.ACTIONS
         for artifact in action.artifacts
-        if artifact.required and state.steps[action.id].status != "declined"
+        if artifact.required and action.id not in state.declined
     ]
-    missing = [name for name in needed if name not in state.evidence]
-    outputs = [name for names in plan.OUTPUTS.values() for name in names if name not in state.evidence]
+    missing = _not_whole(state, needed)
+    let_off = {name for step in state.declined for name in declining.owed(step)}
+    outputs = _not_whole(state, [name for names in plan.OUTPUTS.values() for name in names if name not in let_off])
     untold = [number for number in plan.OUTPUTS if not (state.notified.get(number) and state.notified[number].ok)]
     unrun = [hook for hook in plan.HOOKS if hook not in state.hooks or not state.hooks[hook].outcome.lets_go_on]
     starts = {text for _, _, text in state.announced}
@@ -100,6 +104,17 @@ def handoff_boxes(state: RunState, now: float) -> tuple[Box, ...]:
     )
 
 
+def _not_whole(state: RunState, names: Sequence[str]) -> list[str]:
+    """Those that were never written, or that were found wrong when the evidence was last read again; with the why."""
+    read = state.hooks.get(READS_EVIDENCE)
+    wrong = read.wrong if read is not None else {}
+    return [
+        f"{name} ({wrong[name]})" if name in wrong else name
+        for name in names
+        if name not in state.evidence or name in wrong
+    ]
+
+
 def _lets_go_on(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.lets_go_on
 
@@ -118,18 +133,36 @@ class QualityMetric:
     met: bool
 
 
-def quality_metrics(state: RunState, now: float) -> tuple[QualityMetric, ...]:
+@dataclass(frozen=True)
+class Checks:
+    """Checks of Gate 2 as they were judged last, of one run or of several."""
+
+    passed: int = 0
+    judged: int = 0
+    runs: int = 0
+
+    @classmethod
+    def of(cls, states: Sequence[RunState]) -> "Checks":
+        """A run in which Gate 2 was never judged counts for nothing."""
+        judged = [checks for state in states if (checks := state.steps["gate.alert_validation"].criteria)]
+        passed = sum(check.verdict is Verdict.PASSED for checks in judged for check in checks)
+        return cls(passed, sum(map(len, judged)), len(judged))
+
+
+def quality_metrics(state: RunState, earlier: Checks | None = None) -> tuple[QualityMetric, ...]:
     """Gate 2 pass rate, evidence completeness, integration integrity. Waived checks do not count as passed."""
-    checks = state.steps["gate.alert_validation"].criteria
-    passed = sum(check.verdict is Verdict.PASSED for check in checks)
+    checks = Checks.of([state])
+    gate_2 = _rate("Gate 2 Pass Rate", checks.passed, checks.judged, 0.95)
+    if earlier is not None and earlier.judged:
+        runs = f"{earlier.runs} earlier run{'s' * (earlier.runs != 1)}"
+        share = f"{earlier.passed / earlier.judged:.0%} ({earlier.passed} of {earlier.judged})"
+        gate_2 = replace(gate_2, actual=f"{gate_2.actual}; {share} in {runs}")
     needed = [a.name for action in plan.ACTIONS for a in action.artifacts if a.required]
-    there = [name for name in needed if name in state.evidence]
     outputs = [name for names in plan.OUTPUTS.values() for name in names]
-    whole = [name for name in outputs if name in state.evidence]
     return (
-        _rate("Gate 2 Pass Rate", passed, len(checks), 0.95),
-        _rate("Evidence Completeness", len(there), len(needed), 1.0),
-        _rate("Integration Integrity", len(whole), len(outputs), 1.0),
+        gate_2,
+        _rate("Evidence Completeness", len(needed) - len(_not_whole(state, needed)), len(needed), 1.0),
+        _rate("Integration Integrity", len(outputs) - len(_not_whole(state, outputs)), len(outputs), 1.0),
     )
 
 
@@ -146,7 +179,7 @@ def validated_for_completion(state: RunState, now: float) -> tuple[Verdict, str]
     for step in ("2.1", "2.2", "2.3"):
         verdict = None if step in state.declined else verdict_of(state, step, now)
         if not _lets_go_on(verdict):
-            left.append(step)
+            left.append(f"{step} (declined)" if step in state.declined else step)
         elif verdict is Verdict.WAIVED:
             put_off += [
                 f"{step} {criterion.id} ({covered_by(state, step, criterion, now) or 'waived'})"

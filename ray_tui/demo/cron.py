@@ -1,7 +1,10 @@
 """The demo's cron: it takes a crontab, refuses one that it cannot read, shows what it holds, and runs what is due."""
 
 import asyncio
+import contextlib
+import os
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +17,9 @@ from starlette.routing import Route
 
 from ray_tui.clock import Clock
 
-FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6))
-_PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?")
+FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_PART = re.compile(r"(\d+)|(?:\*|(\d+)-(\d+))(?:/(\d+))?")
+_PERCENT = re.compile(r"(?<!\\)%")
 JOB_SECONDS = 120.0
 """A job that takes longer is ended."""
 
@@ -25,11 +29,16 @@ class Job:
     """One line of the crontab: the minutes, hours, days, months and weekdays that it names, and a shell's command."""
 
     times: tuple[frozenset[int], ...]
+    either: bool
+    """Both a day and a weekday are named: one of them is enough."""
     command: str
+    given: str
+    """What the command finds on its standard input."""
 
     def due(self, at: datetime) -> bool:
         now = (at.minute, at.hour, at.day, at.month, at.isoweekday() % 7)
-        return all(value in named for value, named in zip(now, self.times, strict=True))
+        minute, hour, day, month, weekday = (value in named for value, named in zip(now, self.times, strict=True))
+        return minute and hour and month and (day or weekday if self.either else day and weekday)
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,10 @@ def jobs(text: str) -> Iterator[Job]:
         parts = line.split(None, 5)
         if len(parts) < 6:
             raise ValueError(f"line {number}: five fields and a command are needed")
-        named = zip(parts, FIELDS, strict=False)
-        yield Job(tuple(_values(part, number, *field) for part, field in named), re.sub(r"\\%", "%", parts[5]))
+        times = tuple(_values(part, number, *field) for part, field in zip(parts, FIELDS, strict=False))
+        either = not parts[2].startswith("*") and not parts[4].startswith("*")
+        command, *given = (part.replace("\\%", "%") for part in _PERCENT.split(parts[5]))
+        yield Job(times, either, command, "\n".join(given))
 
 
 def _values(text: str, line: int, name: str, low: int, high: int) -> frozenset[int]:
@@ -59,12 +70,12 @@ def _values(text: str, line: int, name: str, low: int, high: int) -> frozenset[i
         match = _PART.fullmatch(part)
         if match is None:
             raise ValueError(f"line {line}: bad {name} {part!r}")
-        first, _, last = (f"{low}-{high}" if match[1] == "*" else match[1]).partition("-")
-        values = range(int(first), int(last or first) + 1, int(match[2] or 1) or 1)
-        if not values or values[0] < low or values[-1] > high:
+        one, first, last, step = match.groups()
+        begins, ends = int(one or first or low), int(one or last or high)
+        if not low <= begins <= ends <= high or (step and not int(step)):
             raise ValueError(f"line {line}: bad {name} {part!r}")
-        found |= set(values)
-    return frozenset(found)
+        found |= set(range(begins, ends + 1, int(step or 1)))
+    return frozenset(value % 7 for value in found) if name == "weekday" else frozenset(found)
 
 
 class DemoCron:
@@ -135,13 +146,16 @@ class DemoCron:
         at = self.clock.wall()
         with (self.folder / "cron.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                "/bin/sh", "-c", job.command, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
-            )
+                "/bin/sh", "-c", job.command, cwd=self.folder, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
             try:
-                return Ran(at, job.command, await asyncio.wait_for(process.wait(), JOB_SECONDS))
+                await asyncio.wait_for(process.communicate(job.given.encode()), JOB_SECONDS)
+                return Ran(at, job.command, process.returncode)
             except TimeoutError:
                 return Ran(at, job.command, None)
             finally:
                 if process.returncode is None:
-                    process.kill()
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)  # the shell, and all that it has started
                     await process.wait()

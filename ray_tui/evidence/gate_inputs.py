@@ -42,7 +42,10 @@ def load(folder: Path) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
 
 
 def _package(path: Path, manifest: Path) -> Mapping[str, Any]:
-    """``{"ok", "sha256", "detail"}`` of the zip beside its manifest; a gate is pure and cannot open it itself."""
+    """``{"ok", "sha256", "detail", "differs"}`` of the zip beside its manifest; a gate is pure and cannot open it.
+
+    ``differs``: name -> how the file beside the zip is another than the packed one; None where nobody could tell.
+    """
     if not manifest.is_file():
         return {"ok": False, "sha256": "", "detail": f"{manifest}: is not there, or not a file"}
     try:
@@ -50,4 +53,24 @@ def _package(path: Path, manifest: Path) -> Mapping[str, Any]:
     except OSError as exc:
         return {"ok": False, "sha256": "", "detail": f"{exc.filename}: {exc.strerror}"}
     report = verify.verify_zip(data, outer)
-    return {"ok": report.ok, "sha256": hashlib.sha256(data).hexdigest(), "detail": "; ".join(report.details)}
+    return {
+        "ok": report.ok, "sha256": hashlib.sha256(data).hexdigest(), "detail": "; ".join(report.details),
+        "differs": _differing(outer, path.parent),
+    }  # fmt: skip
+
+
+def _differing(outer: bytes, folder: Path) -> dict[str, str] | None:
+    try:
+        listed = {str(one["name"]): one["sha256"] for one in text.loads(outer, MANIFEST)["files"]}
+        if package.bad_names(list(listed)):
+            return None
+        differs = {}
+        for name, sha256 in listed.items():
+            path = folder / name
+            if not path.is_file():
+                differs[name] = "gone"
+            elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+                differs[name] = "changed"
+    except (OSError, RayError, KeyError, TypeError):
+        return None
+    return differs

@@ -16,6 +16,10 @@ ZIP_NAME = "MONITORING-PACKAGE.zip"
 MANIFEST_NAME = "monitoring-package-manifest.json"
 INNER_MANIFEST = "manifest.json"
 JOURNAL = "journal.jsonl"
+BOOKS = ("waivers.json", "communication-log.jsonl", "improvement-backlog.json", "improvement-backlog.md")
+"""What is written from the run itself, and has to be in the package."""
+LIVING = frozenset({*BOOKS, "manual-validation-log.md", "evidence-index.json", JOURNAL})
+"""What goes on after the seal: the package holds these as they were then."""
 SCHEMA = "ray-tui/package/v1"
 MOST_BYTES = 512 * 1024 * 1024
 MOST_FILES = 10_000

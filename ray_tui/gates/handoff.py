@@ -7,12 +7,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from ray_tui.clock import iso
 from ray_tui.config import parse_time
-from ray_tui.core import plan
+from ray_tui.core import declining, plan
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.evidence.package import LIVING
 from ray_tui.gates.settled import Settled
 
-RULE_VERSION = "1"
+RULE_VERSION = "2"
 MANIFEST, RECORD, NOTIFICATIONS = (
     "monitoring-package-manifest.json", "monitoring-approval-record.json", "handoff-notifications.json",
 )  # fmt: skip
@@ -28,8 +29,9 @@ _CRITERIA = TypeAdapter(list[Criterion])
 def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
     """Fails closed on whatever is absent or malformed."""
     return (
-        _complete(inputs, thresholds),
+        _complete(inputs, thresholds, now),
         _intact(inputs),
+        _current(inputs),
         _approved(inputs, now),
         _same_package(inputs),
         _notified(inputs),
@@ -37,14 +39,14 @@ def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion
     )
 
 
-def _complete(inputs: Inputs, thresholds: Thresholds) -> Criterion:
+def _complete(inputs: Inputs, thresholds: Thresholds, now: float) -> Criterion:
     files = inputs.get(MANIFEST, {}).get("files")
     if not isinstance(files, list):
         return _criterion(
             "complete", "Manifest complete", Verdict.FAILED, f"{MANIFEST} is missing or malformed", MANIFEST
         )
     present = {str(one.get("name")) for one in files if isinstance(one, dict)}
-    names = _wanted(inputs)
+    names = _wanted(inputs, now)
     missing = sorted(name for name in names if name not in present)
     required = [name for name in missing if names[name]]
     share = 1 - len(missing) / len(names)
@@ -56,13 +58,20 @@ def _complete(inputs: Inputs, thresholds: Thresholds) -> Criterion:
     )  # fmt: skip
 
 
-def _wanted(inputs: Inputs) -> dict[str, bool]:
-    """Name -> whether it is required, of what phases 1–3 owe; a guideline action that was declined owes nothing."""
+def _wanted(inputs: Inputs, now: float) -> dict[str, bool]:
+    """Name -> whether it is required, of what phases 1–3 owe.
+
+    A guideline action that was declined owes nothing, unless another protocol waits for its output and no waiver runs.
+    """
     body = inputs.get(WAIVERS, {}).get("body")
-    declined = body.get("declined") if isinstance(body, dict) else None
+    rows = body.get("declined") if isinstance(body, dict) else None
+    declined = rows if isinstance(rows, dict) else {}
+    settled = Settled.read(inputs.get(WAIVERS), now)
     left_out = {
         action.id for action in plan.ACTIONS
-        if isinstance(declined, dict) and action.id in declined and not action.must
+        if action.id in declined and not action.must
+        and (not declining.owed(action.id)
+             or settled.put_off(declining.criterion(action.id, str(declined[action.id])), action.id))
     }  # fmt: skip
     return {
         name: artifact.required
@@ -83,6 +92,21 @@ def _intact(inputs: Inputs) -> Criterion:
     good = report.get("ok") is True
     actual = f"sha256 {str(report.get('sha256'))[:16]}…" if good else str(report.get("detail") or "does not verify")
     return _criterion("intact", "Package intact", Verdict.PASSED if good else Verdict.FAILED, actual, ZIP)
+
+
+def _current(inputs: Inputs) -> Criterion:
+    """A step that was run again has left other evidence than what was packed and approved."""
+    differs = inputs.get(ZIP, {}).get("differs")
+    stale = [f"{MANIFEST} could not be compared with the evidence"]
+    if isinstance(differs, Mapping):
+        stale = [f"{name} is {how}" for name, how in sorted(differs.items()) if name not in LIVING]
+    return Criterion(
+        id="handoff.current", title="The package holds the evidence as it is",
+        verdict=Verdict.FAILED if stale else Verdict.PASSED,
+        actual="; ".join(stale) or "every file as it was packed", required="the hashes of the manifest",
+        evidence=(MANIFEST,), waivable=False,
+        remedy="Run 4.1 again: the package is built anew, and approved anew at 4.2." if stale else "",
+    )  # fmt: skip
 
 
 def _approved(inputs: Inputs, now: float) -> Criterion:

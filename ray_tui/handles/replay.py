@@ -92,7 +92,7 @@ class Replay:
 
     @property
     def playing(self) -> bool:
-        return self._playing
+        return self._playing and self._shown < len(self._entries)
 
     @property
     def speed(self) -> float:
@@ -148,6 +148,15 @@ class Replay:
         if self._entries:
             start = self._entries[0].at
             self.seek(bisect.bisect_right([entry.at - start for entry in self._entries], seconds))
+            self._clock += self._into_pause(start + seconds)
+
+    def _into_pause(self, at: float) -> float:
+        """How much of what follows the last entry shown has been played when the run's own time is this."""
+        if not 0 < self._shown < len(self._entries):
+            return 0.0
+        since, until = self._entries[self._shown - 1].at, self._entries[self._shown].at
+        share = min(1.0, max(0.0, (at - since) / (until - since))) if until > since else 0.0
+        return share * (self._played_at[self._shown] - self._played_at[self._shown - 1])
 
     def _now(self) -> float:
         """The run's own time where the replay stands; in a compressed pause it runs faster."""
@@ -181,18 +190,19 @@ def _compressed(entries: Sequence[f.Entry]) -> list[float]:
 def _markers(entries: Sequence[f.Entry]) -> list[Marker]:
     found = []
     for entry in entries:
+        at = entry.at - entries[0].at
         match entry.fact:
             case f.StepStarted() if not entry.fact.step.startswith("gate."):
-                found.append(Marker(entry.seq, entry.at, "action", plan.title(entry.fact.step), entry.fact.step))
+                found.append(Marker(entry.seq, at, "action", plan.title(entry.fact.step), entry.fact.step))
             case f.GateJudged():
                 gate = plan.gate(entry.fact.gate)
-                found.append(Marker(entry.seq, entry.at, "gate", f"{entry.fact.verdict.glyph} G{gate.number}", gate.id))
+                found.append(Marker(entry.seq, at, "gate", f"{entry.fact.verdict.glyph} G{gate.number}", gate.id))
             case f.Halted():
-                found.append(Marker(entry.seq, entry.at, "halt", f"halt {entry.fact.step}", entry.fact.step))
+                found.append(Marker(entry.seq, at, "halt", f"halt {entry.fact.step}", entry.fact.step))
             case f.Waived():
-                found.append(Marker(entry.seq, entry.at, "waiver", entry.fact.criterion, entry.fact.criterion))
+                found.append(Marker(entry.seq, at, "waiver", entry.fact.criterion, entry.fact.criterion))
             case f.RunCompleted() | f.RunAborted():
-                found.append(Marker(entry.seq, entry.at, "end", "end", "end"))
+                found.append(Marker(entry.seq, at, "end", "end", "end"))
     return found
 
 

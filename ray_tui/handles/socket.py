@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HINTS = ("SSH_CONNECTION", "SSH_USER_AUTH", "TERM", "TMUX")
 RETRY_SECONDS = 1.0
 REPLY_SECONDS = 10.0
+GOODBYE_SECONDS = 1.0
+"""A host that does not let go within so long is not waited for."""
 
 
 async def acknowledge(path: Path, code: str, plays: str = "") -> dict[str, Any]:
@@ -166,6 +168,9 @@ class SocketHandle:
                 self._writer.write(wire.encode({"bye": why}))
                 await asyncio.wait_for(self._writer.drain(), 1)
         self._end()
+        if self._task is not None and self._writer is not None:
+            # The host closes when it has heard: closed under its hands, the link would take the goodbye with it.
+            await asyncio.wait({self._task}, timeout=GOODBYE_SECONDS)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -212,7 +217,7 @@ class SocketHandle:
                 while line := await reader.readline():
                     if self._take(wire.decode(line)):
                         break
-            if self.goodbye:
+            if self.goodbye or self.link is Link.ENDED:
                 self._end()
                 return
             self._link = Link.LOST

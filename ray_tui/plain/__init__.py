@@ -2,30 +2,28 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import shlex
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, plan, rules, views
+from ray_tui.core import alert_tests, announcements, declining, plan, views, ways
 from ray_tui.core import facts as f
+from ray_tui.core.answering import limits_of, safe_first, wrong_answer, wrong_days
 from ray_tui.core.commands import (
     Abort,
     AnswerPrompt,
     Command,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -34,9 +32,11 @@ from ray_tui.core.commands import (
 from ray_tui.core.handle import Rewound, RunHandle
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.together import group_of
-from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.core.verdicts import Criterion
 from ray_tui.plain import wishes
-from ray_tui.tui import attention
+from ray_tui.tui import attention, editor
+from ray_tui.tui.attached import attachment
+from ray_tui.tui.subject import signing_line
 from ray_tui.tui.view import View
 
 HELP = "q leaves, and the run goes on; s says where it stands; ? lists what else; Enter asks again what was put off."
@@ -48,10 +48,21 @@ HIDDEN = ("sign", "text", "draft")
 """Keys of a prompt's data that are not for reading: what is signed, what is edited."""
 SHORT_LINES = 12
 """More detail than so is shown when it is asked for: the question's own words come first."""
-UNJUDGED = (Verdict.INCONCLUSIVE, Verdict.ERROR)
+WAYS: Mapping[ways.Way, str] = {
+    "retry": "retry",
+    "manual": "record manual validation of what could not be judged",
+    "waive": "waive one criterion or several (needs a second person)",
+    "decline": "decline this guideline",
+    "abort": "abort the run for good",
+}
 
 Editor = Callable[[str], Awaitable[str | None]]
 """Shows a text for editing; the new text, or None where that failed."""
+
+
+def _way(way: ways.Way, step: str) -> str:
+    owed = way == "decline" and declining.owed(step)
+    return f"{WAYS[way]} (needs a second person)" if owed else WAYS[way]
 
 
 class Left(Exception):
@@ -65,13 +76,14 @@ async def follow(
     edit: Editor | None = None,
     come_back: str = "",
     roles: tuple[str, ...] = (),
+    signing: str = "",
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
     ``roles``: whose questions are asked here; the host has the last word. Where the input ends while a question is
     open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles, signing)
     with _signals(console):
         return await console.follow()
 
@@ -104,6 +116,8 @@ class Console:
     """How to attach again; from the run id alone where empty."""
     roles: tuple[str, ...] = ()
     """Of the person here, as the configuration says."""
+    signing: str = ""
+    """Whether what is approved here gets signed, and with which key."""
     clock: Clock = field(default_factory=Clock)
     state: RunState = field(default_factory=RunState)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -212,6 +226,7 @@ class Console:
         return View(
             state=self.state, now=self.clock.wall(), person=handle.person, console=handle.console,
             read_only=handle.read_only, roles=self.roles, link=handle.link, transport=handle.transport,
+            signing=self.signing,
         )  # fmt: skip
 
     def _question(self) -> Question | None:
@@ -342,6 +357,12 @@ class Console:
             self.say(f"  ({len(self._details)} lines of detail; d shows them)")
         if raised.roles:
             self.say(f"Asks: {' or '.join(raised.roles)}")
+        if raised.prompt == "approve":
+            self._tell_signing()
+
+    def _tell_signing(self) -> None:
+        for line in signing_line(self.view(), wishes.WIDTH):
+            self.say("".join(text for text, _ in line))
 
     def _tell_details(self) -> None:
         for said in self._details:
@@ -358,9 +379,10 @@ class Console:
             typed = await self.line(f"Type exactly: {raised.expects}   (no: decline, l: later) > ")
             if typed in ("l", "later"):
                 return None
-            if typed in (raised.expects, "no"):
+            wrong = wrong_answer(raised, typed, "", 0)
+            if not wrong:
                 return typed, ""
-            self.say("That is not it, to the letter.")
+            self.say(f"That is not it. {wrong}")
 
     async def _approve(self, raised: f.PromptRaised) -> tuple[str, str] | None:
         while True:
@@ -372,32 +394,43 @@ class Console:
             self.say("Write yes or no in full.")
 
     async def _choose(self, raised: f.PromptRaised) -> tuple[str, str] | None:
-        chosen = await self.number(raised.options)
-        return None if chosen is None else (raised.options[chosen], "")
+        options = safe_first(raised.options)
+        chosen = await self.number(options)
+        if chosen is None:
+            return None
+        answer = options[chosen]
+        if answer not in raised.with_reason:
+            return answer, ""
+        reason = await self._reason(f"{answer}: say why")
+        return (answer, reason) if reason else None
 
     async def _edit(self, raised: f.PromptRaised) -> tuple[str, str] | None:
         text = str(raised.data.get("text") or raised.data.get("draft") or "")
         while True:
             self.say("\n".join(f"| {part}" for part in text.splitlines()) or "| (empty)")
-            chosen = await self.number(("accept this text", "edit it in $EDITOR", "decline (answer: no)"))
+            chosen = await self.number(("accept this text", "edit it in an editor", "decline (answer: no)"))
             if chosen is None:
                 return None
-            if chosen == 0:
-                return text, ""
             if chosen == 2:
-                return "no", "declined"
+                return "no", ""
+            if chosen == 0:
+                wrong = wrong_answer(raised, text, "", 0)
+                if not wrong:
+                    return text, ""
+                self.say(wrong)
+                continue
             edited = await (self.edit or self._in_editor)(text)
             text = text if edited is None else edited
 
     async def _in_editor(self, text: str) -> str | None:
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
-        if not editor:
-            self.say("EDITOR is not set; accept or decline, or put it off and export EDITOR.")
+        command = editor.command(os.environ)
+        if not command:
+            self.say("No editor was found; accept or decline, or put it off and export EDITOR.")
             return None
         try:
-            return await asyncio.to_thread(edit_in, shlex.split(editor), text)
+            return await asyncio.to_thread(editor.edited, command, text)
         except (OSError, ValueError) as exc:
-            self.say(f"$EDITOR could not be used: {exc}. The text is as it was.")
+            self.say(f"{command[0]} could not be used: {exc}. The text is as it was.")
             return None
 
     def _of_waivers(self, key: str, waivers: Sequence[f.WaiverProposed]) -> Question:
@@ -411,35 +444,49 @@ class Console:
                 for criterion in self._criteria_of(one):
                     self._show(criterion)
             self.say(f"  at {plan.title(waiver.step)}, until {until}, because: {waiver.reason}")
+            self._tell_signing()
             what = "it" if len(waivers) == 1 else f"all {len(waivers)}"
-            typed = await self.line(f"Waive {what}, as the second person? yes, l: later (default) > ")
-            return [ConfirmWaiver(waiver_id=one.id) for one in waivers] if typed.lower() == "yes" else None
+            typed = await self.line(f"Waive {what}, as the second person? yes, no, l: later (default) > ")
+            match typed.lower():
+                case "yes":
+                    return [ConfirmWaiver(waiver_id=one.id) for one in waivers]
+                case "no":
+                    return [DeclineWaiver(waiver_id=one.id) for one in waivers]
+            return None
 
         return Question(key, ask)
 
     async def _ask_seat(self, person: str) -> Decided:
-        typed = await self.line(f"\n{person} asks for the driver's seat. Give it? y, l: later (default) > ")
-        return GrantSeat(person=person) if typed.lower() in ("y", "yes") else None
+        typed = await self.line(f"\n{person} asks for the driver's seat. Give it? y, n: keep it, l: later (default) > ")
+        match typed.lower():
+            case "y" | "yes":
+                return GrantSeat(person=person)
+            case "n" | "no":
+                return KeepSeat(person=person)
+        return None
 
     async def _ask_halt(self) -> Decided:
         halt = self.state.halt
         assert halt is not None
         self.say("\n" + announcements.error(plan.title(halt.step), halt.reason))
-        failing = rules.blocking(self.state, halt.step, self.state.at)
-        for criterion in failing:
+        now = self.clock.wall()
+        for criterion in ways.failing(self.state, halt.step, now):
             self._show(criterion)
-        ways: dict[str, Callable[[], Awaitable[Decided]]] = {"retry": lambda: self._retry(halt.step)}
-        waivable = [c for c in failing if c.waivable]
-        unjudged = [c for c in failing if c.verdict in UNJUDGED]
-        if waivable:
-            ways["waive one criterion or several (needs a second person)"] = lambda: self._waive(halt.step, waivable)
-        if unjudged:
-            ways["record manual validation of what could not be judged"] = lambda: self._manual(halt.step, unjudged)
-        if halt.step[:1].isdigit() and not plan.action(halt.step).must:
-            ways["decline this guideline"] = lambda: self._decline(halt.step)
-        ways["abort the run for good"] = self._abort
-        chosen = await self.number(tuple(ways))
-        return None if chosen is None else await list(ways.values())[chosen]()
+        offered = ways.ways(self.state, halt.step, now)
+        chosen = await self.number([_way(way, halt.step) for way in offered])
+        if chosen is None:
+            return None
+        match offered[chosen]:
+            case "retry":
+                return await self._retry(halt.step)
+            case "waive":
+                return await self._waive(halt.step, ways.waivable(self.state, halt.step, now))
+            case "manual":
+                return await self._manual(halt.step, ways.unjudged(self.state, halt.step, now))
+            case "decline":
+                return await self._decline(halt.step)
+            case "abort":
+                return await self._abort()
 
     async def _retry(self, step: str) -> Command | None:
         typed = await self.line(f"Run {plan.title(step)} again? y, N (default) > ")
@@ -449,27 +496,31 @@ class Console:
         chosen = await self.numbers([f"{c.title}: {c.actual}" for c in waivable])
         if not chosen:
             return None
-        reason = await self.line("Reason, at least 15 characters > ")
-        days = await self.line("Days, 1 to 30 (Enter: 7) > ")
-        ticket = await self.line("Ticket (Enter: none) > ")
-        try:
-            run_for = float(days or 7)
-        except ValueError:
-            self.say(f"{days!r} is no number of days.")
+        limits = limits_of(self.state)
+        reason = await self._reason("Reason")
+        if not reason:
             return None
-        return [ProposeWaiver(criterion=waivable[n].id, step=step, reason=reason, days=run_for, ticket=ticket)
+        usual = f"{min(7, limits.waiver_days)}"
+        days = await self.line(f"Days, at most {limits.waiver_days} (Enter: {usual}) > ") or usual
+        while wrong := wrong_days(days, limits.waiver_days):
+            self.say(wrong)
+            days = await self.line("Days > ")
+        ticket = await self.line("Ticket (Enter: none) > ")
+        return [ProposeWaiver(criterion=waivable[n].id, step=step, reason=reason, days=float(days), ticket=ticket)
                 for n in chosen]  # fmt: skip
 
     async def _manual(self, step: str, unjudged: Sequence[Criterion]) -> Decided:
         chosen = await self.numbers([f"{c.title}: {c.actual}" for c in unjudged])
         if not chosen:
             return None
-        note = await self.line("What you saw, at least 15 characters > ")
+        note = await self._reason("What you saw")
+        if not note:
+            return None
         path = await self.line("Screenshot or sheet, a path (Enter: none) > ")
         attachments: tuple[dict[str, str], ...] = ()
         if path:
             try:
-                attachments = (attachment(Path(path).expanduser()),)
+                attachments = (attachment(path),)
             except OSError as exc:
                 self.say(f"{path} cannot be read: {exc.strerror or exc}")
                 return None
@@ -484,8 +535,17 @@ class Console:
         ]
 
     async def _decline(self, step: str) -> Command | None:
-        reason = await self.line("Reason, at least 15 characters (Enter: do not decline) > ")
+        reason = await self._reason("Reason", "do not decline")
         return Decline(step=step, reason=reason) if reason else None
+
+    async def _reason(self, what: str, enter: str = "later") -> str:
+        """As long as this run's policy wants it; "" where the person goes back."""
+        least = limits_of(self.state).reason_characters
+        while True:
+            typed = await self.line(f"{what}, at least {least} characters (Enter: {enter}) > ")
+            if not typed or len(typed) >= least:
+                return typed
+            self.say(f"That has {len(typed)}.")
 
     async def _abort(self) -> Command | None:
         if await self.line("This ends the run for good. Type  abort  to do it > ") != "abort":
@@ -611,26 +671,6 @@ def _described(key: str, value: Any, depth: int) -> list[str]:
     if isinstance(value, str) and "\n" in value:
         return [f"{pad}{key}:", *(f"{pad}  {part}" for part in value.splitlines())]
     return [f"{pad}{key}: {value}"]
-
-
-def attachment(path: Path) -> dict[str, str]:
-    """How a screenshot or sheet enters the record. Raises OSError."""
-    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": str(path.absolute())}
-
-
-def edit_in(editor: Sequence[str], text: str) -> str:
-    """The text after the editor has ended well. Raises OSError or ValueError."""
-    descriptor, name = tempfile.mkstemp(suffix=".md", prefix="ray-tui-")
-    path = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        ended = subprocess.run([*editor, name], check=False)
-        if ended.returncode != 0:
-            raise ValueError(f"it ended with code {ended.returncode}")
-        return path.read_text("utf-8")
-    finally:
-        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

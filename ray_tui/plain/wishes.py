@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ray_tui.core import plan
-from ray_tui.core.commands import AddNote, Command, Decline, GrantSeat, RequestSeat, RunStep, TakeSeat
+from ray_tui.core.commands import AddNote, Command, Decline, GrantSeat, KeepSeat, RequestSeat, RunStep, TakeSeat
 from ray_tui.tui.about import about
 from ray_tui.tui.lines import Line
 from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
@@ -111,7 +111,9 @@ def _seat(view: View, rest: str) -> Command:
             return TakeSeat()
         case "give" if person.strip():
             return GrantSeat(person=person.strip())
-    raise Unknown("seat ask, seat take, or seat give PERSON")
+        case "keep" if person.strip():
+            return KeepSeat(person=person.strip())
+    raise Unknown("seat ask, seat take, seat give PERSON, or seat keep PERSON: no to one who asks")
 
 
 def _retry(view: View, rest: str) -> Command:
@@ -133,7 +135,7 @@ _WISHES = (
     (("why",), Wish("why WHAT", "a step (1.2), a gate (gate 2), a service, a receiver, a line (seq 17)", _why)),
     (("grep",), Wish("grep TEXT", "the event log, filtered", _grep)),
     (("n", "note"), Wish("n TEXT", "a note for the journal", _note)),
-    (("seat",), Wish("seat ask|take|give P", "the driver's seat", _seat)),
+    (("seat",), Wish("seat ask|take|give|keep", "the driver's seat; give and keep name a person", _seat)),
     (("retry",), Wish("retry STEP", "run a step again, also an earlier one", _retry)),
     (("decline",), Wish("decline STEP REASON", "do without a guideline action", _decline)),
 )

@@ -21,6 +21,7 @@ from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.command import CommandPalette, Provider
 from textual.filter import LineFilter
+from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
@@ -39,14 +40,14 @@ from ray_tui.tui.copies import copies
 from ray_tui.tui.desk import Desk
 from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
-from ray_tui.tui.player import Player
-from ray_tui.tui.screens.console import ConsoleScreen
+from ray_tui.tui.player import PRESSES, Player
+from ray_tui.tui.screens.console import LOG, ConsoleScreen
 from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
-    CopyAsked,
     FilterDialog,
     JournalAsked,
+    ReadDialog,
     detail_dialog,
     help_dialog,
     mission_dialog,
@@ -54,13 +55,15 @@ from ray_tui.tui.screens.read import (
 )
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
-from ray_tui.tui.view import View, mapping, mappings
+from ray_tui.tui.view import View, leaving, mapping, mappings
+from ray_tui.tui.widgets.bar import Bar
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
 TICK_SECONDS = 1.0
 BATCH = 200
 """Entries or readings taken before the screen gets its turn."""
+NOTICE_SECONDS = 4.0
 CRASH_NAME = "console-crash.log"
 Answer = TypeVar("Answer")
 
@@ -88,7 +91,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     ]
     CSS = f"""{STYLESHEET}
     CommandPalette {{ background: $background; }}
-    Toast {{ background: $background; border-left: outer $primary; color: $foreground; }}
+    Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
+             padding: 0 1; margin-top: 0; }}
+    Dialog > ToastRack {{ margin-bottom: 0; }}
     Toast.-error {{ border-left: outer $ray-bad; }}
     Toast.-warning {{ border-left: outer $ray-warn; }}
     .-ascii Toast {{ border-left: ascii $primary; }}
@@ -106,7 +111,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.paints = 0
         """How often the screen was gone through; what did not change was not sent."""
         self.crash: BaseException | None = None
-        self.keymap, self.keymap_problems = keys.validated(options.keymap)
+        self.keymap, wrong = keys.validated(options.keymap)
+        self.keymap_problems = [f"{binding}: {why}" for binding, why in wrong.items()]
         self._themes, self._theme_problems = theme.load(options.theme_folders)
         self._theme_stamps = theme.stamps(options.theme_folders)
         super().__init__()
@@ -191,13 +197,18 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
                     widget.refresh()
 
     def _notices(self) -> None:
+        found = []
         if self.keymap_problems:
-            self.say("Keymap: " + "; ".join(self.keymap_problems))
+            found.append("Keymap: " + "; ".join(self.keymap_problems))
         if self._theme_problems:
-            self.say("Themes: " + "; ".join(self._theme_problems))
+            found.append("Themes: " + "; ".join(self._theme_problems))
         transport = self.handle.transport
         if transport is not None and not transport.has_graphs:
-            self.say("This replay has no live graphs: the tape lies in the run's folder, not in a package or journal.")
+            found.append(
+                "This replay has no live graphs: the tape lies in the run's folder, not in a package or journal."
+            )
+        if found:
+            self.say("\n".join(found))
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -257,11 +268,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def action_interrupt(self) -> None:
         """Ctrl-C ends nothing, and says what does."""
-        if self.handle.transport is not None or self.state.ended:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves.")
-        else:
-            self.say(f"Ctrl-C ends nothing. {self._leave_words()} leaves, the run goes on. To end the run itself: "
-                     "ctrl+p, Abort.")  # fmt: skip
+        view = self.view()
+        said = f"Ctrl-C ends nothing. {self._leave_words()}: {leaving(view)}."
+        if view.transport is None and not view.state.ended:
+            said += " To end the run itself: ctrl+p, Abort." if view.drives else " Only its driver can end the run."
+        self.say(said)
 
     def _leave_words(self) -> str:
         top = self.screen
@@ -374,6 +385,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
             roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            signing=self.options.signing,
         )  # fmt: skip
 
     def _now(self) -> float:
@@ -469,9 +481,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             "mission": self.open_mission,
             "theme": self.open_themes,
             "overview": console.action_overview,
+            **{f"phase_{number}": partial(console.action_focus_phase, number) for number in range(1, 5)},
+            "event_log": partial(console.action_focus_phase, LOG),
             "jump": console.begin_jump,
             "zoom": console.action_zoom,
+            "copy": console.action_copy,
+            "copy_as": console.action_copy_as,
             "seek": self.player.ask_seek,
+            "bar": console.action_focus_bar,
+            **{f"replay_{what}": partial(self.player.press, what) for what in PRESSES},
             "copy_next": self.copy_next,
             "detach": self.detach,
         }
@@ -482,6 +500,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def action_transport(self, what: str) -> None:
         self.player.press(what)
+
+    def on_bar_sought(self, message: Bar.Sought) -> None:
+        self.player.go(message.marker, message.seconds)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "transport" or (action == "deed" and parameters == ("seek",)):
@@ -529,15 +550,22 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         """A notice."""
         shown = clean(text, 600)
         shown = shown.translate(ASCII) if self.options.ascii else shown
-        self.notify(shown, severity="error" if bad else "information", timeout=8, markup=False)
+        seconds = NOTICE_SECONDS * (2 if bad else 1)
+        self.notify(shown, severity="error" if bad else "information", timeout=seconds, markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """It takes the place of the one before: the same again is one, and never more than one covers the screen."""
+        self.clear_notifications()
 
     def open_detail(self, target: str) -> None:
-        title, lines = about(self.view(), target, self.desk.width)
-        self.open_dialog(detail_dialog(title, lines, target))
+        def make(width: int) -> ReadDialog:
+            return detail_dialog(*about(self.view(), target, width), target)
 
-    def open_help(self) -> None:
+        self.open_dialog(self.desk.fitted(make))
+
+    def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
-        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width))
+        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width, here))
 
     def open_mission(self) -> None:
         self.open_dialog(mission_dialog(self.desk.width))
@@ -576,14 +604,14 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     def choose_theme(self, name: str) -> None:
         self.theme = name
 
+    def other_runs(self) -> list[tuple[str, str]]:
+        return [(name, opens) for name, opens in self.options.runs() if name != self.handle.run_id]
+
     def service_names(self) -> list[str]:
         data: Any = self.state.steps["1.2"].data
         return [line(str(item.get("name", "")), 120) for item in mappings(mapping(data).get("services"))][:200]
 
     # --- copying -----------------------------------------------------------------------------------------------------
-
-    def on_copy_asked(self, message: CopyAsked) -> None:
-        self.copy(message.text)
 
     def on_journal_asked(self, message: JournalAsked) -> None:
         seq = seq_of(self.view(), message.target)

@@ -26,6 +26,20 @@ def waiting(view: View) -> list[str]:
     return keys
 
 
+def for_others(view: View) -> list[str]:
+    """Everything that waits for a decision which this console cannot make: to be read, and to know whom it waits for.
+    Empty in a replay."""
+    state = view.state
+    if view.transport is not None or state.ended:
+        return []
+    keys = [f"prompt:{prompt.raised.id}" for prompt in state.open_prompts]
+    if state.halt is not None:
+        keys.append(f"halt:{state.halt_seq}")
+    keys += [waiver_key(group[0].id) for group in asked_together(state)]
+    mine = waiting(view)
+    return [key for key in keys if key not in mine]
+
+
 def _confirms(view: View, waiver: WaiverProposed) -> bool:
     return may_confirm(view, waiver.operator) and view.person not in view.state.confirmed.get(waiver.id, ())
 
@@ -38,12 +52,15 @@ def waiver_key(waiver_id: str) -> str:
 def still_open(view: View, key: str) -> bool:
     """Whether what a dialog asks is still to be decided, and here; an answer may have come from another console, and
     the seat may have gone to another person."""
+    if view.state.ended:
+        return False
     kind, _, name = key.partition(":")
     if kind == "prompt":
         prompt = view.state.prompts.get(name)
         return prompt is not None and prompt.answered is None
-    if kind == "halt":
-        return view.state.halt is not None and str(view.state.halt_seq) == name and view.drives
+    if kind in ("halt", "halted"):  # halted: only shown, where somebody else decides
+        halted = view.state.halt is not None and str(view.state.halt_seq) == name
+        return halted and (view.drives or kind == "halted")
     if kind == "seat":
         return name in view.state.seat_requests
     return name in view.state.proposed if kind == "waiver" else True

@@ -31,6 +31,7 @@ def to_file(text: str, folder: Path | None) -> Path | None:
         return None
     path = folder / "copied.txt"
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_text(text, "utf-8")
     except OSError:
         return None

@@ -3,14 +3,25 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ray_tui.core.commands import Command, ConfirmWaiver, GrantSeat, Refused, RequestSeat, RunStep, TakeSeat
+from ray_tui.core import ways
+from ray_tui.core.commands import (
+    Command,
+    ConfirmWaiver,
+    DeclineWaiver,
+    GrantSeat,
+    KeepSeat,
+    Refused,
+    RequestSeat,
+    RunStep,
+    TakeSeat,
+)
 from ray_tui.core.errors import RayError
-from ray_tui.core.together import asked_together, group_of, named
+from ray_tui.core.together import group_of, named
 from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
-from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
+from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog, text_width
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View, may_confirm, name_of
+from ray_tui.tui.view import View, asks_whom, may_confirm, name_of
 
 Answer = TypeVar("Answer")
 
@@ -30,7 +41,13 @@ class Desk:
     @property
     def width(self) -> int:
         """Cells that a dialog's text has."""
-        return max(30, min(98, int(self.app.size.width * 0.94) - 6))
+        return text_width(self.app.size.width)
+
+    def fitted(self, make: Callable[[int], Dialog[Answer]]) -> Dialog[Answer]:
+        """A dialog that is laid out again when the terminal changes; it then shows the run as it is by then."""
+        dialog = make(self.width)
+        dialog.remake = make
+        return dialog
 
     # --- questions that open by themselves ---------------------------------------------------------------------------
 
@@ -61,16 +78,13 @@ class Desk:
     def open_waiting(self) -> None:
         """Everything that waits for a decision: at once if it is one thing, else as a list."""
         view = self.view
-        mine = attention.waiting(view)
-        others = [f"prompt:{p.raised.id}" for p in view.state.open_prompts if f"prompt:{p.raised.id}" not in mine]
-        groups = [attention.waiver_key(group[0].id) for group in asked_together(view.state)]
-        others += [key for key in groups if key not in mine]
-        waiting = [*mine, *others]
-        if not waiting or self.app.handle.read_only or view.transport is not None:
+        mine, others = attention.waiting(view), attention.for_others(view)
+        if not mine and not others:
             return self.app.say("Nothing waits for a decision here.")
-        if len(waiting) == 1:
-            return self.open(waiting[0])
-        choices = [Choice(key, self._name(view, key)) for key in waiting]
+        if len(mine) + len(others) == 1:
+            return self.open((*mine, *others)[0])
+        choices = [Choice(key, self._name(view, key)) for key in mine]
+        choices += [Choice(key, self._name(view, key), f"waits for {self._whom(view, key)}") for key in others]
         return self._ask(ChoiceDialog("What waits for a decision", [], choices), self.open)
 
     def _name(self, view: View, key: str) -> str:
@@ -84,16 +98,24 @@ class Desk:
         said = named(group_of(view.state, name))
         return said[:1].upper() + said[1:]
 
+    def _whom(self, view: View, key: str) -> str:
+        """Who decides what this console cannot."""
+        kind, _, name = key.partition(":")
+        if kind == "waiver":
+            return "a second person"
+        return asks_whom(view, view.state.prompts[name].raised) if kind == "prompt" else view.state.driver or "a driver"
+
     def _open_prompt(self, name: str, key: str) -> None:
         view = self.view
         raised = view.state.prompts[name].raised
         if not view.may_answer(raised):
-            return self.app.open_dialog(ask.waiting_dialog(raised, view.person, self.width))
-        thresholds = view.state.opened.thresholds if view.state.opened else {}
-        dialog = ask.dialog_for(raised, self.width, thresholds)
+            return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(raised, view.person, width)))
+        dialog = self.fitted(lambda width: ask.dialog_for(self.view, raised, width))
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
     def _open_halt(self, key: str) -> None:
+        if not self.view.drives:
+            return self.app.open_dialog(self.fitted(lambda width: decide.waiting_halt_dialog(self.view, width)))
         step = self.view.state.halt.step if self.view.state.halt else ""
         routes: dict[str, Callable[[str], None]] = {
             "retry": self.retry, "waive": self.waive, "manual": self.manual, "decline": self.decline,
@@ -104,7 +126,7 @@ class Desk:
             self.later.add(key)  # whatever follows is this decision; p brings the choice back
             routes[choice](step)
 
-        self._ask(decide.halt_dialog(self.view, self.width), decided, key)
+        return self._ask(self.fitted(lambda width: decide.halt_dialog(self.view, width)), decided, key)
 
     def _open_waiver(self, name: str, key: str) -> None:
         view = self.view
@@ -113,21 +135,25 @@ class Desk:
             return None
         confirmed = view.person in view.state.confirmed.get(name, ())
         if confirmed or not may_confirm(view, asked[0].operator):
-            return self.app.open_dialog(decide.waiting_waiver_dialog(view, asked, self.width))
+            return self.app.open_dialog(
+                self.fitted(lambda width: decide.waiting_waiver_dialog(self.view, asked, width))
+            )
 
         def decided(answer: str) -> None:
             self.later |= {attention.waiver_key(waiver.id) for waiver in asked}
             if answer == "yes":
                 self.submit_all([ConfirmWaiver(waiver_id=waiver.id) for waiver in asked], "waivers confirmed")
+            else:
+                self.submit_all([DeclineWaiver(waiver_id=waiver.id) for waiver in asked], "waivers declined")
 
-        return self._ask(decide.confirm_waiver_dialog(view, asked, self.width), decided, key)
+        return self._ask(self.fitted(lambda width: decide.confirm_waiver_dialog(self.view, asked, width)), decided, key)
 
     def _open_seat(self, person: str, key: str) -> None:
-        choices = [Choice("keep", "Keep it", f"{person} goes on watching"),
+        choices = [Choice("keep", "Keep it", f"{person} goes on watching; recorded"),
                    Choice("give", "Give it", f"{person} drives; recorded")]  # fmt: skip
         self._ask(
             ChoiceDialog(f"{person} asks for the driver's seat", [], choices, key=key),
-            lambda how: self.submit(GrantSeat(person=person)) if how == "give" else None,
+            lambda how: self.submit(GrantSeat(person=person) if how == "give" else KeepSeat(person=person)),
             key,
         )
 
@@ -158,21 +184,25 @@ class Desk:
 
     def waive(self, step: str) -> None:
         view = self.view
-        if view.state.proposed and not any(c.waivable for c in decide.failing(view, step)):
+        waivable = ways.waivable(view.state, step, view.now)
+        if view.state.proposed and not waivable:
             return self.open_waiting()
-        if not any(c.waivable for c in decide.failing(view, step)):
+        if not waivable:
             return self.app.say("Nothing here can be waived: choose a step whose criterion blocks and is waivable.")
         dialog = decide.WaiveDialog(view, step, self.width)
+        dialog.remake = lambda width: decide.WaiveDialog(self.view, step, width)
         return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "waivers proposed"))
 
     def manual(self, step: str) -> None:
         dialog = decide.ManualDialog(self.view, step, self.width)
+        dialog.remake = lambda width: decide.ManualDialog(self.view, step, width)
         if not dialog.choices:
             return self.app.say("Manual validation settles what could not be judged; nothing of that kind blocks here.")
         return self._ask(dialog, lambda values: self.submit_all(dialog.commands(values), "validations recorded"))
 
     def decline(self, step: str) -> None:
-        self._ask(decide.decline_dialog(step, self.width), lambda v: self.submit(decide.decline_command(step, v)))
+        self._ask(decide.decline_dialog(self.view, step, self.width),
+                  lambda values: self.submit(decide.decline_command(step, values)))  # fmt: skip
 
     def abort(self) -> None:
         self._ask(decide.abort_dialog(self.width), lambda values: self.submit(decide.abort_command(values)))
@@ -228,21 +258,18 @@ class Desk:
 
     async def _submit_all(self, commands: Sequence[Command], done: str) -> None:
         for count, command in enumerate(commands):
-            if not await self._submit(command):
-                if count:
-                    self.app.say(f"{count} of {len(commands)} {done}; p shows what is left.", bad=True)
+            why = await self._refusal(command)
+            if why:
+                far = f" {count} of {len(commands)} {done}; p shows what is left." if count else ""
+                self.app.say(f"{why}{far}", bad=True)
                 return
         if len(commands) > 1:
             self.app.say(f"{len(commands)} of {len(commands)} {done}.")
 
-    async def _submit(self, command: Command) -> bool:
-        """Whether the run has taken it; a refusal is shown, and a refused answer can be given again."""
+    async def _refusal(self, command: Command) -> str:
+        """Why the run has not taken it; "" where it has. A refused answer can be given again."""
         try:
             reply = await self.app.handle.submit(command)
         except (RayError, OSError) as exc:
-            self.app.say(f"The run did not take it: {exc}. Try again when the link is back.", bad=True)
-            return False
-        if isinstance(reply, Refused):
-            self.app.say(reply.why, bad=True)
-            return False
-        return True
+            return f"The run did not take it: {exc}. Try again when the link is back."
+        return reply.why if isinstance(reply, Refused) else ""

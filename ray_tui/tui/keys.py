@@ -1,11 +1,11 @@
 """Every key of the console: its stable id, what it does, and whether a person's keymap may put it there."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from textual.binding import Binding
-from textual.keys import _character_to_key
+from textual.binding import Binding, BindingType
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key, key_to_character
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Key:
     says: str
     group: str = "Look"
     replay: bool = False
+    priority: bool = False
+    """Also where a field or a list has the focus."""
 
 
 KEYS: tuple[Key, ...] = (
@@ -54,16 +56,47 @@ KEYS: tuple[Key, ...] = (
     Key("replay.previous", "[", "app.transport('previous')", "marker before", "Replay", True),
     Key("replay.slower", "<", "app.transport('slower')", "slower", "Replay", True),
     Key("replay.faster", ">", "app.transport('faster')", "faster", "Replay", True),
+    Key("replay.bar", "b", "focus_bar", "along the bar: left, right, Tab, then Enter", "Replay", True),
     Key("replay.seek", ":", "app.deed('seek')", "go to a time, seq or step", "Replay", True),
     Key("help", "?", "app.deed('help')", "help", "Console"),
     Key("theme", "T", "app.deed('theme')", "choose a theme", "Console"),
     Key("detach", "q", "app.deed('detach')", "leave; the run goes on", "Console"),
 )
+DIALOG: tuple[Key, ...] = (
+    Key("dialog.leave", "q", "leave", "leave the console"),
+    Key("dialog.page_down", "pagedown", "read_on(1)", "read on", priority=True),
+    Key("dialog.page_up", "pageup", "read_on(-1)", "read back", priority=True),
+    Key("copy", "y", "copy", "copy all of the text"),
+    Key("help", "question_mark,f1", "help", "these keys"),
+)
+"""In whatever asks or tells. Esc closes it, and stays where it is."""
+EDITOR: tuple[Key, ...] = (Key("dialog.next", "tab", "app.focus_next", "choices", priority=True),)
+READING: tuple[Key, ...] = (
+    Key("read.close", "enter,q", "later", "close"),
+    Key("read.down", "down,j", "scroll(1)", "down"),
+    Key("read.up", "up,k", "scroll(-1)", "up"),
+    Key("read.page_down", "space", "read_on(1)", "page down"),
+    Key("read.copy_as", "Y,c", "copy_as", "copy as"),
+)
+DETAIL: tuple[Key, ...] = (Key("read.journal", "e", "journal", "its journal line"),)
+HELP: tuple[Key, ...] = (Key("help.names", "i", "other_page", "names for [ui.keymap]"),)
 RESERVED = frozenset({"ctrl+c", "ctrl+p", "escape", "f1"})
+_CONTEXTS: tuple[tuple[Key, ...], ...] = (
+    KEYS, DIALOG + EDITOR, tuple(key for key in DIALOG if key.id != "dialog.leave") + READING + DETAIL + HELP,
+)  # fmt: skip
+"""What is bound at the same time: one key has one meaning in each."""
+EVERY: tuple[Key, ...] = KEYS + tuple(
+    key for key in DIALOG + EDITOR + READING + DETAIL + HELP if key.id not in {one.id for one in KEYS}
+)
+"""Each id once: what a keymap may name."""
+_NAMED = frozenset(KEY_NAME_REPLACEMENTS.values()) | {
+    key.value.rpartition("+")[2] for key in Keys if not key.value.startswith("<")
+}
+_MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})
 
 
-def bindings() -> list[Binding]:
-    return [Binding(key.keys, key.action, key.says, id=key.id, show=False) for key in KEYS]
+def bindings(table: Sequence[Key] = KEYS) -> list[BindingType]:
+    return [Binding(key.keys, key.action, key.says, id=key.id, show=False, priority=key.priority) for key in table]
 
 
 def canonical(keys: str) -> tuple[str, ...]:
@@ -72,28 +105,45 @@ def canonical(keys: str) -> tuple[str, ...]:
     return tuple(_character_to_key(part) if len(part) == 1 else part for part in parts if part)
 
 
-def validated(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The part of a person's keymap that can be used, and what is wrong with the rest."""
-    known = {key.id: key.keys for key in KEYS}
+def is_key(name: str) -> bool:
+    """Whether a terminal can send it. A capital is its letter: no key is called ``shift+z``."""
+    *modifiers, key = name.split("+")
+    known = len(key) == 1 or key in _NAMED or key_to_character(key) is not None
+    return known and _MODIFIERS.issuperset(modifiers) and not (modifiers == ["shift"] and len(key) == 1)
+
+
+def validated(keymap: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The part of a person's keymap that can be used, and by id what is wrong with the rest."""
     good: dict[str, str] = {}
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     for binding, keys in keymap.items():
-        if binding not in known:
-            meant = difflib.get_close_matches(binding, known, n=1)
-            problems.append(f"{binding} is no binding" + (f", did you mean {meant[0]}?" if meant else ""))
-        elif not canonical(keys):
-            problems.append(f"{binding} has no key")
-        elif RESERVED & set(canonical(keys)):
-            problems.append(f"{binding}: {keys} is reserved")
+        if why := _unusable(binding, keys):
+            problems[binding] = why
         else:
             good[binding] = keys
-    while True:
-        clash = _clash({**known, **good}, good)
-        if clash is None:
-            return good, problems
+    while (clash := _first_clash(good)) is not None:
         loser, key, winner = clash
-        problems.append(f"{loser}: {key} is already {winner}")
+        problems[loser] = f"{key} is already {winner}"
         del good[loser]
+    return good, problems
+
+
+def _unusable(binding: str, keys: str) -> str:
+    ids = [key.id for key in EVERY]
+    if binding not in ids:
+        meant = difflib.get_close_matches(binding, ids, n=1)
+        return "is no binding" + (f", did you mean {meant[0]}?" if meant else "")
+    wanted = canonical(keys)
+    if not wanted:
+        return "has no key"
+    if strange := [key for key in wanted if not is_key(key)]:
+        return f"{', '.join(strange)} is no key; write it as n, N, ctrl+n, f2, pageup or question_mark"
+    return f"{keys} is reserved" if RESERVED & set(wanted) else ""
+
+
+def _first_clash(good: Mapping[str, str]) -> tuple[str, str, str] | None:
+    clashes = (_clash({key.id: good.get(key.id, key.keys) for key in context}, good) for context in _CONTEXTS)
+    return next((clash for clash in clashes if clash is not None), None)
 
 
 def _clash(table: Mapping[str, str], changed: Mapping[str, str]) -> tuple[str, str, str] | None:

@@ -147,11 +147,16 @@ SOON = 0.2
 """The share of a deadline from which on what is left of it is shown as a warning of the loudest kind."""
 
 
+def within(seconds: float, whole: float) -> str:
+    """A part of a deadline of ``whole`` seconds: ``12 s`` where that is less than a minute, else ``3:48``."""
+    return f"{int(seconds)} s" if whole < 60 else clock_text(seconds)
+
+
 def left_of(left: float, whole: float) -> Span:
     """What is left of a deadline of ``whole`` seconds, in words; the colour, by the share left, repeats them."""
     if left <= -1:
-        return f"{clock_text(-left)} past the limit of {clock_text(whole)}", "bad"
-    said = f"{clock_text(max(0.0, left))} left of {clock_text(whole)}"
+        return f"{within(-left, whole)} past the limit of {within(whole, whole)}", "bad"
+    said = f"{within(max(0.0, left), whole)} left of {within(whole, whole)}"
     if left < whole * SOON:
         return f"{said}, hurry", "bad"
     return said, "warn" if left < whole * 0.5 else "run"

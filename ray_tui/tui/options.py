@@ -1,7 +1,7 @@
 """What the console is told at its start: looks, keys and the clock. Nothing here says how a run is reached."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,10 +20,14 @@ class ConsoleOptions:
     theme_folders: tuple[Path, ...] = ()
     roles: tuple[str, ...] = ()
     """Decides which questions open by themselves here; who may answer is the host's decision."""
+    signing: str = ""
+    """Whether what is approved here gets signed, and with which key; empty: it does not."""
     clock: Clock = field(default_factory=Clock)
     show_mission: bool = True
     attach_hint: str = ""
     """How to come back: ``ray-tui attach 7f3a``; derived from the run id where empty."""
+    runs: Callable[[], Sequence[tuple[str, str]]] = tuple
+    """(id, the command that opens it) of the runs there are, newest first; asked when somebody looks for one."""
     crash_log: Path | None = None
     """Where a crash's traceback goes (without locals); nowhere where None."""
     copy_folder: Path | None = None

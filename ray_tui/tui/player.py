@@ -7,6 +7,7 @@ from ray_tui.core.handle import Marker, Transport
 from ray_tui.tui.screens.dialog import Field, FormDialog
 from ray_tui.tui.stage import Stage
 
+PRESSES = ("play", "step", "next", "previous", "slower", "faster")
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
 
 
@@ -54,6 +55,16 @@ class Player:
                 self.seek(values["to"])
 
         self.app.open_dialog(dialog, closed)
+
+    def go(self, marker: Marker | None, seconds: float) -> None:
+        """To a mark, or to a moment between marks."""
+        if self.transport is None:
+            return
+        if marker is not None:
+            self.transport.seek(marker.seq)
+        else:
+            self.transport.seek_seconds(seconds)
+        self.app.repaint_soon()
 
     def seek(self, text: str) -> None:
         transport = self.transport

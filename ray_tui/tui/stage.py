@@ -1,6 +1,6 @@
 """What the console's parts may ask of the app that holds them: the seam that keeps them from importing it."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from textual.geometry import Size
@@ -46,6 +46,10 @@ class Stage(Protocol):
         self, dialog: ModalScreen[Answer], closed: Callable[[Answer | None], object] | None = None
     ) -> None: ...
 
+    def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
+        """Every key; first those of the dialog from which it was asked."""
+        ...
+
     def open_detail(self, target: str) -> None: ...
 
     def copy(self, text: str) -> None: ...
@@ -55,6 +59,10 @@ class Stage(Protocol):
     def choose_theme(self, name: str) -> None: ...
 
     def service_names(self) -> list[str]: ...
+
+    def other_runs(self) -> list[tuple[str, str]]:
+        """(id, the command that opens it) of each run beside this one, newest first."""
+        ...
 
     def deeds(self) -> Mapping[str, Callable[[], object]]:
         """Everything that a key can do, by the action's name."""

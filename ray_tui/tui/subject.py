@@ -6,7 +6,7 @@ from typing import Any
 from ray_tui.core.facts import PromptRaised
 from ray_tui.tui.about import describe, diff_lines, paragraph
 from ray_tui.tui.lines import Line, Span, columns, number
-from ray_tui.tui.view import mappings
+from ray_tui.tui.view import View, mappings
 
 SHOWN_ELSEWHERE = ("sign", "text", "draft", "diff", "pages", "receivers", "entries", "role", "subject", "sha256",
                    "release", "config_digest", "desired_sha256", "runbooks", "next", "over_budget")  # fmt: skip
@@ -50,22 +50,25 @@ def page_table(pages: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
     """Who will be paged: person, level, receiver, how often at most, and until when they are on call."""
     if not pages:
         return []
-    until = 17 if width >= 72 and any(page.get("until") for page in pages) else 0
-    person = max([10, *(len(str(page.get("person", ""))) for page in pages)])
-    receiver = max([10, *(len(str(page.get("receiver", ""))) for page in pages)])
-    widths = (min(person, 28), 5, min(receiver, 24), -9, until)
-    out: list[Line] = [columns([(name, "dim") for name in ("will be paged", "level", "by", "at most", "on call until")],
-                               (max(widths[0], 13), *widths[1:]))]  # fmt: skip
-    widths = (max(widths[0], 13), *widths[1:])
-    for page in pages:
-        count = page.get("count")
-        cells: list[Span | str] = [(str(page.get("person", "?")), "strong"), number(page.get("level")),
-                 str(page.get("receiver", "")), (f"{number(count)} page{'' if count == 1 else 's'}", "warn"),
-                 (str(page.get("until") or "–")[:16].replace("T", " "), "dim")]  # fmt: skip
-        out.append(columns(cells, widths))
+    person = min(28, max([13, *(len(str(page.get("person", ""))) for page in pages)]))
+    receiver = min(24, max([10, *(len(str(page.get("receiver", ""))) for page in pages)]))
+    room = width - person - receiver - 5 - 9 - 5
+    until = 16 if room >= 16 else 11 if room >= 11 else 0
+    if not any(page.get("until") for page in pages):
+        until = 0
+    widths = (person, 5, receiver, -9, until)
     total = sum(page["count"] for page in pages if isinstance(page.get("count"), int))
     people = len({str(page.get("person")) for page in pages})
-    out.append(((f"at most {total} pages to {people} people", "warn"),))
+    out: list[Line] = [((f"at most {total} pages to {people} people", "warn"),)]
+    head = ("will be paged", "level", "by", "at most", "on call until" if until == 16 else "until")
+    out.append(columns([(name, "dim") for name in head], widths))
+    for page in pages:
+        count = page.get("count")
+        at = str(page.get("until") or "–")[:16].replace("T", " ")
+        cells: list[Span | str] = [(str(page.get("person", "?")), "strong"), number(page.get("level")),
+                 str(page.get("receiver", "")), (f"{number(count)} page{'' if count == 1 else 's'}", "warn"),
+                 (at[-until:] if until else "", "dim")]  # fmt: skip
+        out.append(columns(cells, widths))
     return out
 
 
@@ -85,6 +88,14 @@ def approval_table(raised: PromptRaised, width: int, thresholds: Mapping[str, An
             ("config", str(data.get("config_digest") or "")[:16], "dim"),
             ("limits", limits(thresholds), "dim")]  # fmt: skip
     return [line for name, text, style in rows if text for line in paragraph(text, width, style, f"{name:<9}")]
+
+
+def signing_line(view: View, width: int) -> list[Line]:
+    """Whether a yes given here carries a signature."""
+    if not view.signing and view.demo:
+        return paragraph("not signed: a demo stamps its approvals demo", width, "dim", "signing  ")
+    said = view.signing or "not signed: start with --sign-with KEY"
+    return paragraph(said, width, "good" if said.startswith("signed") else "warn", "signing  ")
 
 
 def limits(thresholds: Mapping[str, Any]) -> str:

@@ -44,6 +44,8 @@ class View:
     transport: Transport | None = None
     looks: Sequence[Look] = ()
     """Where the other consoles look."""
+    signing: str = ""
+    """Whether what is approved here gets signed, and with which key."""
     roomy: bool = False
     """The pane has the screen for itself."""
 
@@ -275,6 +277,15 @@ def badge(view: View) -> Span:
     return ("▶ RUNNING", "run") if state.running() else ("· NOT YET", "dim")
 
 
+def leaving(view: View) -> str:
+    """What becomes of the run when this console leaves."""
+    if view.transport is not None or view.state.ended:
+        return "leave"
+    if view.state.halt is not None:
+        return "leave, the run stays halted"
+    return "leave, the run waits" if view.state.open_prompts else "leave, the run goes on"
+
+
 def gist(view: View, halt: f.Halted) -> str:
     """What stopped the run, the measurement first: what a narrow screen cuts off is the rest of the list."""
     blocks = rules.blocking(view.state, halt.step, view.now)
@@ -291,7 +302,7 @@ def next_line(view: View) -> tuple[Span, ...]:
     if state.aborted is not None:
         return (("aborted: ", "bad"), (state.aborted.reason, ""))
     if state.completed is not None:
-        return (("protocol complete ", "good"), (state.completed.next_command, "dim"))
+        return (("protocol complete", "good"), ("; next protocol: ", "dim"), (state.completed.next_command, "dim"))
     second = _second_person(view)
     if state.halt is not None:
         if second:
@@ -305,7 +316,9 @@ def next_line(view: View) -> tuple[Span, ...]:
         at, probe = deadlines[0]
         left, style = left_of(at - view.now, probe.intended.sla_seconds)
         by = f"  by {wall(at)}Z"
-        return (*_paged(probe), (f"ack {probe.intended.receiver}: ", "strong"), (left, style), (by, "dim"))
+        more = f" and {len(deadlines) - 1} more" if deadlines[1:] else ""
+        what = f"ack {probe.intended.receiver}{more}: "
+        return (*_paged(probe), (what, "strong"), (left, style), (by, "dim"))
     if state.open_prompts:
         prompt = state.open_prompts[0]
         return (*waits_for(view, prompt.raised), (prompt.raised.title, ""))

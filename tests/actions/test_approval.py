@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from ray_tui import prerequisites
 from ray_tui.actions import approval
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendTimeout
 from ray_tui.core.verdicts import Verdict
-from tests.fakes import NOW, FakeContext, InMemoryPaging, a_config, actual, all_ports, verdicts
+from tests import papers
+from tests.fakes import NOW, FakeContext, InMemoryMetrics, InMemoryPaging, a_config, actual, all_ports, verdicts
 
 SEALED = f.PackageSealed(
     sha256="a" * 64, size=10, through_seq=3, journal_head="b" * 64, manifest_sha256="c" * 64, files=9
@@ -81,6 +83,24 @@ async def test_an_outdated_approval_halts(tmp_path: Path, changes: dict[str, Any
 
     assert verdicts(result)["approval.current:release-manager"] == "failed"
     assert said in actual(result, "approval.current:release-manager")
+
+
+async def test_an_approval_that_expires_during_the_run_halts(tmp_path: Path) -> None:
+    """It was current when the run began and let it go on; when the package is approved it has expired. (P68)"""
+    papers.write(tmp_path)
+    brief = {"answer": "yes", "person": "tom", "expires_at": NOW + 60}
+    ports = all_ports(metrics=InMemoryMetrics().answer("count(probe_success)", 3.0))
+    answers = {"approve-release-manager": brief, "approve-sre-lead": "yes", "approve-security": "yes", "package": "yes"}
+    here = FakeContext(tmp_path, ports=ports, step="prerequisites", answers=answers)
+    assert (await prerequisites.run(here)).verdict is Verdict.PASSED
+
+    here.clock.advance(61)
+    here.apply(SEALED)
+    result = await approval.run(here)
+
+    assert verdicts(result)["approval.current:release-manager"] == "failed"
+    assert "tom's approval expired" in actual(result, "approval.current:release-manager")
+    assert verdicts(result)["approval.current:security"] == "passed"
 
 
 async def test_a_missing_approval_halts(tmp_path: Path) -> None:

@@ -522,6 +522,14 @@ async def test_files_that_changed_since_the_answer_are_asked_about_again(
     assert actual(result, "configure.applied").startswith("declined")
 
 
+async def test_the_plan_is_confirmed_by_who_may_change_live_monitoring(world: World) -> None:
+    """An SRE lead or an operator; where [people] names nobody, whoever drives. (P33 P34)"""
+    world.put("rules/release.yml", RULES)
+    context = world.context()
+    await configure.run(context)
+    assert context.asked[0].roles == ("sre-lead", "operator")
+
+
 # --- alerts that are live --------------------------------------------------------------------------------------------
 
 

@@ -213,6 +213,7 @@ async def test_the_proposed_block_is_saved_and_read_back(world: World) -> None:
     )
     (asked,) = context.asked
     assert (asked.name, asked.prompt, asked.data["text"]) == ("signals", "edit", asked.text)
+    assert asked.keeps == (asked.text.split("\n")[0],)
     (intent,) = context.of_kind(f.IntentRecorded)
     assert context.state.intents[intent.id].outcome is not None
     assert result.data["signals"]["blocks"][0]["state"] == "written"

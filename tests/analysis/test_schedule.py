@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ray_tui.analysis import schedule
-from ray_tui.analysis.schedule import Asset, Entry, coverage, judge, next_run
+from ray_tui.analysis import cadence, schedule
+from ray_tui.analysis.cadence import next_run
+from ray_tui.analysis.schedule import Asset, Entry, coverage, judge
 from ray_tui.core.errors import InputError
 from ray_tui.core.verdicts import Verdict, worst
 
@@ -71,13 +72,13 @@ def test_a_next_run_is_always_later(after, zone):
 def test_what_schedulers_read_differently_is_refused_with_what_to_write(cron, todo):
     """One text must mean one cadence everywhere. (P49)"""
     with pytest.raises(InputError, match=todo):
-        schedule.validate(cron)
+        cadence.validate(cron)
 
 
 @pytest.mark.parametrize("cron", ["*/30 * * * *", "0 9-17 * * MON-FRI", "0 0 1 JUL *", "5,10 0 * * WED", "7 17 * * 1"])
 def test_what_they_all_read_alike_is_accepted(cron):
     """Names, lists, ranges and steps of ranges. (P49)"""
-    schedule.validate(cron)
+    cadence.validate(cron)
 
 
 def test_an_unknown_zone_is_refused():

@@ -139,11 +139,35 @@ def test_gates_over_an_empty_folder_never_pass(ray, tmp_path):
     assert {one["verdict"] for one in judged} <= {"failed", "inconclusive", "error"}
 
 
-def test_a_threshold_out_of_range_is_not_a_pass(ray):
-    """A mistyped --threshold 95 must not judge anything."""
-    done = ray("gate", "instrumentation", "--threshold", "95")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("number", ["95", "inf", "nan", "0", "-1"])
+def test_a_threshold_out_of_range_is_not_a_pass(ray, tmp_path, number):
+    """A mistyped --threshold 95 must not judge anything, nor a limit without end."""
+    (tmp_path / "gate-2.json").write_text("{}")
+    options = [("gate", "instrumentation", "--threshold"), ("gate", "handoff", "--threshold")]
+    if number != "95":
+        options.append(("gate", "alerts", "--sla"))
+    for option in options:
+        done = clean(ray(*option, number, "--evidence", tmp_path), 2)
+        assert "the threshold is out of range" in done.stderr
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "-1"])
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_time_limit_that_is_none_is_refused(ray, command, number):
+    """`--timeout nan` would wait for ever."""
+    assert "is no number of seconds" in clean(ray(command, "--headless", "--timeout", number), 2).stderr
+
+
+def test_a_missing_file_stops_a_run_and_no_reading_of_the_configuration(ray, tmp_path):
+    """Before anything is written, with file, line and key; `config show` works where the file is not needed."""
+    (tmp_path / "ray-tui.toml").write_text('[run]\nrelease = "v1"\n[policy]\nallowed_signers = "signers"\n')
+    for option in ("--headless", "--plain"):
+        said = clean(ray("run", option), 2).stderr
+        assert "ray-tui.toml:4: policy.allowed_signers: " in said
+        assert "signers: cannot be read (No such file or directory)" in said
+    assert not (tmp_path / ".artifacts").exists()
+    clean(ray("config", "show"), 0)
+    assert "ray-tui.toml:4: policy.allowed_signers: " in ray("doctor").stdout
 
 
 def test_runs_are_listed_with_their_exit_codes(ray, tmp_path):

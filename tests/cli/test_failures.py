@@ -148,7 +148,7 @@ def test_a_baseline_is_a_file(ray, tmp_path):
 
 def test_a_host_that_cannot_begin_leaves_nothing_and_says_why(ray, tmp_path):
     """A port in use is for whoever configured it: exit 2 as without a person, and no empty run."""
-    scaffold.write(tmp_path)
+    (tmp_path / "ray-tui.toml").write_text('[run]\nrelease = "v1"\n')
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

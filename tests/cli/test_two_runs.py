@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_tui import config, rendezvous, runs_on_disk, scaffold
+from ray_tui import config, rendezvous, runs_on_disk
 from ray_tui.core import facts as f
 from ray_tui.core.errors import InputError
 from ray_tui.journal import Journal
@@ -23,7 +23,7 @@ FINISHED = "2026-11-22T1915Z-v1-7f3a1c"
 @pytest.fixture
 def store(tmp_path):
     """A finished run that is newer than the one that a host carries out: this process, by its locks."""
-    scaffold.write(tmp_path)
+    (tmp_path / "ray-tui.toml").write_text('[run]\nrelease = "v1"\n')
     store = config.load(tmp_path / "ray-tui.toml").store
     a_run(store, FINISHED)
     journal, _ = Journal.open(store / "runs" / LIVE / "journal.jsonl")

@@ -5,14 +5,16 @@ from dataclasses import replace
 import pytest
 
 from ray_tui.core import facts as f
-from ray_tui.core import plan, rules
+from ray_tui.core import plan, rules, views
 from ray_tui.core.commands import (
     Abort,
     AddNote,
     AnswerPrompt,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -106,6 +108,27 @@ def test_retry_runs_the_step_again_and_its_gate_is_judged_again():
     assert rules.next_step(run.state) == rules.Do("gate.instrumentation")
 
 
+@pytest.mark.parametrize(
+    ("again", "due"),
+    [
+        ("1.2", ["gate.instrumentation", "gate.alert_validation", "3.3", "gate.assurance", "4.1", "4.2", "4.3"]),
+        ("3.3", ["gate.assurance", "4.1", "4.2", "4.3"]),
+        ("4.1", ["4.2", "4.3"]),
+        ("gate.assurance", []),
+        ("prerequisites", ["gate.instrumentation", "gate.alert_validation", "gate.assurance", "4.2", "4.3"]),
+    ],
+)
+def test_what_sums_the_run_up_is_done_again_after_an_earlier_step(again, due):
+    """The scorecard, the package, its approval and the backlog stand on evidence that has changed. (P63 P66)"""
+    run = Run().passes(*plan.STEPS[:-1])
+    assert not isinstance(run.ask(MIRA, RunStep(step=again)), Refused)
+    run.feed(f.StepFinished(step=again, verdict=Verdict.PASSED, summary="ok"))
+
+    left = [step for step in plan.STEPS if not run.state.steps[step].settled]
+
+    assert left == [*due, "gate.handoff", "completion"]
+
+
 def test_a_step_that_is_not_open_is_refused():
     """Phase 3 cannot be run before phase 2."""
     run = Run().passes("prerequisites")
@@ -124,6 +147,18 @@ def test_only_the_driver_commands():
     assert run.state.driver == "sam"
     assert run.state.seat_requests == []
     assert not isinstance(run.ask(SAM, RunStep(step="1.1")), Refused)
+
+
+def test_the_driver_s_no_to_who_asks_for_the_seat_is_on_record():
+    """Only the driver says it, and only to one who asks; then nobody asks any more."""
+    run = Run()
+    assert isinstance(run.ask(MIRA, KeepSeat(person="sam")), Refused)
+    run.ask(SAM, RequestSeat())
+    assert isinstance(run.ask(SAM, KeepSeat(person="sam")), Refused)
+    run.ask(MIRA, KeepSeat(person="sam"))
+    assert run.state.seat_requests == []
+    assert run.state.driver == "mira"
+    assert run.state.log[-1].text == "mira keeps the driver's seat; sam goes on watching"
 
 
 def test_an_observing_console_never_drives():
@@ -147,6 +182,21 @@ def test_one_confirmation_never_passes_for_two():
     run.ask(f.Actor(person="lee", console="c4"), ConfirmWaiver(waiver_id="W1"), two)
     assert run.state.waivers["W1"].approver == "sam, lee"
     assert run.state.halt is None
+
+
+def test_a_second_person_s_no_closes_the_proposal():
+    """Its initiator and who only observes cannot say it; the halt stays, and the next waiver has an id of its own."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    assert isinstance(run.ask(MIRA, DeclineWaiver(waiver_id="W1")), Refused)
+    assert isinstance(run.ask(f.Actor(person="jo", console="c3"), DeclineWaiver(waiver_id="W1")), Refused)
+    run.ask(SAM, DeclineWaiver(waiver_id="W1"))
+    assert run.state.proposed == {}
+    assert run.state.halt is not None
+    assert run.state.log[-1].text == "sam declined waiver W1 of 1.2.bad"
+    assert isinstance(run.ask(SAM, DeclineWaiver(waiver_id="W1")), Refused)
+    run.ask(MIRA, waive(run))
+    assert list(run.state.proposed) == ["W2"]
 
 
 def test_a_demo_waiver_needs_a_second_person_too():
@@ -251,13 +301,48 @@ def test_manual_validation_never_settles_what_cannot_be_waived():
     assert run.state.manuals == {}
 
 
-def test_a_must_cannot_be_declined_nor_can_an_output():
-    """[MUST] actions and outputs to other protocols need a waiver; other guidelines a reason."""
+def test_a_must_cannot_be_declined():
+    """A [MUST] action is waived criterion by criterion; a guideline is declined with a reason."""
     run = Run()
     assert isinstance(run.ask(MIRA, Decline(step="1.2", reason="we do not feel like it")), Refused)
-    assert isinstance(run.ask(MIRA, Decline(step="1.3", reason="we do not feel like it")), Refused)
     run.ask(MIRA, Decline(step="2.3", reason="runbooks are kept elsewhere"))
     assert run.state.declined == {"2.3": "runbooks are kept elsewhere"}
+    assert run.state.steps["2.3"].settled
+
+
+@pytest.mark.parametrize("step", ["1.3", "3.3", "4.3"])
+def test_declining_an_output_settles_nothing_by_itself(step):
+    """What another protocol waits for is not settled by a reason alone; at its turn it is still due."""
+    run = Run()
+    run.ask(MIRA, Decline(step=step, reason="measured by another team"))
+    assert run.state.declined == {step: "measured by another team"}
+    assert not run.state.steps[step].settled
+    run.passes(*plan.STEPS[: plan.STEPS.index(step)])
+    assert rules.next_step(run.state) == rules.Do(step)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_nothing_is_declined_that_is_over(done):
+    """What has been carried out, or declined already, is not declined again."""
+    run = Run().passes("prerequisites", "1.1", "1.2")
+    run.passes("1.3") if done else run.ask(MIRA, Decline(step="1.3", reason="measured by another team"))
+    refused = run.ask(MIRA, Decline(step="1.3", reason="on second thoughts, no"))
+    assert isinstance(refused, Refused)
+    assert ("carried out already" if done else "declined already") in refused.why
+
+
+def test_what_was_declined_can_be_carried_out_after_all():
+    """A declined 2.3 blocks completion for good: it is no dead end, and its gate is judged again. (P21 P48)"""
+    run = Run().passes("prerequisites", "1.1", "1.2", "1.3", "gate.instrumentation", "2.1", "2.2")
+    run.ask(MIRA, Decline(step="2.3", reason="runbooks are kept elsewhere"))
+    run.passes(*plan.STEPS[plan.STEPS.index("2.3") + 1 : -1]).halts("completion", waivable=False)
+    assert views.validated_for_completion(run.state, 1000.0) == (Verdict.FAILED, "not validated: 2.3 (declined)")
+
+    assert not isinstance(run.ask(MIRA, RunStep(step="2.3")), Refused)
+    assert run.state.declined == {}
+    run.passes("2.3")
+    assert rules.next_step(run.state) == rules.Do("gate.alert_validation")
+    assert views.validated_for_completion(run.state, 1000.0)[0] is Verdict.PASSED
 
 
 def prompt(kind="confirm", **more):
@@ -269,6 +354,50 @@ def test_a_typed_confirmation_wants_the_words_to_the_letter():
     run = Run().feed(prompt("typed", expects="page priya"))
     assert isinstance(run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="page  priya")), Refused)
     assert not isinstance(run.ask(MIRA, AnswerPrompt(prompt_id="2.1#1:apply", answer="page priya")), Refused)
+
+
+STRANGER = f.Actor(person="uid:4711", uid=4711, console="c9")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [TakeSeat(), RequestSeat(), RunStep(step="1.1"), AnswerPrompt(prompt_id="2.1#1:apply", answer="yes"),
+     Abort(reason="because I can"), Decline(step="2.3", reason="because nobody stops me")],
+    ids=lambda command: command.command,
+)  # fmt: skip
+def test_whom_people_does_not_know_only_watches_and_notes(command):
+    """An empty seat is nobody's who is unknown to [people]; a note of theirs is taken."""
+    run = Run().feed(f.ConsoleDetached(console="c1"), f.ConsoleAttached(console="c9", person="uid:4711"), prompt())
+    refused = run.ask(STRANGER, command)
+    assert isinstance(refused, Refused)
+    assert "uid:4711 is nobody in [people]" in refused.why
+    assert not isinstance(run.ask(STRANGER, AddNote(text="the canary looks odd")), Refused)
+
+
+def test_the_seat_is_not_given_to_whom_people_does_not_know():
+    """Nor can the driver let a stranger in."""
+    run = Run().feed(f.ConsoleAttached(console="c9", person="uid:4711"))
+    assert isinstance(run.ask(MIRA, GrantSeat(person="uid:4711")), Refused)
+    assert run.state.driver == "mira"
+
+
+@pytest.mark.parametrize("rulebook", [rules.Rulebook(), book(demo=True)], ids=["no people", "demo"])
+def test_without_people_or_in_a_demo_anybody_drives(rulebook):
+    """One person alone needs no list of people."""
+    run = Run().feed(f.ConsoleDetached(console="c1"))
+    assert not isinstance(run.ask(STRANGER, TakeSeat(), rulebook), Refused)
+    assert run.state.driver == "uid:4711"
+
+
+@pytest.mark.parametrize("console", ["c2", rules.HEADLESS])
+def test_a_change_of_live_monitoring_is_confirmed_by_who_may(console):
+    """Driving is not enough where the question names roles, with or without a terminal. (P33 P34)"""
+    run = Run().feed(prompt(roles=("sre-lead", "operator")), f.SeatTaken(person="sam", console=console))
+    yes = AnswerPrompt(prompt_id="2.1#1:apply", answer="yes")
+    refused = run.ask(f.Actor(person="sam", console=console), yes)
+    assert isinstance(refused, Refused)
+    assert "needs sre-lead or operator" in refused.why
+    assert not isinstance(run.ask(MIRA, yes), Refused)
 
 
 def test_an_approval_needs_its_role():

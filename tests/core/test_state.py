@@ -40,3 +40,13 @@ def test_folding_in_two_parts_gives_the_same_state(steps, cut):
     for entry in entries[cut:]:
         state.apply(parts, entry)
     assert parts == whole
+
+
+def test_a_host_that_stops_without_a_reason_is_no_warning():
+    """A headless run that was carried through: nothing is left open in its last line."""
+    lines = [state.fold([_entry(f.HostStopped(reason=why))]).log[-1] for why in ("", "a signal")]
+    assert [(line.tone, line.text) for line in lines] == [("plain", "host stopped"), ("warn", "host stopped: a signal")]
+
+
+def _entry(fact):
+    return f.Entry(seq=1, at=1.0, mono=1.0, actor=f.ENGINE, fact=fact)

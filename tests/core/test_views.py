@@ -81,7 +81,7 @@ def test_completion_is_blocked_until_rules_dashboards_and_runbooks_are_validated
         blocked = (Verdict.FAILED, f"not validated: {step}")
         assert views.validated_for_completion(state_of(facts), NOW) == blocked
     declined = [*whole_run(), f.StepDeclined(step="2.3", reason="runbooks live elsewhere")]
-    assert views.validated_for_completion(state_of(declined), NOW) == (Verdict.FAILED, "not validated: 2.3")
+    assert views.validated_for_completion(state_of(declined), NOW) == (Verdict.FAILED, "not validated: 2.3 (declined)")
     assert views.validated_for_completion(state_of(whole_run()), NOW) == (Verdict.PASSED, "validated in this run")
 
 
@@ -105,7 +105,7 @@ def test_what_was_waived_or_only_seen_is_not_validated_in_this_run():
 
 def test_quality_metrics_are_figures():
     """Gate 2 pass rate, evidence completeness, integration integrity: measured, never [TBD]. (P95, P96, P97)"""
-    metrics = views.quality_metrics(state_of(whole_run()), NOW)
+    metrics = views.quality_metrics(state_of(whole_run()))
     assert [(m.name, m.target, m.met) for m in metrics] == [
         ("Gate 2 Pass Rate", "≥ 95%", True),
         ("Evidence Completeness", "100%", True),
@@ -117,7 +117,7 @@ def test_quality_metrics_are_figures():
 def test_a_failed_check_lowers_the_gate_2_pass_rate():
     """Half of the checks passed: 50%, not met; a waived one counts as not passed. (P95)"""
     judged = f.GateJudged(gate="alert_validation", verdict=Verdict.FAILED, actual="x", criteria=(OK, BAD))
-    metric = views.quality_metrics(state_of([*whole_run(), judged]), NOW)[0]
+    metric = views.quality_metrics(state_of([*whole_run(), judged]))[0]
     assert (metric.actual, metric.met) == ("50% (1 of 2)", False)
 
 
@@ -127,9 +127,45 @@ def test_missing_outputs_lower_integrity_and_completeness():
         fact for fact in whole_run()
         if not (isinstance(fact, f.EvidenceWritten) and fact.name == "baseline-metrics.json")
     ]  # fmt: skip
-    _, completeness, integrity = views.quality_metrics(state_of(facts), NOW)
+    _, completeness, integrity = views.quality_metrics(state_of(facts))
     assert not completeness.met
     assert not integrity.met
+
+
+def test_what_was_found_wrong_on_disk_counts_as_missing():
+    """An output that is gone, or another file than was written, opens both boxes and lowers both figures.
+    (P90 P96 P97)"""
+    wrong = {"baseline-metrics.json": "changed"}
+    read = f.HookRan(hook=views.READS_EVIDENCE, outcome=Verdict.FAILED, wrong=wrong)
+    state = state_of([*whole_run(), read])
+    boxes = views.handoff_boxes(state, NOW)
+    assert [boxes[3].why, boxes[4].why] == ["open: baseline-metrics.json (changed)"] * 2
+    _, completeness, integrity = views.quality_metrics(state)
+    assert not completeness.met
+    assert not integrity.met
+
+
+def test_a_declined_and_waived_output_opens_no_box_but_is_no_output():
+    """Nobody owes the scorecard any more; integrity is still less than whole. (P90 P97)"""
+    card = "observability-scorecard.md"
+    facts = [fact for fact in whole_run() if not (isinstance(fact, f.EvidenceWritten) and fact.name == card)]
+    assert not checked(facts)[4]
+    start = next(n for n, fact in enumerate(facts) if isinstance(fact, f.StepStarted) and fact.step == "3.3")
+    facts[start : start + 2] = [
+        f.StepDeclined(step="3.3", reason="another team"),
+        f.HaltCleared(step="3.3", how="waived"),
+    ]
+    assert checked(facts) == [True] * 7
+    assert views.quality_metrics(state_of(facts))[2].actual == "88% (7 of 8)"
+
+
+def test_the_pass_rate_is_shown_across_earlier_runs_too():
+    """This run's checks decide; what earlier runs came to stands beside it. (P95)"""
+    bad = f.GateJudged(gate="alert_validation", verdict=Verdict.FAILED, actual="x", criteria=(OK, BAD))
+    never = state_of([])
+    earlier = views.Checks.of([state_of(whole_run()), state_of([bad]), never])
+    metric = views.quality_metrics(state_of(whole_run()), earlier)[0]
+    assert (metric.actual, metric.met) == ("100% (1 of 1); 67% (2 of 3) in 2 earlier runs", True)
 
 
 @pytest.mark.parametrize(

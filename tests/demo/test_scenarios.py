@@ -32,7 +32,7 @@ STOPS = {
     "unowned-check": ("3.1", 1),
     "noisy-alerts": ("3.2", 1),
     "missed-incident": ("3.2", 1),
-    "stale-approval": ("4.2", 1),
+    "stale-approval": ("prerequisites", 1),
     "metrics-down": ("prerequisites", 3),
 }
 

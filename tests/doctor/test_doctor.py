@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ray_tui import doctor
+from ray_tui import doctor, holding
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendUnreachable, ConfigError, InputError
 from ray_tui.core.ports import Health, Ports
@@ -122,6 +122,35 @@ async def test_a_policy_under_which_nobody_can_approve_is_wrong(place):
     found = await examined(place)
     assert not found["config.approvals"].ok
     assert "allowed_signers" in found["config.approvals"].todo
+
+
+async def test_each_file_that_a_configuration_names_and_that_is_not_there_is_wrong(place):
+    """File, line and key; the rest is looked at all the same."""
+    missing = 'allowed_signers = "a"\n[[incidents]]\nkind = "file"\npath = "b.csv"\n'
+    (place.folder / "ray-tui.toml").write_text(CONFIG + missing)
+    found = await doctor.examine(None, place.outside)
+    files = [finding.detail for finding in found if finding.name == "config.files" and not finding.ok]
+    assert len(files) == 2
+    assert "ray-tui.toml:7: policy.allowed_signers: " in files[0]
+    assert "ray-tui.toml:10: incidents.0.path: " in files[1]
+    assert any(finding.name == "system.metrics" and finding.ok for finding in found)
+
+
+async def test_what_a_console_cannot_use_and_an_owner_that_is_not_there_are_wrong(place):
+    """Each with file, line and key; a run would go on, and its gate 3 would fail."""
+    text = '[ui]\ntheme = "pink"\n[ui.keymap]\n"focus.zoom" = "nosuchkey"\n"runn.note" = "N"\n'
+    check = '[schedule.alerts]\ncadence = "*/30 * * * *"\nowner = "ghosts"\n'
+    (place.folder / "ray-tui.toml").write_text(CONFIG + text + check)
+    found = await doctor.examine(None, replace(place.outside, looks=holding.wrong_looks))
+    said = [finding.detail for finding in found if finding.name in ("config.looks", "config.owners")]
+    assert len(said) == 4
+    for words in (
+        'ray-tui.toml:10: ui.keymap."focus.zoom": nosuchkey is no key',
+        'ray-tui.toml:11: ui.keymap."runn.note": is no binding, did you mean run.note?',
+        "ray-tui.toml:8: ui.theme: 'pink' is not there; there are: ",
+        "ray-tui.toml:14: schedule.alerts.owner: 'ghosts' is not in [owners]",
+    ):
+        assert any(words in one for one in said), words
 
 
 async def test_a_folder_that_cannot_be_written_is_wrong(place):

@@ -98,8 +98,8 @@ class Person:
             return lambda: self._do(box, "", *["Down"] * first, "Enter")
         if typed := TYPED.search(box.text):
             return lambda: self._do(box, " ".join(typed.group(1).split()), "Enter")
-        if "Tab: choices" in box.foot:
-            return lambda: self._do(box, "", "Tab", "Down", "Enter")
+        if "Tab: the text" in box.foot:
+            return lambda: self._do(box, "", "Down", "Enter")
         if "Approve?" in box.lines:
             return lambda: (self.approve(), self.gone(box))
         if any(line.startswith("Yes ") for line in box.lines):

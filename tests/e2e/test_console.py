@@ -167,7 +167,9 @@ def test_three_consoles_show_one_run_and_only_the_driver_decides(tmp_path):
         assert one.driver == "mira"
         answered = len(answers_in(scene.stack))
         late.press("p")
-        late.wait_for("Nothing waits for a decision here")
+        late.wait_for("mira cannot")
+        late.press("Escape")
+        late.wait_for("Events")
         late.press("n")
         late.wait_for("only watches")
         assert box_on(late.screen()) is None

@@ -20,7 +20,7 @@ SAID = {
     "noisy-alerts": "CartHighErrorRatio",
     "missed-incident": "search",
     "unowned-check": "ghost-team",
-    "stale-approval": "outdated",
+    "stale-approval": "approved release checkout-v2.4.0, not checkout-v2.4.1",
     "metrics-down": "metrics",
 }
 """A word that the reason must hold: the thing that is wrong in that world."""

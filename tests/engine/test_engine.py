@@ -9,19 +9,32 @@ import os
 import pytest
 
 from ray_tui.core import facts as f
-from ray_tui.core import plan
-from ray_tui.core.commands import Abort, ProposeWaiver, RecordManual, Refused, RunStep
+from ray_tui.core import plan, views
+from ray_tui.core.answers import Answers
+from ray_tui.core.commands import (
+    Abort,
+    Accepted,
+    ConfirmWaiver,
+    Decline,
+    ProposeWaiver,
+    RecordManual,
+    Refused,
+    RunStep,
+)
 from ray_tui.core.errors import BackendTimeout, JournalError
 from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.engine import Engine, Places
+from ray_tui.handles.local import LocalHandle
+from ray_tui.headless import Headless
 from ray_tui.inputs import Inputs
 from ray_tui.journal import Journal
 from ray_tui.step import Result
 from tests.fakes import a_config, all_ports
 
 MIRA = f.Actor(person="mira", console="c1")
+TOM = f.Actor(person="tom", console="c2")
 
 
 def criterion(verdict, id_="toy.ok"):
@@ -161,6 +174,80 @@ async def test_a_waived_halt_lets_the_run_go_on_as_waived(tmp_path):
     state = await again.until(lambda s: s.steps["1.2"].settled, "going on")
     assert state.steps["1.1"].verdict is Verdict.FAILED
     assert state.waivers["W1"].approver == "tom"
+
+
+async def came(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def declines(rig, step="1.3"):
+    reply = rig.engine.submit(Decline(step=step, reason="measured by another team"), MIRA)
+    assert isinstance(reply, Accepted)
+
+
+async def test_a_declined_output_halts_at_its_turn_until_a_second_person_waives_it(tmp_path):
+    """It does not run; what blocks is named and can be waived; after that the run goes on without it."""
+    baseline = Toy()
+    rig = Rig(tmp_path, {"1.3": baseline})
+    declines(rig)
+    loop = asyncio.create_task(rig.engine.run())
+    await came(lambda: halted("1.3")(rig.engine.state))
+    assert rig.engine.state.halt.criteria == ("decline:1.3",)
+    assert rig.engine.state.steps["1.2"].settled
+
+    waive = ProposeWaiver(criterion="decline:1.3", step="1.3", reason="their baseline is as good as ours")
+    assert isinstance(rig.engine.submit(waive, MIRA), Accepted)
+    assert isinstance(rig.engine.submit(ConfirmWaiver(waiver_id="W1"), MIRA), Refused)
+    assert isinstance(rig.engine.submit(ConfirmWaiver(waiver_id="W1"), TOM), Accepted)
+    await came(lambda: halted("gate.instrumentation")(rig.engine.state))
+
+    rig.engine.stop("test")
+    await loop
+    assert baseline.ran == 0
+    assert rig.engine.state.steps["1.3"].status == "declined"
+    assert views.verdict_of(rig.engine.state, "1.3", rig.engine.clock.wall()) is Verdict.WAIVED
+    assert not (rig.places.store / "baseline-metrics.json").exists()
+
+
+async def test_a_halted_output_is_declined_or_carried_out_after_all(tmp_path):
+    """Where it has halted, a decline is what blocks from then on; a retry takes the decline back."""
+    baseline = Toy(Verdict.FAILED)
+    rig = Rig(tmp_path, {"1.3": baseline})
+    loop = asyncio.create_task(rig.engine.run())
+    await came(lambda: halted("1.3")(rig.engine.state))
+    declines(rig)
+    await came(lambda: halted("1.3")(rig.engine.state))
+    assert rig.engine.state.halt.criteria == ("decline:1.3",)
+
+    baseline.verdict = Verdict.PASSED
+    assert isinstance(rig.engine.submit(RunStep(step="1.3"), MIRA), Accepted)
+    await came(lambda: rig.engine.state.steps["1.3"].settled)
+    rig.engine.stop("test")
+    await loop
+    assert rig.engine.state.declined == {}
+    assert views.verdict_of(rig.engine.state, "1.3", 0) is Verdict.PASSED
+
+
+async def test_an_answers_file_declines_an_output_and_names_who_waives_it(tmp_path):
+    """README's example: the guideline is declined before its turn, and the waiver of it comes from the same file."""
+    baseline = Toy()
+    rig = Rig(tmp_path, {"1.3": baseline})
+    answers = Answers.model_validate({
+        "decline": [{"step": "1.3", "reason": "measured by another team"}],
+        "waivers": [{"criterion": "decline:1.3", "step": "1.3", "approver": "tom",
+                     "reason": "their baseline is as good as ours"}],
+    })  # fmt: skip
+    following = asyncio.create_task(Headless(LocalHandle(rig.engine, MIRA), answers).follow())
+    await came(lambda: rig.engine.state.declined)  # toys are quicker than any prerequisites
+    loop = asyncio.create_task(rig.engine.run())
+    outcome = await asyncio.wait_for(following, 10)
+    rig.engine.stop("test")
+    await loop
+    assert outcome.why.startswith("halted at gate.instrumentation")  # toys leave no evidence for it
+    assert baseline.ran == 0
+    assert [one.criterion for one in rig.engine.state.waivers.values()] == ["decline:1.3"]
 
 
 async def test_manual_validation_is_logged_with_its_screenshots_and_alert_tests(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ray_tui.actions import approval, package
+from ray_tui.core import declining
 from ray_tui.core import facts as f
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.rules import criterion_digest
@@ -50,7 +51,8 @@ def judged(inputs: Inputs, now: float = NOW) -> dict[str, Criterion]:
 def test_a_sealed_approved_and_announced_package_passes(evidence: Inputs) -> None:
     """Complete, intact, approved, the same one everywhere, and the next protocols were told. (P78)"""
     assert {one.id: one.verdict.value for one in judged(evidence).values()} == {
-        "handoff.complete": "passed", "handoff.intact": "passed", "handoff.approved": "passed",
+        "handoff.complete": "passed", "handoff.intact": "passed", "handoff.current": "passed",
+        "handoff.approved": "passed",
         "handoff.same_package": "passed", "handoff.notified": "passed",
     }  # fmt: skip
 
@@ -81,6 +83,7 @@ BENT: list[tuple[str, str, Bend]] = [
         files=[one for one in i[MANIFEST]["files"] if one["name"] != "alert-tuning-report.json"])),
     ("files is no list", "handoff.complete", lambda i: i[MANIFEST].update(files={"a": 1})),
     ("the zip does not verify", "handoff.intact", lambda i: i[ZIP].update(ok=False, detail="file.hash: bad")),
+    ("nobody compared it with the evidence", "handoff.current", lambda i: i[ZIP].update(differs=None)),
     ("ok is only truthy", "handoff.intact", lambda i: i[ZIP].update(ok="yes")),
     ("another zip", "handoff.same_package", lambda i: i[ZIP].update(sha256="f" * 64)),
     ("another approved hash", "handoff.same_package", lambda i: i[RECORD]["body"].update(package_sha256="f" * 64)),
@@ -112,6 +115,22 @@ def test_what_was_bent_fails_its_own_criterion(evidence: Inputs, criterion: str,
     bend(evidence)
 
     assert judged(evidence)[criterion].verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(("bend", "how"), [(Path.unlink, "gone"), (lambda p: p.write_text("{}"), "changed")])
+async def test_evidence_that_is_no_longer_what_was_packed_fails(tmp_path: Path, bend: Any, how: str) -> None:
+    """A step was run again after the seal: the package is stale; the run's own books may go on. (P63 P64)"""
+    context = FiledContext(tmp_path, ports=all_ports(), step="4.1")
+    await context.file_everything()
+    await package.run(context)
+    (context.filed / "communication-log.jsonl").write_text("one more line\n")
+    assert judged(gate_inputs.load(context.filed)[0])["handoff.current"].verdict is Verdict.PASSED
+
+    bend(context.filed / "observability-schedule.json")
+    found = judged(gate_inputs.load(context.filed)[0])["handoff.current"]
+
+    assert (found.verdict, found.actual) == (Verdict.FAILED, f"observability-schedule.json is {how}")
+    assert not found.waivable
 
 
 def test_an_approval_runs_out(evidence: Inputs) -> None:
@@ -146,6 +165,22 @@ def test_a_declined_guideline_is_not_missed(evidence: Inputs) -> None:
     assert judged(evidence)["handoff.complete"].verdict is Verdict.PASSED
 
     without("instrumentation-audit.json")
+    assert judged(evidence)["handoff.complete"].verdict is Verdict.FAILED
+
+
+def test_a_declined_output_is_missed_unless_its_waiver_runs(evidence: Inputs) -> None:
+    """Another protocol waits for the scorecard: a reason alone is not enough, nor is a waiver that has run out."""
+    scorecard = ("observability-scorecard.md", "observability-scorecard.json")
+    evidence[MANIFEST]["files"] = [one for one in evidence[MANIFEST]["files"] if one["name"] not in scorecard]
+    settled = evidence["waivers.json"]["body"]
+    settled["declined"] = {"3.3": "published by another team"}
+    assert judged(evidence)["handoff.complete"].verdict is Verdict.FAILED
+
+    found = declining.criterion("3.3", "published by another team")
+    waiver = {"criterion": found.id, "step": "3.3", "evidence_sha256": criterion_digest(found)}
+    settled["waivers"] = [{**waiver, "expires_at": NOW + 9}]
+    assert judged(evidence)["handoff.complete"].verdict is Verdict.PASSED
+    settled["waivers"] = [{**waiver, "expires_at": NOW - 9}]
     assert judged(evidence)["handoff.complete"].verdict is Verdict.FAILED
 
 

@@ -88,6 +88,29 @@ async def test_time_goes_on_between_two_facts():
     assert replay.position[1] >= 100
 
 
+def test_a_moment_between_two_facts_is_a_place():
+    """To seek into a pause stands in it, between what was known before and what came after."""
+    replay = Replay(a_journal(pause=100.0), playing=False)
+    replay.seek_seconds(130.0)
+    assert replay.position == (2, pytest.approx(130.0))
+    replay.seek_seconds(10_000.0)
+    assert replay.position == replay.duration
+
+
+def test_markers_count_from_the_first_entry():
+    """As the position and the duration do."""
+    assert [marker.at for marker in Replay(a_journal()).markers[:2]] == [10.0, 20.0]
+
+
+def test_a_replay_at_its_end_does_not_play():
+    """Play from there begins again."""
+    replay = Replay(a_journal())
+    replay.seek(99)
+    assert not replay.playing
+    replay.play()
+    assert (replay.playing, replay.position[0]) == (True, 0)
+
+
 async def _after_first(replay):
     async for entry in replay.entries():
         if entry.seq > 1:

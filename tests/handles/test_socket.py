@@ -92,7 +92,8 @@ async def serving(folder, config, step, allowed=None):
 @pytest.fixture
 async def served(tmp_path):
     """An engine of toy steps behind a socket: (engine, its host, the socket's path)."""
-    async with serving(tmp_path, a_config(tmp_path), Toy()) as (engine, path):
+    config = a_config(tmp_path, people={"mira": {"uid": os.getuid()}})
+    async with serving(tmp_path, config, Toy()) as (engine, path):
         yield engine, engine.host, path
 
 
@@ -253,6 +254,29 @@ async def test_a_lost_link_comes_back_and_misses_nothing(served, tmp_path):
     await one.leave()
 
 
+async def test_who_leaves_stays_until_the_host_has_heard_it(tmp_path):
+    """The host is still writing, as at a run's end: a link that closes under it would be lost, and the goodbye too."""
+    path, heard = tmp_path / "x.sock", []
+
+    async def busy_host(reader, writer):
+        await reader.readline()
+        writer.write(wire.encode({"welcome": {"run_id": "r", "person": "mira", "console": "c1"}}))
+        while "bye" not in (message := wire.decode(await reader.readline())):
+            pass
+        with contextlib.suppress(OSError):
+            for _ in range(5):
+                await asyncio.sleep(0.01)
+                writer.write(wire.encode({"reading": Reading(series="x", at=0.0, value=1.0).model_dump(mode="json")}))
+                await writer.drain()
+            heard.append(message["bye"])
+        writer.close()
+
+    async with await asyncio.start_unix_server(busy_host, str(path)):
+        handle = await SocketHandle.attach(path)
+        await handle.close()
+        assert heard == ["left"]
+
+
 async def test_no_host_is_said_clearly(tmp_path):
     """Attaching to nothing names the socket and what to do."""
     with pytest.raises(RayError, match="run --resume"):
@@ -311,6 +335,21 @@ async def test_an_approval_is_signed_in_the_console_and_verified_by_the_host(tmp
         assert (given.person, given.assurance) == ("mira", "signed")
         assert given.key_fingerprint.startswith("SHA256:")
         await mira.leave()
+
+
+async def test_whom_people_does_not_know_is_let_in_to_watch_and_to_add_notes(tmp_path):
+    """The first console does not drive when [people] has nobody of its OS user; the run waits for one it knows."""
+    async with serving(tmp_path, a_config(tmp_path), Toy()) as (engine, path):
+        stranger = await attach(path)
+        await wait_for(lambda: stranger.state.open_prompts, "the question")
+        yes = AnswerPrompt(prompt_id=stranger.state.open_prompts[0].raised.id, answer="yes")
+        refused = await stranger.handle.submit(yes)
+        assert isinstance(refused, Refused)
+        assert "nobody in [people]" in refused.why
+        assert not isinstance(await stranger.handle.submit(AddNote(text="the canary looks odd")), Refused)
+        assert engine.state.driver == ""
+        assert [text for _, _, text in engine.state.notes] == ["the canary looks odd"]
+        await stranger.leave()
 
 
 async def test_in_a_demo_a_console_says_whom_it_plays(tmp_path):

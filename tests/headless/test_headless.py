@@ -102,6 +102,15 @@ async def test_what_could_not_be_judged_is_settled_by_what_a_person_saw():
     assert handle.submitted == [RecordManual(step="1.2", criterion=BROKEN.id, note=seen["note"])]
 
 
+async def test_a_decline_that_is_refused_ends_the_run_at_once():
+    """A [MUST] in [[decline]] is a mistake in the file: nothing runs for hours before it is told."""
+    handle = FakeHandle(*opened())
+    handle.reply = lambda command: Refused("1.2 is a [MUST]")
+    left = await outcome(handle, {"decline": [{"step": "1.2", "reason": "not of interest to us"}]})
+    assert left.code == 1
+    assert "declines 1.2, and that was refused: 1.2 is a [MUST]" in left.why
+
+
 async def test_a_refusal_ends_the_run_with_its_words():
     """The rules are the host's: the file only asks."""
     handle = FakeHandle(*opened(), *halted())

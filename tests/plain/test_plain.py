@@ -16,7 +16,9 @@ from ray_tui.core.commands import (
     AddNote,
     AnswerPrompt,
     ConfirmWaiver,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -109,6 +111,18 @@ async def test_a_lost_connection_is_said_and_is_no_pass(desk):
     assert "connection to the run has ended" in at.shown
 
 
+async def test_a_rejection_is_asked_for_its_reason(desk):
+    """A short reason is asked for again, before the host has to refuse it; the option that decides nothing is first.
+    (P58)"""
+    at = desk(asked("choose", options=("reject", "file", "later"), with_reason=("reject",)))
+    await at.sees("1  later")
+    at.types("2", "no", "these pages are wanted")
+    assert await at.sent(AnswerPrompt) == AnswerPrompt(
+        prompt_id="2.1#1:apply", answer="reject", reason="these pages are wanted"
+    )
+    await at.sees("at least 15 characters", 2)
+
+
 async def test_enter_on_a_confirmation_means_no(desk):
     """The default is the safe answer."""
     at = desk(asked("confirm"))
@@ -186,6 +200,21 @@ async def test_a_text_is_edited_and_then_accepted(desk):
     assert (await at.sent(AnswerPrompt)).answer == "Scale up and restart"
 
 
+async def test_a_text_that_has_lost_a_part_is_not_sent(desk):
+    """The line that tells its parts apart is gone: it is said, and asked again."""
+    mark = "<!-- runbook: a.md -->"
+    texts = iter(["words of nobody", f"{mark}\nScale up twice"])
+
+    async def edit(text):
+        return next(texts)
+
+    at = desk(asked("edit", data={"text": f"{mark}\nScale up"}, keeps=(mark,)), edit=edit)
+    at.types("2", "1")
+    await at.sees(f"The text has lost the line  {mark}")
+    at.types("2", "1")
+    assert (await at.sent(AnswerPrompt)).answer == f"{mark}\nScale up twice"
+
+
 async def test_a_question_that_somebody_else_answers_is_withdrawn(desk):
     """No stale question can be answered by mistake."""
     at = desk(asked("typed", expects="page Priya"))
@@ -248,7 +277,7 @@ async def test_what_could_not_be_judged_can_be_seen_by_hand(desk, tmp_path):
     """A screenshot enters by its hash."""
     shot = tmp_path / "panel.png"
     shot.write_bytes(b"png")
-    criterion = failed("coverage.search", "Search logs", "no answer", Verdict.ERROR, waivable=False)
+    criterion = failed("coverage.search", "Search logs", "no answer", Verdict.ERROR)
     at = desk(
         *done("1.2", "could not look", None, criterion),
         f.Halted(step="1.2", reason="logs did not answer", criteria=("coverage.search",), verdict=Verdict.ERROR),
@@ -290,6 +319,24 @@ async def test_a_waiver_waits_for_the_second_person(desk):
     await at.sees("WAIVER W1: sam asks to waive baseline.checkout")
     at.types("yes")
     assert await at.sent(ConfirmWaiver) == ConfirmWaiver(waiver_id="W1")
+
+
+async def test_an_approval_says_whether_it_is_signed(desk):
+    """Before the yes."""
+    at = desk(asked("approve"))
+    await at.sees("signing  not signed: start with --sign-with KEY")
+
+
+async def test_no_to_a_waiver_is_said(desk):
+    """It is a command of its own, not a putting off."""
+    waiver = f.WaiverProposed(
+        id="W1", criterion="baseline.checkout", step="1.3", reason="expected after the cache change", operator="sam",
+        expires_at=1_800_000_000, evidence_sha256="0" * 64,
+    )  # fmt: skip
+    at = desk(*SAM_DRIVES, *HALT, waiver)
+    await at.sees("WAIVER W1")
+    at.types("no")
+    assert await at.sent(DeclineWaiver) == DeclineWaiver(waiver_id="W1")
 
 
 async def test_q_leaves_and_says_how_to_come_back(desk):
@@ -349,6 +396,14 @@ async def test_who_drives_is_asked_for_the_seat(desk):
     assert (await at.sent(GrantSeat)).person == "tom"
 
 
+async def test_who_drives_can_keep_the_seat(desk):
+    """The no is sent, so that who asks learns of it."""
+    at = desk(f.ConsoleAttached(console="c-tom", person="tom"), f.SeatRequested(person="tom", console="c-tom"))
+    await at.sees("n: keep it")
+    at.types("n")
+    assert (await at.sent(KeepSeat)).person == "tom"
+
+
 async def test_wishes_are_granted_between_questions(desk):
     """Where it stands, why, a note; ? lists them."""
     at = desk()
@@ -398,17 +453,6 @@ async def test_ten_thousand_entries_of_the_past_are_followed_in_a_moment():
     assert await plain.follow(handle, io.StringIO(""), out) == 0
     assert time.monotonic() - before < 10
     assert out.getvalue().count("note ") == 10_000
-
-
-def test_the_editor_gives_back_what_was_saved(tmp_path):
-    """A real editor program, and one that fails."""
-    editor = tmp_path / "editor"
-    editor.write_text("#!/bin/sh\nprintf ' more' >> \"$1\"\n")
-    editor.chmod(0o755)
-    assert plain.edit_in([str(editor)], "text") == "text more"
-    editor.write_text("#!/bin/sh\nexit 3\n")
-    with pytest.raises(ValueError, match="code 3"):
-        plain.edit_in([str(editor)], "text")
 
 
 FIVE = tuple(failed(f"dashboards.panel:{n}", f"Panel {n}", "Grafana answered 503") for n in range(1, 6))

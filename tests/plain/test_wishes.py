@@ -2,7 +2,7 @@
 
 import pytest
 
-from ray_tui.core.commands import AddNote, Decline, GrantSeat, RequestSeat, RunStep, TakeSeat
+from ray_tui.core.commands import AddNote, Decline, GrantSeat, KeepSeat, RequestSeat, RunStep, TakeSeat
 from ray_tui.core.state import RunState, apply
 from ray_tui.plain import wishes
 from ray_tui.tui.view import View
@@ -76,6 +76,7 @@ def test_the_log_is_filtered(view):
         ("seat ask", RequestSeat()),
         ("seat take", TakeSeat()),
         ("seat give tom", GrantSeat(person="tom")),
+        ("seat keep tom", KeepSeat(person="tom")),
         ("retry 1.2", RunStep(step="1.2")),
         ("decline 3.3 published by another team", Decline(step="3.3", reason="published by another team")),
     ],

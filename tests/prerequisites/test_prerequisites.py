@@ -262,6 +262,25 @@ async def test_an_approval_of_something_else_is_asked_for_again(tmp_path: Path, 
     assert ("sre-lead",) in [question.roles for question in run.asked]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"release": "checkout-v2.4.0"}, "outdated: lee approved release checkout-v2.4.0, not checkout-v2.4.1"),
+        ({"expires_at": NOW - 1}, "outdated: lee's approval expired (2026-11-22)"),
+        ({"config_digest": "old"}, "outdated: thresholds or configuration changed since lee approved"),
+    ],
+)
+async def test_an_answer_that_brings_a_stale_approval_authorises_nothing(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    """A yes given for another release or configuration, or long ago, blocks before anything is changed. (P9)"""
+    stale = {"answer": "yes", "person": "lee", **change}
+    result = await prerequisites.run(context(tmp_path, answers={**YES, "approve-sre-lead": stale}))
+
+    assert bad(result) == {"prerequisites.approval:sre-lead": "failed"}
+    assert actual(result, "prerequisites.approval:sre-lead") == said
+
+
 async def test_a_waived_system_does_not_keep_people_from_being_asked(tmp_path: Path) -> None:
     """When what fails is waived, the next attempt goes on to the approvals."""
     ports = all_ports(metrics=metrics(), chat=None)

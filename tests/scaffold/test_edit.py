@@ -90,3 +90,14 @@ def test_a_linked_file_stays_a_link(file, tmp_path):
     edit.set_value(link, "ui.theme", "fjord")
     assert link.is_symlink()
     assert tomllib.loads(file.read_text())["ui"]["theme"] == "fjord"
+
+
+def test_the_files_own_line_ends_stay(file):
+    """A file from Windows differs in the one line."""
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    before = file.read_bytes().split(b"\n")
+    edit.set_value(file, "thresholds.coverage", "0.9")
+    after = file.read_bytes().split(b"\n")
+    assert [b for a, b in zip(before, after, strict=True) if a != b] == [
+        b"coverage = 0.9 # gate 1: passing required cells / required cells\r"
+    ]

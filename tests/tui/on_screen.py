@@ -24,14 +24,14 @@ def notices(app: RayApp) -> str:
 
 @asynccontextmanager
 async def console(
-    handle: FakeHandle, size: tuple[int, int] = (120, 40), **options: Any
+    handle: FakeHandle, size: tuple[int, int] = (120, 40), *, notices_shown: bool = False, **options: Any
 ) -> AsyncIterator[tuple[RayApp, Pilot[Any]]]:
     """A console that has seen everything that was fed."""
     options.setdefault("show_mission", False)
     options.setdefault("clock", StillClock())
     options.setdefault("environment", {})
     app = RayApp(handle, ConsoleOptions(**options))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=notices_shown) as pilot:
         await until(lambda: app.state.seq == handle.seq and app.console_screen.is_mounted, "all entries")
         await until(lambda: app.paints > 0, "a first paint")
         yield app, pilot

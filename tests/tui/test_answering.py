@@ -1,9 +1,11 @@
 """Questions, halts and waivers: what a person chooses becomes exactly one command."""
 
 import hashlib
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from textual.widgets import TextArea
 
 from ray_tui.core import announcements, plan
 from ray_tui.core import facts as f
@@ -13,7 +15,9 @@ from ray_tui.core.commands import (
     AnswerPrompt,
     ConfirmWaiver,
     Decline,
+    DeclineWaiver,
     GrantSeat,
+    KeepSeat,
     ProposeWaiver,
     RecordManual,
     Refused,
@@ -22,9 +26,11 @@ from ray_tui.core.commands import (
     TakeSeat,
 )
 from ray_tui.core.verdicts import Verdict
-from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, TypedDialog
+from ray_tui.tui.app import RayApp
+from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, TypedDialog
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
+from ray_tui.tui.screens.read import HelpDialog, ReadDialog
 from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
@@ -111,6 +117,58 @@ async def test_an_approval_shows_its_subject_and_carries_a_note():
         assert (answer.answer, answer.reason) == ("yes", "ok")
 
 
+@pytest.mark.parametrize(
+    ("signing", "shown"),
+    [("", "not signed: start with --sign-with KEY"), ("signed with SHA256:abc (id)", "signed with SHA256:abc (id)")],
+)
+async def test_an_approval_says_whether_it_is_signed(signing, shown):
+    """Before the yes, in the approval and in the confirmation of a waiver."""
+    waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="jo",
+                              expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
+    for question in (asks("approve"), waiver):
+        async with console(FakeHandle(*opened(), question), roles=("sre-lead",), signing=signing) as (app, _):
+            await dialog(app)
+            await shows(app, f"signing  {shown}")
+
+
+async def test_a_hash_is_copied_out_of_an_approval_and_its_keys_are_told(tmp_path):
+    """y copies what is read there, ? lists the dialog's own keys; neither answers. In a field both are letters."""
+    data = {"subject": "MONITORING-PACKAGE.zip", "sha256": "ab" * 32, "role": "sre-lead"}
+    handle = FakeHandle(*opened(), asks("approve", data=data))
+    async with console(handle, copy_folder=tmp_path) as (app, pilot):
+        top = await dialog(app, ApproveDialog)
+        await pilot.press("y")
+        await until(lambda: "clipboard" in notices(app), "a copy")
+        assert "ab" * 32 in (tmp_path / "copied.txt").read_text()
+        await pilot.press("?")
+        told = await dialog(app, HelpDialog)
+        assert "In this dialog" in told.text_shown()
+        assert "copy all of the text" in told.text_shown()
+        await pilot.press("escape")
+        await until(lambda: app.screen is top, "the approval again")
+        await pilot.press("enter", "y", "?", "enter")
+        assert (await submitted(handle)).reason == "y?"
+
+
+async def test_the_mission_s_key_for_help_works_in_the_mission():
+    """It says so itself. (P20)"""
+    async with console(FakeHandle(*opened()), show_mission=True) as (app, pilot):
+        await shows(app, "? shows this again")
+        await pilot.press("?")
+        await dialog(app, HelpDialog)
+
+
+async def test_a_key_after_the_one_that_closes_a_dialog_is_the_console_s():
+    """Typed in one go: the answer is given, and the note's dialog opens."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, pilot):
+        for round_ in range(1, 4):
+            await dialog(app, ConfirmDialog)
+            await pilot.press("enter", "n", *"word", "enter")
+            assert await submitted(handle, 2 * round_) == AddNote(text="word")
+            await pilot.press("p")
+
+
 async def test_an_approval_defaults_to_no():
     """Enter through the whole form declines."""
     handle = FakeHandle(*opened(), asks("approve"))
@@ -118,6 +176,17 @@ async def test_an_approval_defaults_to_no():
         await dialog(app, ApproveDialog)
         await pilot.press("enter", "enter")
         assert (await submitted(handle)).answer == "no"
+
+
+@pytest.mark.parametrize("kind", ["approve", "confirm", "edit"])
+async def test_a_question_closes_when_the_run_is_over(kind):
+    """Aborted from another console: the dialog that offers to halt the run is gone, and nothing was answered."""
+    handle = FakeHandle(*opened(), asks(kind))
+    async with console(handle) as (app, _):
+        await dialog(app)
+        handle.feed(f.RunAborted(reason="wrong release"))
+        await until(lambda: app.screen is app.console_screen, "the console")
+        assert handle.submitted == []
 
 
 async def test_a_choice_answers_with_the_option():
@@ -129,13 +198,86 @@ async def test_a_choice_answers_with_the_option():
         assert (await submitted(handle)).answer == "systemd"
 
 
+TUNING = {"options": ("reject", "file", "later", "accept"), "with_reason": ("reject",)}
+
+
+async def test_enter_on_a_tuning_question_changes_nothing():
+    """Whatever the order of the options, the one that decides nothing is chosen; it answers without a reason."""
+    handle = FakeHandle(*opened(), asks("choose", **TUNING))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ReasonedDialog)
+        await pilot.press("enter")
+        assert await submitted(handle) == AnswerPrompt(prompt_id="2.2#1:choose", answer="later")
+
+
+async def test_a_rejection_is_asked_for_its_reason():
+    """As long as this run's policy wants it; a shorter one stays in the dialog and says so. (P58)"""
+    handle = FakeHandle(*opened(), f.HostStarted(pid=2, reason_characters=20), asks("choose", **TUNING))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ReasonedDialog)
+        await shows(app, "reason, for reject (at least 20 characters)")
+        await pilot.press("down", "enter", *"wanted", "enter")
+        await shows(app, "reject: say why, in at least 20 characters.")
+        assert handle.submitted == []
+        await pilot.press(*" by the team on duty", "enter")
+        answer = await submitted(handle)
+        assert (answer.answer, answer.reason) == ("reject", "wanted by the team on duty")
+
+
 async def test_an_edited_text_is_the_answer():
     """What stands in the editor is saved; markup in it stays text."""
     handle = FakeHandle(*opened(), asks("edit", data={"text": "see [/runbook]"}))
     async with console(handle) as (app, pilot):
         await dialog(app, EditDialog)
-        await pilot.press("X", "tab", "down", "enter")
+        await pilot.press("enter", "X", "tab", "down", "enter")
         assert (await submitted(handle)).answer == "Xsee [/runbook]"
+
+
+async def test_keys_of_the_console_do_not_land_in_a_text_that_opened_by_itself():
+    """The choices have the keys first; nothing looks chosen while the text has them."""
+    handle = FakeHandle(*opened(), asks("edit", data={"text": "see the runbook"}))
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, EditDialog)
+        await pilot.press("z", "z", "2")
+        assert top.query_one(TextArea).text == "see the runbook"
+        await shows(app, "▸ Edit here")
+        await pilot.press("tab")
+        await until(lambda: "▸" not in text_of(app), "no sign beside the text")
+        await pilot.press("z")
+        assert top.query_one(TextArea).text == "zsee the runbook"
+
+
+async def test_a_text_that_has_lost_a_part_is_not_saved():
+    """What would halt the step is said before it is answered; declining is offered."""
+    marks = ("<!-- runbook: a.md -->", "<!-- runbook: b.md -->")
+    text = f"{marks[0]}\nScale up\n\n{marks[1]}\nRestart\n"
+    handle = FakeHandle(*opened(), asks("edit", data={"text": text}, keeps=marks))
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, EditDialog)
+        await pilot.press("enter", "z", "tab", "down", "enter")
+        await shows(app, "The text has lost the line")
+        top.query_one(TextArea).text = f"words of nobody\n{text}"
+        await pilot.press("enter")
+        await shows(app, "Nothing may stand before the line")
+        assert handle.submitted == []
+        await pilot.press("end", "enter")
+        assert (await submitted(handle)).answer == "no"
+
+
+async def test_after_the_editor_the_save_is_chosen(tmp_path, monkeypatch):
+    """One Enter more answers with what the editor left."""
+    program = tmp_path / "editor"
+    program.write_text("#!/bin/sh\nprintf ' more' >> \"$1\"\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(program))
+    monkeypatch.setattr(RayApp, "suspend", nullcontext)
+    handle = FakeHandle(*opened(), asks("edit", data={"text": "text"}))
+    async with console(handle) as (app, pilot):
+        await dialog(app, EditDialog)
+        await pilot.press("down", "down", "enter")
+        await shows(app, "▸ Save")
+        await pilot.press("enter")
+        assert (await submitted(handle)).answer == "text more"
 
 
 async def test_esc_puts_a_question_off_and_p_brings_it_back():
@@ -177,6 +319,35 @@ async def test_a_watcher_is_not_asked():
     async with console(handle) as (app, _):
         await shows(app, "waiting for mira to answer: A question")
         assert app.screen is app.console_screen
+
+
+@pytest.mark.parametrize("how", [{"person": "jo"}, {"person": "jo", "read_only": True}])
+async def test_p_shows_a_halt_to_who_does_not_decide_it(how):
+    """On the console of another, and of one who only watches: whom it waits for, and why; no way to decide."""
+    handle = FakeHandle(*halted(), **how)
+    async with console(handle) as (app, pilot):
+        await shows(app, "mira must decide")
+        await pilot.press("p")
+        top = await dialog(app, ReadDialog)
+        assert "waiting for mira to decide" in top.text_shown()
+        assert "Wake sam." in top.text_shown()
+        handle.feed(f.HaltCleared(step="2.2", how="waived"))
+        await until(lambda: app.screen is app.console_screen, "the console again")
+        assert handle.submitted == []
+
+
+async def test_p_lists_what_waits_for_others_with_their_names():
+    """A question for a role, one for the driver and a waiver: each says whom it waits for."""
+    waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
+                              expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
+    questions = (asks("approve", roles=("sre-lead",)), asks("confirm"))
+    handle = FakeHandle(*opened(), *questions, waiver, person="jo", read_only=True)
+    async with console(handle) as (app, pilot):
+        await pilot.press("p")
+        top = await dialog(app, ChoiceDialog)
+        assert [choice.says for choice in top.choices] == [
+            "waits for sre-lead", "waits for mira", "waits for a second person"
+        ]  # fmt: skip
 
 
 async def test_questions_open_one_at_a_time():
@@ -303,16 +474,35 @@ async def test_a_guideline_may_be_declined_from_its_halt():
         assert await submitted(handle) == Decline(step="2.3", reason="runbooks move next week")
 
 
+async def test_a_waiver_is_asked_for_within_this_run_s_policy():
+    """Nobody learns of a shorter limit by being refused."""
+    handle = FakeHandle(*halted(), f.HostStarted(pid=2, reason_characters=40, waiver_days=3),
+                        f.SeatTaken(person="mira", console="c-mira"))  # fmt: skip
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("escape", "w")
+        await dialog(app, WaiveDialog)
+        await shows(app, "reason (at least 40 characters)")
+        await shows(app, "days (at most 3)")
+        await pilot.press("enter", *"x" * 40, "enter", "backspace", "5", "enter", "enter")
+        await shows(app, "days: more than 0, at most 3")
+        assert handle.submitted == []
+
+
 async def test_the_second_person_confirms_a_waiver():
-    """It opens for a person with a role who is not its initiator; No is chosen first."""
+    """It opens for a person with a role who is not its initiator; No is chosen first, and is said."""
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), waiver, person="jo")
     async with console(handle, roles=("sre-lead",)) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await shows(app, "sam is away until noon")
+        await pilot.press("enter")
+        assert await submitted(handle) == DeclineWaiver(waiver_id="W1")
+        await pilot.press("p")
+        await dialog(app, ConfirmDialog)
         await pilot.press("down", "enter")
-        assert await submitted(handle) == ConfirmWaiver(waiver_id="W1")
+        assert await submitted(handle, 2) == ConfirmWaiver(waiver_id="W1")
 
 
 async def test_a_refusal_is_shown():
@@ -351,18 +541,18 @@ async def test_the_seat_is_asked_for_before_it_is_taken():
 
 
 async def test_the_driver_is_asked_for_the_seat_and_keeps_it_by_default():
-    """A request opens at the driver's console with keeping chosen; Enter gives nothing away."""
+    """A request opens at the driver's console with keeping chosen; Enter gives nothing away, and the no is sent."""
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), f.SeatRequested(person="jo"))
     async with console(handle) as (app, pilot):
         await shows(app, "jo asks for the seat")
         await dialog(app, ChoiceDialog)
         await pilot.press("enter")
         await until(lambda: app.screen is app.console_screen, "the console")
-        assert handle.submitted == []
+        assert await submitted(handle) == KeepSeat(person="jo")
         await pilot.press("p")
         await dialog(app, ChoiceDialog)
         await pilot.press("down", "enter")
-        assert await submitted(handle) == GrantSeat(person="jo")
+        assert await submitted(handle, 2) == GrantSeat(person="jo")
 
 
 async def test_the_driver_grants_the_seat():

@@ -28,6 +28,7 @@ from tests.tui.fake_handle import (
     configured,
     coverage,
     done,
+    failed,
     live_values,
     mid_run,
     opened,
@@ -382,7 +383,7 @@ async def test_ctrl_c_ends_nothing():
     handle = FakeHandle(*mid_run())
     async with console(handle) as (app, pilot):
         await pilot.press("ctrl+c")
-        await until(lambda: "q leaves, the run goes on" in notices(app), "the notice")
+        await until(lambda: "q: leave, the run goes on" in notices(app), "the notice")
         assert app.return_value is None
         assert handle.submitted == []
 
@@ -490,6 +491,63 @@ async def test_the_palette_finds_steps_receivers_and_themes():
             assert wanted in named
         named["Step 2.2 Test Alert Paths"]()
         assert (await dialog(app)).dialog_title == "2.2 Test Alert Paths"
+
+
+async def test_the_palette_has_no_two_commands_of_one_name():
+    """A receiver that is probed for both levels, and again after a retry, is found once for each level."""
+    from ray_tui.tui.commands import items
+
+    again = [*probe("7f3a-a2-1", "pd-payments", T0 + 400), *probe("7f3a-a2-2", "mail-audit", T0 + 400)]
+    async with console(FakeHandle(*mid_run(), *again)) as (app, _):
+        names = [name for name, _, _ in items(app)]
+        assert len(names) == len(set(names))
+        assert {"Receiver pd-payments", "Receiver mail-audit", "Receiver mail-audit, escalation"} <= set(names)
+
+
+async def test_the_palette_has_every_finding():
+    """What did not pass opens the step that it belongs to; a KPI that is not as before and an open backlog entry open
+    themselves."""
+    from ray_tui.tui.commands import items
+
+    late = failed("2.2.ack", "pd-payments is acknowledged in time", "escalated after 5 min")
+    async with console(FakeHandle(*mid_run(), *done("2.2", "1 late", None, late)), (120, 40)) as (app, pilot):
+        found = {name: (says, do) for name, says, do in items(app)}
+        assert found["Finding payments errors"][0] == "its baseline: degraded"
+        assert "Finding checkout p99" not in found
+        found["Backlog search has no traces"][1]()
+        assert (await dialog(app)).dialog_title == "search has no traces"
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        says, do = found["Finding pd-payments is acknowledged in time"]
+        assert says == "2.2 Alert paths: escalated after 5 min"
+        do()
+        assert (await dialog(app)).dialog_title == "2.2 Test Alert Paths"
+
+
+async def test_the_palette_copies_what_opens_another_run(tmp_path):
+    """This run is not among them."""
+    from ray_tui.tui.commands import items
+
+    handle = FakeHandle(*mid_run())
+    runs = [(handle.run_id, "ray-tui attach this"), ("2026-11-21T1000Z-old-1234", "ray-tui replay old")]
+    async with console(handle, runs=lambda: runs, copy_folder=tmp_path) as (app, _):
+        found = {name: do for name, _, do in items(app) if name.startswith("Run ")}
+        assert list(found) == ["Run 2026-11-21T1000Z-old-1234"]
+        found["Run 2026-11-21T1000Z-old-1234"]()
+        await until((tmp_path / "copied.txt").exists, "the copy")
+        assert (tmp_path / "copied.txt").read_text() == "ray-tui replay old"
+
+
+async def test_the_palette_goes_where_the_keys_go():
+    """Phases and the event log by name, and the chosen row copied."""
+    from ray_tui.tui.commands import items
+
+    async with console(FakeHandle(*mid_run())) as (app, _):
+        named = {name: do for name, _, do in items(app)}
+        for name, active in (("Phase 3 Continuous Observability Assurance", 3), ("Event log", 5)):
+            named[name]()
+            assert app.console_screen.active == active
+        assert {"Copy", "Copy as", "Show the whole log", "Choose a theme"} <= set(named)
 
 
 async def test_a_read_only_console_offers_no_decision():

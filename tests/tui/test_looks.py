@@ -1,21 +1,64 @@
 """Themes and keys that people bring: what works, and how what does not work is said."""
 
+import os
+import tomllib
+
 import pytest
+from textual.color import Color
 
 from ray_tui.tui import keys, theme
 from tests.tui.fake_handle import FakeHandle, mid_run, until
 from tests.tui.on_screen import console, dialog, notices, shows, text_of
 
 BARE = "name = 'x'\naccent = 'red'\nbackground = 'red'\nforeground = 'red'"
-SHIPPED = ("ansi-16", "dusk-tide", "fjord", "high-contrast", "ray-dark", "ray-light")
+COLOURED = ("dusk-tide", "ember", "fjord", "high-contrast", "ray-dark", "ray-light")
+ANSI = ("ansi-16", "ansi-light")
+SHIPPED = (*ANSI, *COLOURED)
+TEXT = ("good", "bad", "warn", "run", "say", "dim", "strong")
 
 
-def test_six_themes_are_shipped_and_none_has_a_problem():
-    """Every file in themes/ loads."""
+def test_six_themes_and_two_ansi_ones_are_shipped_and_none_has_a_problem():
+    """Every file in themes/ loads; one of the six is light, and the terminal's own colours are there for both."""
     loaded, problems = theme.load()
     assert problems == []
     assert tuple(sorted(found.name for found in loaded)) == SHIPPED
     assert [found.name for found in theme.themes()] == [found.name for found in loaded]
+    assert tuple(sorted(found.name for found in loaded if found.theme.ansi)) == ANSI
+    assert {found.name for found in loaded if not found.theme.dark} == {"ray-light", "ansi-light"}
+
+
+@pytest.mark.parametrize("name", ANSI)
+def test_an_ansi_theme_uses_the_terminals_colours_alone(name):
+    """No exact colour in it, so that sixteen are enough."""
+    colours = tomllib.loads((theme.shipped_folder() / f"{name}.toml").read_text())
+    used = [colour for colour in [*colours.values(), *colours["variables"].values()] if isinstance(colour, str)]
+    assert {colour for colour in used if not colour.startswith("ansi")} == set()
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2 defines it."""
+
+    def luminance(text: str) -> float:
+        channels = [part / 255 for part in Color.parse(text).rgb]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+        return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_everything_can_be_read_in_every_theme(name):
+    """4.5:1 for every text and badge (7:1 in high contrast), and 3:1 on the chosen row."""
+    found = next(loaded.theme for loaded in theme.themes() if loaded.name == name)
+    ours = {key: found.variables[f"ray-{key}"] for key in (*TEXT, "cursor", "badge-text")}
+    least = 7.0 if name == "high-contrast" else 4.5
+    texts = {"foreground": str(found.foreground), **{key: ours[key] for key in TEXT}}
+    background = str(found.background)
+    assert {key for key, colour in texts.items() if contrast(colour, background) < least} == set()
+    assert {key for key, colour in texts.items() if contrast(colour, ours["cursor"]) < 3.0} == set()
+    badges = ("good", "bad", "warn", "run", "dim")
+    assert {key for key in badges if contrast(ours[key], ours["badge-text"]) < least} == set()
 
 
 def test_four_colours_are_enough(tmp_path):
@@ -49,7 +92,9 @@ async def test_every_theme_paints(name):
         (f"{BARE}\nprimary='red'\nglow='red'", "bad.toml: glow: Extra"),
         (f"{BARE}\nprimary='red'\n[variables]\n'x}}'='red'", "bad.toml: variables: x}"),
         ("name = ", "bad.toml: "),
+        (f"name = {'[' * 3_000}{']' * 3_000}\n", "bad.toml: is nested too deeply"),
     ],
+    ids=lambda value: value[:24],
 )
 async def test_a_broken_theme_is_one_notice_with_file_and_key(tmp_path, text, said):
     """The console starts, says file and key once, and keeps its own theme."""
@@ -58,6 +103,16 @@ async def test_a_broken_theme_is_one_notice_with_file_and_key(tmp_path, text, sa
         await until(lambda: said in notices(app), said)
         assert len([notice for notice in app._notifications if "Themes" in notice.message]) == 1
         assert app.theme == "ray-dark"
+
+
+def test_what_is_no_file_is_said_and_not_waited_for(tmp_path):
+    """A FIFO that nobody writes to, a folder: the other themes are there."""
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    loaded, problems = theme.load([tmp_path])
+    assert [one.name for one in loaded] == [one.name for one in theme.load()[0]]
+    assert [problem.split(": ")[0] for problem in problems] == ["folder.toml", "pipe.toml"]
+    assert "is a FIFO, not a file" in problems[1]
 
 
 async def test_no_color_chooses_the_terminals_colours():
@@ -100,9 +155,48 @@ async def test_a_wrong_keymap_is_one_notice():
         await until(lambda: "Keymap" in notices(app), "the notice")
         said = [notice.message for notice in app._notifications if "Keymap" in notice.message]
         assert len(said) == 1
-        for part in ("run.nothing is no binding", "run.note: q is already detach", "run.waive has no key", "reserved"):
+        for part in ("run.nothing: is no", "run.note: q is already detach", "run.waive: has no key", "reserved"):
             assert part in said[0]
         assert app.keymap == {"focus.zoom": "Z"}
+
+
+@pytest.mark.parametrize("key", ["nosuchkey", "ctlr+n", "shift+z", "ctrl+", "n,nosuch", "<any>"])
+def test_a_key_that_no_terminal_sends_is_refused(key):
+    """The pane could not be zoomed any more; the old key stays."""
+    good, wrong = keys.validated({"focus.zoom": key})
+    assert good == {}
+    assert "is no key" in wrong["focus.zoom"]
+
+
+@pytest.mark.parametrize(
+    "key", ["Z", "ctrl+z", "f12", "pageup", "question_mark", "?", ",", "plus", "ctrl+shift+up", "ü"]
+)
+def test_a_key_that_a_terminal_sends_is_taken(key):
+    """By its character or by its name."""
+    taken = {k: binding.id for binding in keys.KEYS for k in keys.canonical(binding.keys)}
+    other = [id_ for k in keys.canonical(key) if (id_ := taken.get(k)) is not None]
+    moved = {id_: f"f{number}" for number, id_ in enumerate(other, 20)}
+    assert keys.validated({"focus.zoom": key, **moved}) == ({"focus.zoom": key, **moved}, {})
+
+
+async def test_a_keymap_moves_a_dialogs_key():
+    """What closes a page and turns to the next are bindings as any other, with names on the second page."""
+    keymap = {"read.close": "x", "help.names": "N"}
+    async with console(FakeHandle(*mid_run()), keymap=keymap) as (app, pilot):
+        assert app.keymap_problems == []
+        await pilot.press("question_mark")
+        await until(lambda: getattr(app.screen, "dialog_title", "") == "Help", "help")
+        await pilot.press("N")
+        await until(lambda: "read.close              x" in app.screen.text_shown(), "the names")
+        await pilot.press("x")
+        await until(lambda: app.screen is app.console_screen, "the console")
+
+
+def test_a_dialogs_keys_clash_only_with_each_other():
+    """A letter may mean one thing in the console and another in a page that is read."""
+    assert keys.validated({"read.journal": "z"}) == ({"read.journal": "z"}, {})
+    assert keys.validated({"read.journal": "y"}) == ({}, {"read.journal": "y is already copy"})
+    assert keys.validated({"copy": "e", "focus.log": "5"})[1] == {"copy": "e is already read.journal"}
 
 
 def test_no_two_bindings_share_a_key():

@@ -6,12 +6,11 @@ import asyncio
 import pytest
 
 from ray_tui.core import facts as f
-from ray_tui.core.handle import Marker
+from ray_tui.core.commands import Accepted, AddNote, Refused
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import run_console
 from ray_tui.tui.copies import copies
 from ray_tui.tui.options import ConsoleOptions
-from ray_tui.tui.panes import frame
 from ray_tui.tui.screens import console as console_module
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.subject import prompt_lines
@@ -19,7 +18,6 @@ from ray_tui.tui.view import View, measured, plan
 from tests.tui.fake_handle import (
     T0,
     FakeHandle,
-    FakeTransport,
     StillClock,
     done,
     failed,
@@ -27,7 +25,7 @@ from tests.tui.fake_handle import (
     opened,
     until,
 )
-from tests.tui.on_screen import console, dialog, shows, text_of
+from tests.tui.on_screen import console, dialog, notices, shows, text_of
 
 PAGES = [
     {"count": 2, "level": 1, "person": "Mira Okafor", "receiver": "pd-checkout", "until": None},
@@ -52,6 +50,76 @@ def test_a_page_prompt_is_a_table_of_people():
     assert "at most 3 pages to 2 people" in shown
     assert "Alerts go to pd-checkout." in shown
     assert "at most 2 ×" not in shown
+
+
+def test_at_80_columns_a_page_prompt_begins_with_the_total_and_keeps_until_when():
+    """What must not be below the fold stands first; the date gives up its year before it gives up its hour."""
+    many = [{**PAGES[1], "person": f"Person Number {n}"} for n in range(5)]
+    lines = words(prompt_lines(raised("typed", pages=many), 69)).strip().split("\n")
+    assert lines[0] == "at most 5 pages to 5 people"
+    assert lines[1].rstrip().endswith("on call until")
+    assert lines[2].rstrip().endswith("2026-11-28 00:00")
+    narrow = words(prompt_lines(raised("typed", pages=many), 58)).strip().split("\n")
+    assert narrow[2].rstrip().endswith("  1 page 11-28 00:00")
+
+
+@pytest.mark.parametrize(
+    "expects", ["page Mira Okafor", "page Mira Okafor, Tom Brandt, Priya Nair, Sam Ito, Jo Lindqvist"]
+)
+async def test_what_must_be_typed_is_said_in_full_on_a_small_screen(expects):
+    """The text gives way to the message; what is wrong is never cut."""
+    question = f.PromptRaised(
+        id="q#1:x", step="2.2", prompt="typed", title="Shall we?", text="x\n" * 40, expects=expects
+    )
+    async with console(FakeHandle(*opened(), question), (80, 24)) as (app, pilot):
+        await dialog(app)
+        await pilot.press("x", "enter")
+        await until(
+            lambda: " ".join(text_of(app).replace("│", " ").split()).count(expects) == 2, "the label and the error"
+        )
+
+
+async def test_an_open_dialog_is_laid_out_again_when_the_terminal_changes():
+    """Its tables take the new width, and the hint to read on comes where the text no longer fits."""
+    question = f.PromptRaised(id="q#1:x", step="2.2", prompt="confirm", title="Shall we?", text="many words " * 100)
+    async with console(FakeHandle(*opened(), question), (120, 40)) as (app, pilot):
+        top = await dialog(app)
+        assert max(map(len, top.text_shown().split("\n"))) > 80
+        assert "PgDn" not in text_of(app)
+        await pilot.resize_terminal(80, 24)
+        await until(lambda: max(map(len, top.text_shown().split("\n"))) <= 69, "lines of the new width")
+        await shows(app, "PgDn: read on")
+        await pilot.resize_terminal(120, 40)
+        await until(lambda: "PgDn" not in text_of(app), "all of it again")
+
+
+async def test_notices_stand_one_at_a_time_on_one_line_above_the_keys():
+    """The newest takes the place of the one before; log lines and keys stay readable, in a dialog its last line too."""
+    async with console(FakeHandle(*mid_run()), (80, 24), notices_shown=True) as (app, _):
+        await shows(app, "by 12:05:28Z")
+        await shows(app, "waiting for Tom")
+        before = text_of(app).split("\n")
+        for text in ("Copied once.", "Copied.", "Copied."):
+            app.say(text)
+        await shows(app, "Copied.")
+        rows = text_of(app).split("\n")
+        assert notices(app) == "Copied."
+        assert [row for row, text in enumerate(rows) if "Copied" in text] == [22]
+        assert (rows[19:22], rows[23]) == (before[19:22], before[23])
+        app.open_help()
+        await dialog(app)
+        app.say("Copied again.")
+        await shows(app, "Copied again.")
+        assert "q or Esc: close" in text_of(app)
+
+
+async def test_how_far_several_decisions_came_is_said_with_why():
+    """One notice: the second of two refused, and what is left."""
+    handle = FakeHandle(*mid_run())
+    handle.reply = lambda command: Accepted(0) if len(handle.submitted) < 2 else Refused("sam drives now.")
+    async with console(handle) as (app, _):
+        app.desk.submit_all([AddNote(text="one"), AddNote(text="two"), AddNote(text="three")], "taken")
+        await until(lambda: notices(app) == "sam drives now. 1 of 3 taken; p shows what is left.", "how far, and why")
 
 
 def test_an_approval_names_subject_hash_release_and_limits():
@@ -115,6 +183,14 @@ async def test_a_proposed_waiver_waits_for_a_second_person():
         assert "you proposed it" in top.text_shown()
     async with console(FakeHandle(*opened(), proposal, person="jo"), roles=("sre-lead",)) as (app, _):
         assert (await dialog(app)).dialog_title == "Confirm waiver W1?"
+
+
+@pytest.mark.parametrize(("read_only", "said"), [(True, "Only its driver can end the run."), (False, "ctrl+p, Abort.")])
+async def test_ctrl_c_names_only_what_this_console_can_do(read_only, said):
+    """A watcher's palette has no Abort."""
+    async with console(FakeHandle(*mid_run(), read_only=read_only)) as (app, pilot):
+        await pilot.press("ctrl+c")
+        await until(lambda: said in notices(app), "how to leave")
 
 
 async def test_an_observer_is_marked_read_only():
@@ -181,16 +257,6 @@ async def test_the_detail_of_a_step_names_its_journal_lines():
         top = await dialog(app)
         for part in ("measured  1 of 2", "required  all", "remedy    mend it", "seq 6"):
             assert part in top.text_shown()
-
-
-def test_markers_stand_where_they_happened_on_the_transport_bar():
-    """A replay's markers carry wall time; the bar places them by the run's start, gates with their number."""
-    markers = (Marker(10, T0 + 75, "gate", "✗ G2"), Marker(20, T0 + 150, "halt", "halt 2.2"))
-    transport = FakeTransport(markers=markers, at=1)
-    bar = "".join(text for text, _ in frame.transport_bar(transport, 120, T0))
-    track = bar[bar.index("├") + 1 : bar.index("┤")]
-    assert abs(track.index("✗G2") / len(track) - 0.25) < 0.02
-    assert abs(track.index("✗", track.index("✗G2") + 1) / len(track) - 0.5) < 0.02
 
 
 async def test_a_saved_theme_file_is_used_at_once(tmp_path):

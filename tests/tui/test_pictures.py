@@ -58,7 +58,9 @@ def screens():
 def dialogs(app):
     """name, the dialog, and what must be read in it."""
     width, view = app.desk.width, app.view()
-    thresholds = {"coverage": 0.95, "ack_sla_seconds": 300.0}
+    view.state.opened = view.state.opened.model_copy(
+        update={"thresholds": {"coverage": 0.95, "ack_sla_seconds": 300.0}}
+    )
     diff = "--- a.yml (now)\n+++ a.yml (planned)\n@@ -1 +1 @@\n-old: 1\n+new: 2"
     prompts = {
         "confirm": (asked("confirm", text="+ rules a.yml: new", data={"diff": diff}), ("+new: 2", "Yes  go on")),
@@ -69,7 +71,7 @@ def dialogs(app):
         "edit": (asked("edit", data={"text": "### Updated Signals\n- Alert: X", "runbooks": ["a.md"]}), ("Updated",)),
     }  # fmt: skip
     for name, (raised, wanted) in prompts.items():
-        yield name, ask.dialog_for(raised, width, thresholds), wanted
+        yield name, ask.dialog_for(view, raised, width), wanted
     yield "waiting", ask.waiting_dialog(prompts["approve"][0], "jo", width), ("waiting for sre-lead",)
     yield "halt", decide.halt_dialog(view, width), ("2 of 2 criteria block", "Retry", "Abort")
     yield "retry", decide.retry_dialog(view, "2.2", width), ("attempt 2", "No")

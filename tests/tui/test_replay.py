@@ -125,3 +125,42 @@ def test_where_reads_hours_too():
     """1:02:03 is a time."""
     assert where("1:02:03", ()) == ("seconds", 3723.0)
     assert where("nowhere", MARKERS) == ("", 0.0)
+
+
+async def test_the_palette_of_a_replay_plays_and_seeks():
+    """Its keys by name, every marker as a place; leaving it says nothing of a run that goes on."""
+    from ray_tui.tui.commands import items
+
+    handle, transport = replay()
+    async with console(handle) as (app, _):
+        named = {name: (says, do) for name, says, do in items(app)}
+        assert "Detach" not in named
+        assert "goes on" not in "".join(says for says, _ in named.values())
+        assert "Abort the run" not in named
+        for name in ("Play", "Go to halt 2.2", "Faster", "Mark before"):
+            named[name][1]()
+        assert transport.calls == [("play", 0), ("seek", 90), ("speed", 2.0), ("seek", 40)]
+        assert "Pause" in {name for name, _, _ in items(app)}
+        assert {"Go to 1.1 Review Deployment Outputs", "Go to Instrumentation Coverage Gate"} <= set(named)
+
+
+async def test_the_help_of_a_replay_lists_what_works_there():
+    """No key of a decision, and the transport's."""
+    handle, _ = replay()
+    async with console(handle, (120, 40)) as (app, pilot):
+        await pilot.press("question_mark")
+        text = (await dialog(app)).text_shown()
+        assert "play or pause" in text
+        assert "retry the halted step" not in text
+        assert "take the driver" not in text
+
+
+async def test_nobody_is_missed_at_the_wheel_of_a_replay():
+    """A headless run had no driver: that is no warning afterwards. Who drove is named."""
+    alone, _ = replay(*opened()[:2])
+    async with console(alone, (160, 40)) as (app, _):
+        await shows(app, "● replay")
+        assert "driving" not in text_of(app)
+    driven, _ = replay()
+    async with console(driven, (160, 40)) as (app, _):
+        await shows(app, "driving: mira")

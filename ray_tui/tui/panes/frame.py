@@ -1,10 +1,7 @@
-"""What stands around the panes: the header, the phase rail with its gate lights, the transport bar."""
-
-from collections.abc import Sequence
+"""What stands around the panes: the header, the phase rail with its gate lights, the keys."""
 
 from ray_tui.core import plan, views
-from ray_tui.core.handle import Link, Marker, Transport
-from ray_tui.core.verdicts import GLYPHS
+from ray_tui.core.handle import Link
 from ray_tui.tui.jump import Jump
 from ray_tui.tui.lines import TONES, Line, Span, clock_text, crop, width_of, wrap
 from ray_tui.tui.view import SHORT_PHASES, View, badge, lookers, measured, next_line, wall
@@ -13,7 +10,6 @@ _LINKS: dict[Link, Span] = {
     Link.LIVE: ("● live", "good"), Link.LOST: ("○ LOST, retrying", "bad"), Link.ENDED: ("○ ended", "dim"),
     Link.REPLAY: ("● replay", "say"),
 }  # fmt: skip
-_MARKS = {"action": "·", "gate": "✓", "halt": "✗", "waiver": "w", "end": "┤"}
 FORMS = ("long", "short", "lean", "bare")
 """Of the rail: with names; with counts; with what was measured; glyphs alone."""
 
@@ -43,7 +39,7 @@ def header(view: View, width: int) -> Line:
         "elapsed": [((elapsed, ""),), ()],
         "link": [(_LINKS[view.link],)],
         "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and view.transport is None else ()],
-        "driver": [()] if view.state.ended else [_driver(view), _driver_short(view), ()],
+        "driver": [_driver(view), _driver_short(view), ()] if view.state.driver or not over else [()],
         "here": _here(view),
     }
     whole = width_of(forms["known"][0])
@@ -103,7 +99,7 @@ def rail(view: View, width: int, active: int, jump: Jump | None = None, *, alone
         others = ["" if not alone or n == active or form == "bare" else lookers(view, n) for n in range(1, 5)]
         letters = [jump.label(n) if jump else "" for n in range(1, 5)]
         phases = (_phase(view, n, active, form, letters[n - 1], others[n - 1]) for n in range(1, 5))
-        parts = [_prerequisites(view), *phases, _completion(view)]
+        parts = [_prerequisites(view), *phases, _completion(view, form)]
         line = _joined(parts, " " if form in ("lean", "bare") else "  ")
         if width_of(line) + 1 <= width:
             break
@@ -114,10 +110,15 @@ def _prerequisites(view: View) -> tuple[Span, ...]:
     return (("Pre ", ""), view.mark(plan.PREREQUISITES))
 
 
-def _completion(view: View) -> tuple[Span, ...]:
+def _completion(view: View, form: str) -> tuple[Span, ...]:
+    """How much of the last check list holds: only all of it is a release that is watched."""
     boxes = views.handoff_boxes(view.state, view.now)
     done = sum(box.checked for box in boxes)
-    return (("Watched ", ""), (f"{done}/{len(boxes)}", "good" if done == len(boxes) else "dim"))
+    if done == len(boxes):
+        return (("Watched ", ""), (f"{done}/{len(boxes)}", "good"))
+    if form == "long":
+        return (("Watched: ", ""), (f"not yet, {done} of {len(boxes)} boxes", "warn"))
+    return (("Watched ", ""), (f"{done}/{len(boxes)}", "warn"))
 
 
 def _phase(view: View, number: int, active: int, form: str, letter: str, others: str) -> tuple[Span, ...]:
@@ -162,61 +163,6 @@ def pane_state(view: View, number: int) -> str:
     word, settled, total = views.phase_status(view.state, number)
     glyph = {"halted": "✗", "running": "▶", "done": "✓"}.get(word, "·")
     return f"{glyph} {settled}/{total} {word}"
-
-
-def transport_bar(transport: Transport, width: int, started_at: float = 0.0) -> Line:
-    """Play or pause, where we are, how fast, and the markers on a line: gates with their number, halts, waivers."""
-    seq, at = transport.position
-    last, total = transport.duration
-    place = f"  seq {seq}/{last}" if width >= 100 else ""
-    left = (
-        f" {'▶' if transport.playing else '⏸'}  {clock_text(at)} / {clock_text(total)}  ×{transport.speed:g}{place}  "
-    )
-    right = "  space play  [ ] jump  : seek" if width >= 100 else ""
-    room = max(10, width - len(left) - len(right) - 2)
-    marks = [(_share(marker, transport, started_at), _mark(marker), marker.kind)
-             for marker in transport.markers if marker.kind != "action"]  # fmt: skip
-    track = placed(marks, room)
-    here = min(room - 1, int(at / total * room)) if total > 0 else 0
-    return (
-        (left, "strong"), ("├", "dim"), ("".join(track[:here]), "run"), ("●", "strong"),
-        ("".join(track[here + 1 :]), "dim"), ("┤", "dim"), (right, "dim"),
-    )  # fmt: skip
-
-
-def placed(marks: Sequence[tuple[float, str, str]], room: int) -> list[str]:
-    """A line of cells with the marks at their shares: (share, text, kind). None covers another: where a label has no
-    room its first sign stands alone, and where even that is taken it gives way; gates and halts go first."""
-    track = ["─"] * room
-    for share, text, _ in sorted(marks, key=lambda mark: mark[2] not in ("gate", "halt")):
-        first = min(room - 1, int(share * room))
-        for shown in (text, text[:1]):
-            wanted = range(first, first + len(shown))
-            if wanted.stop <= room and all(track[cell] == "─" for cell in wanted) and _apart(track, wanted, shown):
-                track[first : wanted.stop] = shown
-                break
-    return track
-
-
-def _apart(track: list[str], wanted: range, shown: str) -> bool:
-    """Labels of several characters keep a cell between them."""
-    beside = [track[cell] for cell in (wanted.start - 1, wanted.stop) if 0 <= cell < len(track)]
-    return len(shown) == 1 or all(cell == "─" for cell in beside)
-
-
-def _share(marker: Marker, transport: Transport, started_at: float) -> float:
-    """Where on the bar; by seq where the run's start is not known yet."""
-    last, total = transport.duration
-    seconds = marker.at - started_at if marker.at > 1e8 else marker.at
-    if total <= 0 or (marker.at > 1e8 and not started_at):
-        return marker.seq / max(1, last)
-    return max(0.0, min(1.0, seconds / total))
-
-
-def _mark(marker: Marker) -> str:
-    if marker.kind == "gate" and marker.label[:1] in GLYPHS.values():
-        return marker.label.replace(" ", "")[:3]
-    return _MARKS[marker.kind]
 
 
 def keys_row(hints: list[tuple[str, str]], width: int) -> Line:

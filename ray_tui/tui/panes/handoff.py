@@ -26,7 +26,7 @@ def rows(view: View, width: int) -> list[Row]:
 def _boxes(view: View, width: int) -> list[Row]:
     boxes = views.handoff_boxes(view.state, view.now)
     checked = sum(box.checked for box in boxes)
-    out = [blank(), heading(f"handoff {checked}/{len(boxes)}", widths=(width,))]
+    out = [blank(), heading(f"handoff boxes {checked}/{len(boxes)}", widths=(width,))]
     for index, box in enumerate(boxes):
         mark: Span = ("✓", "good") if box.checked else ("·", "dim")
         line = (mark, (" ", ""), (box.title, "" if box.checked else "dim"), (f"  {box.why}", "dim"))

@@ -7,7 +7,7 @@ from ray_tui.analysis.hops import percentile
 from ray_tui.core.facts import ProbeProblem
 from ray_tui.core.state import Probe
 from ray_tui.core.untrusted import cell_width
-from ray_tui.tui.lines import Line, Row, Span, clock_text, columns, crop, left_of, short_seconds, width_of
+from ray_tui.tui.lines import Line, Row, Span, columns, crop, left_of, short_seconds, width_of, within
 from ray_tui.tui.panes.actions import blank, heading
 from ray_tui.tui.view import View, ack_deadlines, newest_probes, pending
 
@@ -52,7 +52,7 @@ def rows(view: View, width: int) -> list[Row]:
         said, below = _split(whole, widths[-1]) if mark == "✗" else (whole, "")
         allowed = probe.intended.sla_seconds
         cells: list[Span | str] = [(mark, style), (_label(probe), ""), *(_hop(probe, hop) for hop in hops),
-                                   (clock_text(allowed) if allowed else "–", "dim"), (said, style)]  # fmt: skip
+                                   (within(allowed, allowed) if allowed else "–", "dim"), (said, style)]  # fmt: skip
         out.append(Row(columns(cells, widths), f"probe:{probe_id}"))
         if below:
             out.append(Row(crop((("  └ ", "dim"), (below, style)), width), f"probe:{probe_id}"))
@@ -102,17 +102,19 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     if probe.cleared is not None:
         return "?", f"cleared, not {word}", "warn"
     sla = probe.intended.sla_seconds
-    used = clock_text(max(0.0, view.now - probe.intended.starts_at))
-    time = f"{used} of {clock_text(sla)}" if sla and wanted == "t6" else used
-    waits = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
-    said = next((said for said in waits if cell_width(said) <= room), time)
+    used = within(max(0.0, view.now - probe.intended.starts_at), sla or 60)
+    time = f"{used} of {within(sla, sla)}" if sla and wanted == "t6" else used
+    sayings = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
+    said = next((said for said in sayings if cell_width(said) <= room), time)
     return "▶", said, "run"
 
 
 def _waiting(probe: Probe) -> Sequence[str]:
     """What this path waits for, from the whole sentence to the shortest."""
     seen = probe.hops
-    first, second = (*_people(probe), *("somebody", "level 2")[len(_people(probe)) :])[:2]
+    people = _people(probe)
+    first = people[0] if people else f"anybody on {' or '.join(probe.intended.integrations) or probe.intended.receiver}"
+    second = people[1] if people[1:] else "level 2"
     if "t4" not in seen and "t5" not in seen:
         if "t3" in seen:
             return ("sent, waiting for it to arrive", "sent")
@@ -122,7 +124,7 @@ def _waiting(probe: Probe) -> Sequence[str]:
                 f"for {second}")  # fmt: skip
     if "t5" not in seen and probe.intended.pages:
         return (f"arrived, waiting until {first} is notified", f"{first} not notified yet", "arrived")
-    return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {first}")
+    return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {people[0] if people else 'anybody'}")
 
 
 def _people(probe: Probe) -> tuple[str, ...]:

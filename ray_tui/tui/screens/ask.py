@@ -3,50 +3,54 @@
 import asyncio
 import os
 import shlex
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import OptionList, TextArea
 
+from ray_tui.core.answering import limits_of, safe_first, wrong_answer
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
+from ray_tui.tui import editor, keys
 from ray_tui.tui.lines import Line
 from ray_tui.tui.screens.dialog import (
     Q_TYPES,
     Choice,
     ChoiceDialog,
+    Choices,
     ConfirmDialog,
     Dialog,
     Field,
     FormDialog,
-    choice_list,
+    Problem,
 )
 from ray_tui.tui.screens.read import ReadDialog
-from ray_tui.tui.subject import prompt_lines
+from ray_tui.tui.stage import Stage
+from ray_tui.tui.subject import prompt_lines, signing_line
+from ray_tui.tui.view import View
 
 MEANINGS = {"reject": "nothing changes", "file": "a backlog entry with an owner", "later": "the run halts here",
             "accept": "apply the proposal"}  # fmt: skip
 
 
-def dialog_for(raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None) -> Dialog[Any]:
+def dialog_for(view: View, raised: PromptRaised, width: int) -> Dialog[Any]:
     """The dialog that asks this question; ``command_for`` makes the command of what it answers."""
     key = f"prompt:{raised.id}"
+    thresholds = view.state.opened.thresholds if view.state.opened else {}
     lines = prompt_lines(raised, width, thresholds)
     match raised.prompt:
         case "confirm":
             return ConfirmDialog(raised.title, lines, "go on", key=key)
         case "typed":
-            return TypedDialog(raised.title, lines, raised.expects, key=key)
+            return TypedDialog(raised, lines, key=key)
         case "approve":
-            return ApproveDialog(raised, lines, key=key)
+            return ApproveDialog(raised, [*lines, *signing_line(view, width)], key=key)
         case "choose":
-            options = [Choice(option, option, MEANINGS.get(option, "")) for option in raised.options]
-            return ChoiceDialog(raised.title, lines, options, key=key)
+            if raised.with_reason:
+                return ReasonedDialog(raised, lines, limits_of(view.state).reason_characters, key=key)
+            return ChoiceDialog(raised.title, lines, _options(raised), key=key)
         case "edit":
             return EditDialog(raised, lines, key=key)
 
@@ -72,15 +76,44 @@ def command_for(raised: PromptRaised, answered: str | dict[str, str]) -> AnswerP
     )
 
 
+def _options(raised: PromptRaised) -> list[Choice]:
+    """The one that decides nothing yet first, and so chosen already."""
+    return [Choice(option, option, MEANINGS.get(option, "")) for option in safe_first(raised.options)]
+
+
 class TypedDialog(FormDialog):
     """To the letter, or ``no``."""
 
-    def __init__(self, title: str, lines: list[Line], expects: str, *, key: str) -> None:
-        super().__init__(title, lines, [Field("answer", f"type   {expects}   to go on; typing  no  declines")], key=key)
-        self.expects = expects
+    def __init__(self, raised: PromptRaised, lines: list[Line], *, key: str) -> None:
+        asked = f"type   {raised.expects}   to go on; typing  no  declines"
+        super().__init__(raised.title, lines, [Field("answer", asked)], key=key)
+        self.raised = raised
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        return "" if values["answer"].strip() in (self.expects, "no") else f"Type exactly: {self.expects}"
+        return wrong_answer(self.raised, values["answer"].strip(), "", 0)
+
+
+class ReasonedDialog(FormDialog):
+    """Options of which some are taken only with a reason; the others answer at once."""
+
+    def __init__(self, raised: PromptRaised, lines: list[Line], least: int, *, key: str) -> None:
+        asked = f"reason, for {' or '.join(raised.with_reason)} (at least {least} characters)"
+        super().__init__(
+            raised.title, lines, [Field("reason", asked)], choices=_options(raised), choose="What is to be done?",
+            key=key,
+        )  # fmt: skip
+        self.raised = raised
+        self.least = least
+
+    def go_on_from(self, choice: str) -> None:
+        if choice in self.raised.with_reason:
+            super().go_on_from(choice)
+        else:
+            self.dismiss({"answer": choice})
+
+    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
+        values["answer"] = values["choice"]
+        return wrong_answer(self.raised, values["answer"], values["reason"], self.least)
 
 
 class ApproveDialog(FormDialog):
@@ -104,60 +137,72 @@ class ApproveDialog(FormDialog):
 
 
 class EditDialog(Dialog[str]):
-    """A text to edit here or in $EDITOR; nothing is saved before it is chosen."""
+    """A text to edit here or in the person's editor; nothing is saved before it is chosen, nor with a part lost."""
 
-    hints = ("Tab: choices",)
+    hints = ("Tab: the text, or back",)
     q_does = Q_TYPES
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "choices", id="dialog.next", priority=True)
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.EDITOR)
 
     def __init__(self, raised: PromptRaised, lines: list[Line], *, key: str) -> None:
         super().__init__(raised.title, lines, key=key)
         self.add_class("-tall")
+        self.raised = raised
         self.draft = str(raised.data.get("text") or raised.data.get("draft") or "")
-        editor = os.environ.get("EDITOR", "")
-        self.choices = [Choice("back", "Go on editing"), Choice("save", "Save", "answer with this text")]
-        if editor:
-            self.choices.append(Choice("editor", "Open in $EDITOR", editor))
+        self.editor = editor.command(os.environ)
+        self.choices = [
+            Choice("here", "Edit here", "" if self.editor else "no editor was found; EDITOR would name one"),
+            Choice("save", "Save", "answer with this text"),
+            *([Choice("editor", "Open in editor", shlex.join(self.editor))] if self.editor else []),
+            Choice("no", "Decline", "answer no: nothing is written"),
+        ]
 
     def inside(self) -> ComposeResult:
         area = TextArea(self.draft, id="edited", soft_wrap=True, tab_behavior="focus")
         area.cursor_blink = False  # nothing blinks
         yield area
-        yield choice_list(self.choices, ascii_only=self.ascii_only)
+        yield Problem()
+        yield Deeds(self.choices, ascii_only=self.ascii_only, id="choices")
 
     def on_mount(self) -> None:
-        self.query_one(TextArea).focus()
+        self.query_one(Deeds).focus()
 
     @on(OptionList.OptionSelected)
     async def _chosen(self, event: OptionList.OptionSelected) -> None:
         area = self.query_one(TextArea)
         match self.choices[event.option_index].id:
             case "save":
-                self.dismiss(area.text)
+                self._save(area.text)
             case "editor":
                 area.text = await self._in_editor(area.text)
-                area.focus()
+                self.query_one(Deeds).highlighted = next(n for n, c in enumerate(self.choices) if c.id == "save")
+            case "no":
+                self.dismiss("no")
             case _:
                 area.focus()
 
+    def _save(self, text: str) -> None:
+        problem = wrong_answer(self.raised, text, "", 0)
+        if problem:
+            self.complain(problem)
+        else:
+            self.dismiss(text)
+
     async def _in_editor(self, text: str) -> str:
-        """The text after $EDITOR; unchanged where the editor failed."""
-        handle, name = tempfile.mkstemp(suffix=".md", prefix="ray-tui-")
-        path = Path(name)
+        """The text after the editor; unchanged where that failed."""
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
             with self.app.suspend():
-                editor = await asyncio.create_subprocess_exec(*shlex.split(os.environ["EDITOR"]), name)
-                code = await editor.wait()
-            if code != 0:
-                self.app.notify(f"The editor ended with code {code}; the text is as it was.", markup=False)
-                return text
-            return path.read_text("utf-8")
+                return await asyncio.to_thread(editor.edited, self.editor, text)
         except (OSError, ValueError, SuspendNotSupported) as exc:
-            self.app.notify(f"$EDITOR could not be used: {exc}. Edit the text here.", markup=False)
+            cast("Stage", self.app).say(f"{self.editor[0]} could not be used: {exc}. The text is as it was.", bad=True)
             return text
-        finally:
-            path.unlink(missing_ok=True)
+
+
+class Deeds(Choices):
+    """Marks one only while it has the keys: beside a text that has them, nothing looks chosen."""
+
+    def on_focus(self) -> None:
+        if self.highlighted is None:
+            self.highlighted = 0
+
+    def on_blur(self) -> None:
+        self.highlighted = None

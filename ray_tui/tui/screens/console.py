@@ -1,6 +1,6 @@
 """The screen that is always there: header, rail, four phase panes, event log, keys. It paints, and takes keys."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, cast
 
 from textual import events, on
@@ -17,7 +17,8 @@ from ray_tui.tui.jump import Jump, Spot, labelled
 from ray_tui.tui.lines import Row
 from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View
+from ray_tui.tui.view import View, leaving
+from ray_tui.tui.widgets.bar import Bar
 from ray_tui.tui.widgets.event_log import EventLog
 from ray_tui.tui.widgets.listing import Listing
 from ray_tui.tui.widgets.painted import Painted, literal
@@ -99,8 +100,9 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
                         yield pane
         log = EventLog(id="log", ascii_only=self.ascii_only)
         yield log
-        if self.ray.handle.transport is not None:
-            yield Painted(id="transport", classes="strip", ascii_only=self.ascii_only)
+        transport = self.ray.handle.transport
+        if transport is not None:
+            yield Bar(transport, id="transport", classes="strip", ascii_only=self.ascii_only)
         yield Painted(id="keys", classes="strip", ascii_only=self.ascii_only)
 
     def on_mount(self) -> None:
@@ -150,9 +152,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self.event_log.follow(view.state)
         self.event_log.retitle(frame.log_title(view, self.event_log.words()))
         if view.transport is not None:
-            self.query_one("#transport", Painted).show_lines(
-                [frame.transport_bar(view.transport, width, view.state.started_at)]
-            )
+            self.query_one(Bar).show_bar()
         self.query_one("#keys", Painted).show_lines([frame.keys_row(self._hints(view), width)])
 
     def show_pane(self, view: View, number: int) -> int:
@@ -209,9 +209,13 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             typed = f"{self.jump.typed}…" if self.jump.typed else "letters"
             return [(typed, "go there and open it"), ("esc", "stay here")]
         if view.transport is not None:
-            named = [("replay.play", "play"), ("replay.step", "step"), ("replay.next", "next"),
-                     ("replay.previous", "back"), ("replay.seek", "seek"), ("open.detail", "why?"),
-                     ("help", "help")]  # fmt: skip
+            if self.query_one(Bar).caret is not None:
+                return self._bar_hints(live)
+            named = [("replay.play", "pause" if view.transport.playing else "play"), ("replay.step", "step"),
+                     ("replay.next", "marks"), ("replay.faster", "speed"), ("replay.bar", "bar"),
+                     ("replay.seek", "seek"), ("help", "help"), ("open.detail", "why?")]  # fmt: skip
+            live["replay.next"] = f"{live['replay.previous']} {live['replay.next']}"
+            live["replay.faster"] = f"{live['replay.slower']} {live['replay.faster']}"
         elif view.state.halt is not None and view.drives:
             named = [("run.prompts", "decide"), ("run.retry", "retry"), ("run.waive", "waive"),
                      ("run.manual", "manual"), ("help", "help"), ("open.detail", "why?"),
@@ -220,10 +224,14 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             named = [*self._may(view), ("focus.1", "focus"), ("help", "help"), ("open.detail", "why?"),
                      ("focus.zoom", "all panes" if self.zoomed else "zoom"), ("log.filter", "filter"),
                      ("focus.overview", "overview")]  # fmt: skip
-        over = view.transport is not None or view.state.ended
-        named.append(("detach", "leave" if over else "leave, the run goes on"))
+        named.append(("detach", leaving(view)))
         hints = [(live[name], word) for name, word in named]
         return [("1-4" if word == "focus" and key == "1" else key, word) for key, word in hints]
+
+    def _bar_hints(self, live: Mapping[str, str]) -> list[tuple[str, str]]:
+        there = self.query_one(Bar).pointed_at
+        return [(live["open.detail"], f"go to {there}"), (f"{live['move.left']} {live['move.right']}", "move"),
+                (live["move.next_action"], "next mark"), ("esc", "leave the bar")]  # fmt: skip
 
     def _may(self, view: View) -> list[tuple[str, str]]:
         """What this console may do to the run now; an observer: nothing."""
@@ -309,6 +317,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         """Put letters on the panes, the phases of the rail, and every row that is on the screen."""
         if self._small:
             return
+        self.set_focus(None)
         rows = [(number, self.pane(number)) for number in range(1, 5) if self._visible(number)]
         shown = [*rows, (LOG, self.event_log)]
         ordered = sorted(shown, key=lambda pair: pair[0] != self.active)
@@ -353,11 +362,21 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     # --- keys that only look -----------------------------------------------------------------------------------------
 
+    def action_focus_bar(self) -> None:
+        if self.ray.handle.transport is not None and not self._small:
+            self.query_one(Bar).take_keys()
+
+    @on(Bar.Moved)
+    def _bar_moved(self) -> None:
+        self.ray.repaint()
+
     def action_focus_phase(self, number: int) -> None:
+        self.set_focus(None)
         self.active, self.picked = number, True
         self._rearrange()
 
     def action_overview(self) -> None:
+        self.set_focus(None)
         self.picked = self.zoomed = False
         if self.active == LOG:
             self.active = 1

@@ -1,23 +1,22 @@
 """The dialogs in which a person decides on a halt, a waiver, a manual validation, a repetition or an abort."""
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
-from ray_tui.core import alert_tests, announcements, plan, rules
+from ray_tui.core import alert_tests, announcements, declining, plan, ways
+from ray_tui.core.answering import Limits, limits_of, wrong_days
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
-from ray_tui.core.facts import AlertTest, WaiverProposed
+from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
 from ray_tui.core.together import by_cause, named
 from ray_tui.core.untrusted import line
-from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.core.verdicts import Criterion
 from ray_tui.tui.about import criterion_lines, paragraph, probe_lines
+from ray_tui.tui.attached import attachment
 from ray_tui.tui.lines import Line, crop, fit
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Field, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
+from ray_tui.tui.subject import signing_line
 from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, settled_words, wall
 
-REASON = 15
-"""The shortest reason; policy may ask for more, and then the host refuses."""
 REPEATS = {
     "2.1": "The plan is shown and asked for again before anything is changed.",
     "2.2": "New probes are fired. People may be paged once more; who, is shown and confirmed by typing first.",
@@ -30,16 +29,9 @@ AGAIN = {"2.2": "new probes; people are paged once more, after you confirm it"}
 """The same in a line."""
 
 
-def failing(view: View, step: str) -> tuple[Criterion, ...]:
-    """What blocks a step now."""
-    return rules.blocking(view.state, step, view.now) if step in view.state.steps else ()
-
-
-def halt_dialog(view: View, width: int) -> ChoiceDialog:
-    """The seed's line, the failing criteria with their evidence, and four ways on: the safe one first."""
-    halt = view.state.halt
-    assert halt is not None
-    blocks = failing(view, halt.step)
+def halt_lines(view: View, halt: Halted, width: int) -> list[Line]:
+    """The seed's line, and the failing criteria with their evidence."""
+    blocks = ways.failing(view.state, halt.step, view.now)
     lines: list[Line] = []
     if len(blocks) > 1:  # the seed's line then names them all in one breath: say first how many there are
         total = len(view.step(halt.step).criteria)
@@ -60,16 +52,37 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
         for probe_id, probe in view.state.probes.items():
             if any(problem.blocks for problem in probe.problems):
                 lines += [(), *probe_lines(probe_id, probe, width)]
-    choices = [Choice("retry", "Retry", AGAIN.get(halt.step, f"run {name_of(halt.step)} again; asks first"))]
-    if any(c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR) for c in failing(view, halt.step)):
-        choices.append(Choice("manual", "Manual", "record what you saw, with a screenshot"))
-    if any(c.waivable for c in failing(view, halt.step)):
-        together = max((len(group) for group in by_cause(c for c in blocks if c.waivable)), default=1)
-        said = f"one, or {together} at once; needs a second person" if together > 1 else ""
-        choices.append(Choice("waive", "Waive…", said or "needs a second person; at most 30 days"))
-    if halt.step[:1].isdigit() and not plan.action(halt.step).must:
-        choices.append(Choice("decline", "Decline…", "a guideline may be declined, with a reason"))
-    choices.append(Choice("abort", "Abort…", "ends this run for good; asks you to type it"))
+    return lines
+
+
+def waiting_halt_dialog(view: View, width: int) -> ReadDialog:
+    """The same on a console that does not drive."""
+    halt = view.state.halt
+    assert halt is not None
+    whom = view.state.driver or "whoever takes the driver's seat"
+    head: list[Line] = [(("waiting for ", "warn"), (whom, "strong"), (" to decide", "warn")), ()]
+    return ReadDialog(f"Halted at {plan.title(halt.step)} (waiting for {whom})",
+                      [*head, *halt_lines(view, halt, width)], key=f"halted:{view.state.halt_seq}")  # fmt: skip
+
+
+def halt_dialog(view: View, width: int) -> ChoiceDialog:
+    """What stopped the run, and the ways on: the safe one first."""
+    halt = view.state.halt
+    assert halt is not None
+    lines = halt_lines(view, halt, width)
+    waivable = ways.waivable(view.state, halt.step, view.now)
+    together = max((len(group) for group in by_cause(waivable)), default=1)
+    one = f"needs a second person; at most {limits_of(view.state).waiver_days} days"
+    owed = halt.step[:1].isdigit() and declining.owed(halt.step)
+    second = "; needs a second person" if owed else ""
+    said: dict[ways.Way, tuple[str, str]] = {
+        "retry": ("Retry", AGAIN.get(halt.step, f"run {name_of(halt.step)} again; asks first")),
+        "manual": ("Manual", "record what you saw, with a screenshot"),
+        "waive": ("Waive…", f"one, or {together} at once; needs a second person" if together > 1 else one),
+        "decline": ("Decline…", f"a guideline may be declined, with a reason{second}"),
+        "abort": ("Abort…", "ends this run for good; asks you to type it"),
+    }
+    choices = [Choice(way, *said[way]) for way in ways.ways(view.state, halt.step, view.now)]
     return ChoiceDialog(f"Halted at {plan.title(halt.step)}", lines, choices, key=f"halt:{view.state.halt_seq}")
 
 
@@ -120,7 +133,8 @@ def retry_dialog(view: View, step: str, width: int) -> ConfirmDialog:
     more = REPEATS.get(step, "")
     lines = paragraph(f"{text} {more}".strip(), width)
     if attempt > 1:
-        lines += paragraph("The gates after it are judged again.", width, "dim")
+        anew = "; what was sealed is sealed and approved anew" if view.state.package and step[:1].isdigit() else ""
+        lines += paragraph(f"The gates after it are judged again{anew}.", width, "dim")
     return ConfirmDialog(f"Run {name_of(step)}?", lines, f"run {name_of(step)}", key="")
 
 
@@ -129,7 +143,8 @@ class WaiveDialog(FormDialog):
 
     def __init__(self, view: View, step: str, width: int) -> None:
         self.step = step
-        self.waivable = waivable = [c for c in failing(view, step) if c.waivable]
+        self.waivable = waivable = ways.waivable(view.state, step, view.now)
+        limits = limits_of(view.state)
         lines: list[Line] = []
         for group in by_cause(waivable):
             lines += cause_lines(view, step, group, width)
@@ -140,19 +155,17 @@ class WaiveDialog(FormDialog):
             ),
         ]
         fields = [
-            Field("reason", f"reason (at least {REASON} characters)", least=REASON),
-            Field("days", "days (1–30)", "7"),
+            _reason_field("reason", limits),
+            Field("days", f"days (at most {limits.waiver_days})", f"{min(7, limits.waiver_days)}"),
             Field("ticket", "ticket (optional)"),
         ]
+        self.most_days = limits.waiver_days
         super().__init__(
             f"Waive at {plan.title(step)}", lines, fields, choices=which(waivable, width), choose="Which criterion?"
         )
 
     def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        try:
-            return "" if 0 < float(values["days"]) <= 30 else "days: from 1 to 30"
-        except ValueError:
-            return "days: a number from 1 to 30"
+        return wrong_days(values["days"], self.most_days)
 
     def commands(self, values: dict[str, str]) -> list[ProposeWaiver]:
         """One for each criterion: a waiver names exactly one."""
@@ -172,15 +185,13 @@ class ManualDialog(FormDialog):
         self.step = step
         self._attached: tuple[dict[str, str], ...] = ()
         self._tests: tuple[AlertTest, ...] = ()
-        self.unjudged = unjudged = [
-            c for c in failing(view, step) if c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)
-        ]
+        self.unjudged = unjudged = ways.unjudged(view.state, step, view.now)
         lines: list[Line] = []
         for group in by_cause(unjudged):
             lines += cause_lines(view, step, group, width)
         lines += [(), *paragraph("It settles what could not be judged, never a proven failure.", width, "dim")]
         fields = [
-            Field("note", f"what you saw (at least {REASON} characters)", least=REASON),
+            _reason_field("note", limits_of(view.state), "what you saw"),
             Field("file", "screenshot or sheet (path, optional)"),
         ]
         if step == alert_tests.STEP:
@@ -198,12 +209,10 @@ class ManualDialog(FormDialog):
         if not values["file"].strip():
             self._attached = ()
             return ""
-        path = Path(values["file"].strip()).expanduser()
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            self._attached = (attachment(values["file"].strip()),)
         except OSError as exc:
-            return f"{path} cannot be read: {exc.strerror or exc}"
-        self._attached = ({"name": path.name, "sha256": digest, "path": str(path.absolute())},)
+            return f"{values['file'].strip()} cannot be read: {exc.strerror or exc}"
         return ""
 
     def commands(self, values: dict[str, str]) -> list[RecordManual]:
@@ -235,10 +244,11 @@ def waiver_lines(view: View, waivers: Sequence[WaiverProposed], width: int) -> l
 
 def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ConfirmDialog:
     """The second person decides on all that were asked for together; No first."""
-    lines = waiver_lines(view, waivers, width)
+    lines = [*waiver_lines(view, waivers, width), (), *signing_line(view, width)]
     what = f"waiver {waivers[0].id}" if len(waivers) == 1 else named(waivers)
     yes = "waive it" if len(waivers) == 1 else f"waive all {len(waivers)}, each recorded by itself"
-    return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", key=f"waiver:{waivers[0].id}")
+    no = f"decline {'it' if len(waivers) == 1 else f'all {len(waivers)}'}; recorded, {waivers[0].operator} sees it"
+    return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", no, key=f"waiver:{waivers[0].id}")
 
 
 def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ReadDialog:
@@ -253,10 +263,18 @@ def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: 
                       key=f"waiver:{waiver.id}")  # fmt: skip
 
 
-def decline_dialog(step: str, width: int) -> FormDialog:
+def _reason_field(name: str, limits: Limits, what: str = "reason") -> Field:
+    least = limits.reason_characters
+    return Field(name, f"{what} (at least {least} characters)", least=least)
+
+
+def decline_dialog(view: View, step: str, width: int) -> FormDialog:
     text = f"{plan.title(step)} is a guideline. Declining it goes into the record with your reason."
+    if declining.owed(step):
+        owed = ", ".join(declining.owed(step))
+        text += f" Another protocol waits for {owed}: the run halts there until a second person has waived it."
     return FormDialog(f"Decline {name_of(step)}", paragraph(text, width),
-                      [Field("reason", f"reason (at least {REASON} characters)", least=REASON)])  # fmt: skip
+                      [_reason_field("reason", limits_of(view.state))])  # fmt: skip
 
 
 def abort_dialog(width: int) -> FormDialog:

@@ -1,6 +1,6 @@
 """What every dialog shares: a box with a title, text that is never markup, fields, choices, and Esc for later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar, cast
 
@@ -14,10 +14,11 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from ray_tui.core.untrusted import cell_width
+from ray_tui.tui import keys
 from ray_tui.tui.lines import Line
 from ray_tui.tui.panes.frame import header, last_events, next_row, rail
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import View
+from ray_tui.tui.view import View, leaving
 from ray_tui.tui.widgets.painted import Painted, content, literal
 
 Answer = TypeVar("Answer")
@@ -42,10 +43,11 @@ Dialog OptionList:focus > .option-list--option-highlighted { background: $ray-cu
 Dialog Input { height: 1; border: none; padding: 0; background: $ray-cursor; }
 Dialog Input:focus { border: none; }
 Dialog .label { height: auto; max-height: 4; color: $ray-dim; margin-top: 1; }
-Dialog #problem { height: auto; max-height: 3; color: $ray-bad; }
+Dialog #problem { display: none; height: auto; max-height: 3; color: $ray-bad; }
 Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
 Dialog.-form.-short .label { margin-top: 0; }
 Dialog.-form.-short OptionList { margin-top: 0; max-height: 4; }
+Dialog.-short TextArea { min-height: 3; }
 Dialog.-tall > #box { height: 88%; }
 Dialog.-tall #text { height: auto; max-height: 40%; }
 Dialog.-plain > #box { border: ascii $primary; scrollbar-size-vertical: 0; }
@@ -58,7 +60,14 @@ GROUNDED = 34
 """Rows from which several of the last events stay in sight below a dialog; below, the newest one."""
 Q_LEAVES, Q_TYPES, Q_CLOSES = "q: ", "Esc: later, then q: ", "q or Esc: close, then q: "
 """What q does: leaves the console; is a letter in a field; closes what was only shown."""
-RUN_GOES_ON, OVER = "leave, the run goes on", "leave"
+SHOWN = {"question_mark": "?", "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "f1": "F1", "enter": "Enter",
+         "up": "↑", "down": "↓", "tab": "Tab"}  # fmt: skip
+"""Keys as people call them, where Textual's name is another."""
+
+
+def text_width(screen: int) -> int:
+    """Cells that a dialog's text has on a screen of so many."""
+    return max(30, min(98, int(screen * 0.94) - 6))
 
 
 @dataclass(frozen=True)
@@ -87,11 +96,9 @@ class Dialog(ModalScreen[Answer]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "later", "later", id="dialog.later"),
-        Binding("q", "leave", "leave; the run goes on", id="dialog.leave"),
-        Binding("pagedown", "read_on(1)", "read on", id="dialog.page_down", priority=True),
-        Binding("pageup", "read_on(-1)", "read back", id="dialog.page_up", priority=True),
+        *keys.bindings(keys.DIALOG),
     ]
-    hints: tuple[str, ...] = ("Esc: later",)
+    hints: tuple[str, ...] = ("Esc: later", "y: copy", "?: keys")
     """What the box's last line says beside what q does; the last ones are left out first where it is narrow."""
     q_does = Q_LEAVES
 
@@ -101,6 +108,8 @@ class Dialog(ModalScreen[Answer]):
         self.lines = list(lines)
         self.key = key
         """What is decided here (``prompt:<id>``…); the dialog closes when someone else has decided it."""
+        self.remake: Callable[[int], Dialog[Answer]] | None = None
+        """The same dialog for another width: its tables are laid out again when the terminal changes."""
 
     @property
     def ascii_only(self) -> bool:
@@ -128,8 +137,7 @@ class Dialog(ModalScreen[Answer]):
     def foot(self, more: bool = False) -> str:
         """The box's last line: the keys, and always what happens when q is pressed. ``more``: the text goes on."""
         app = cast("Stage", self.app)
-        goes_on = app.handle.transport is None and not app.state.ended
-        leave = self.q_does + (RUN_GOES_ON if goes_on else OVER)
+        leave = self.q_does + leaving(app.view())
         hints = [*(("PgDn: read on",) if more else ()), *self.hints]
         room = min(104, int(self.app.size.width * 0.94)) - 4
         while hints and cell_width("   ".join([*hints, leave])) > room:
@@ -156,16 +164,29 @@ class Dialog(ModalScreen[Answer]):
     def on_resize(self) -> None:
         """The text takes what the choices and fields leave; the rest of it is a page key away."""
         self.set_class(self.size.height < GROUNDED, "-short")
-        self.call_after_refresh(self._fit_text)
+        if self.remake is not None and self.query("#words"):
+            self.lines = self.remake(text_width(self.app.size.width)).lines
+            self.query_one("#words", Static).update(self.joined())
+        self.call_after_refresh(self.fit_text)
 
-    def _fit_text(self) -> None:
+    def complain(self, problem: str) -> None:
+        """What is wrong with what was entered, below it."""
+        shown = self.query_one(Problem)
+        shown.update(literal(problem, ascii_only=self.ascii_only))
+        shown.display = True
+
+    def fit_text(self) -> None:
         if not self.query("#text") or self.has_class("-tall"):
             return
         text, box = self.query_one("#text"), self.query_one("#box")
-        asked = sum(child.outer_size.height + child.styles.margin.height for child in box.children if child is not text)
+        asked = sum(
+            child.outer_size.height + child.styles.margin.height
+            for child in box.children if child is not text and child.display
+        )  # fmt: skip
         sky = 3 + (4 if self.size.height >= GROUNDED else 1)
-        text.styles.max_height = max(3, self.size.height - sky - 2 - asked)
-        more = len(self.lines) > self.size.height - sky - 2 - asked
+        room = self.size.height - sky - 2 - asked
+        text.styles.max_height = max(3, room)
+        more = self.query_one("#words").size.height > room
         box.border_subtitle = literal(self.foot(more), ascii_only=self.ascii_only)
 
     def action_read_on(self, by: int) -> None:
@@ -181,6 +202,24 @@ class Dialog(ModalScreen[Answer]):
 
     def action_later(self) -> None:
         self.dismiss(None)
+
+    def action_copy(self) -> None:
+        cast("Stage", self.app).copy(self.text_shown())
+
+    def action_help(self) -> None:
+        cast("Stage", self.app).open_help(self.live_keys())
+
+    def live_keys(self) -> list[tuple[str, str]]:
+        """(keys, what they do) in this dialog now; in a field letters are text."""
+        found = [("↑ ↓ Enter", "choose, and take it")] if self.query(OptionList) else []
+        found += [("Enter", "the next field, at the last one submit")] if self.query(Input) else []
+        said: dict[str, list[str]] = {}
+        for active in self.active_bindings.values():
+            if active.node is self and active.enabled and active.binding.id:  # Textual's own have none
+                said.setdefault(active.binding.description, []).append(
+                    SHOWN.get(active.binding.key, active.binding.key)
+                )
+        return [*found, *((" ".join(keys), what) for what, keys in said.items())]
 
     def action_leave(self) -> None:
         """Off the screen, the question stays open; in a field q is a letter and never comes here."""
@@ -245,10 +284,22 @@ def choice_list(choices: Sequence[Choice], *, ascii_only: bool, id: str = "choic
 
 
 class ConfirmDialog(ChoiceDialog):
-    """No is chosen; Yes says what it will do."""
+    """No is chosen; ``yes`` and ``no`` say what they will do."""
 
-    def __init__(self, title: str, lines: Sequence[Line], yes: str, no: str = "No", *, key: str = "") -> None:
-        super().__init__(title, lines, [Choice("no", no), Choice("yes", "Yes", yes)], key=key)
+    def __init__(self, title: str, lines: Sequence[Line], yes: str, no: str = "", *, key: str = "") -> None:
+        super().__init__(title, lines, [Choice("no", "No", no), Choice("yes", "Yes", yes)], key=key)
+
+
+class Problem(Static):
+    """What is wrong with what was entered; where it takes rows, the text above gives them up."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="problem", markup=False)
+
+    def on_resize(self) -> None:
+        dialog = self.screen
+        if isinstance(dialog, Dialog):
+            dialog.call_after_refresh(dialog.fit_text)
 
 
 class FormDialog(Dialog[dict[str, str]]):
@@ -283,13 +334,17 @@ class FormDialog(Dialog[dict[str, str]]):
             line = Input(field.value, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
             line.cursor_blink = False  # nothing blinks
             yield line
-        yield Static("", id="problem", markup=False)
+        yield Problem()
 
     def on_mount(self) -> None:
         (self.query_one(OptionList) if self.choices else self.query(Input).first()).focus()
 
     @on(OptionList.OptionSelected)
-    def _chosen(self) -> None:
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.go_on_from(self.choices[event.option_index].id)
+
+    def go_on_from(self, choice: str) -> None:
+        """A choice was taken with Enter: on to the fields."""
         self.query(Input).first().focus()
 
     @on(Input.Submitted)
@@ -305,7 +360,7 @@ class FormDialog(Dialog[dict[str, str]]):
             values["choice"] = self.choices[chosen or 0].id
         problem = wrong(self.fields, values) or self.check_values(values)
         if problem:
-            self.query_one("#problem", Static).update(literal(problem))
+            self.complain(problem)
             return
         self.dismiss(values)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
@@ -13,14 +13,6 @@ from ray_tui.tui.about import paragraph
 from ray_tui.tui.lines import Line, columns
 from ray_tui.tui.screens.dialog import Q_CLOSES, Choice, ChoiceDialog, Dialog, Field, FormDialog
 from ray_tui.tui.view import View
-
-
-class CopyAsked(Message):
-    """Please put this into the clipboard."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
 
 
 class CopyAsAsked(Message):
@@ -45,23 +37,13 @@ class ReadDialog(Dialog[None]):
 
     hints: tuple[str, ...] = ("↑↓ scroll", "y copy")
     q_does = Q_CLOSES
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,q", "later", "close", id="read.close"),
-        Binding("down,j", "scroll(1)", "down", id="read.down"),
-        Binding("up,k", "scroll(-1)", "up", id="read.up"),
-        Binding("space", "read_on(1)", "page down", id="read.page_down"),
-        Binding("y", "copy", "copy", id="read.copy"),
-        Binding("Y,c", "copy_as", "copy as", id="read.copy_as"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.READING)
     target = ""
     """What the lines are about, where they are about a row."""
 
     def action_scroll(self, by: int) -> None:
         text = self.query_one("#text")
         text.scroll_to(y=text.scroll_offset.y + by, animate=False)
-
-    def action_copy(self) -> None:
-        self.app.post_message(CopyAsked(self.text_shown()))
 
     def action_copy_as(self) -> None:
         self.app.post_message(CopyAsAsked(self.target, self.text_shown()))
@@ -70,7 +52,7 @@ class ReadDialog(Dialog[None]):
 class DetailDialog(ReadDialog):
     """Why a row is as it is; e goes to the journal line behind it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "journal", "its journal line", id="read.journal")]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.DETAIL)
 
     def action_journal(self) -> None:
         self.dismiss(None)
@@ -99,11 +81,14 @@ class HelpDialog(ReadDialog):
     """The keys; their names in the configuration on a second page."""
 
     hints = ("↑↓ scroll", "i names in ray-tui.toml")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("i", "other_page", "names for [ui.keymap]", id="help.names")]
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.HELP)
 
     def __init__(self, pages: Sequence[Sequence[Line]]) -> None:
         super().__init__("Help", pages[0])
         self.pages = pages
+
+    def action_help(self) -> None:
+        """It is open already."""
 
     def action_other_page(self) -> None:
         """Keys, or their names; and back."""
@@ -112,16 +97,22 @@ class HelpDialog(ReadDialog):
         self.query_one("#text").scroll_to(y=0, animate=False)
 
 
-def help_dialog(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> HelpDialog:
-    """Every key as it is bound now; the glyphs; the mission. On the second page what [ui.keymap] calls them."""
-    return HelpDialog([_key_lines(keymap, problems, view, width), _name_lines(keymap, width)])
+def help_dialog(
+    keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int, here: Sequence[tuple[str, str]] = ()
+) -> HelpDialog:
+    """Every key as it is bound now; the glyphs; the mission. On the second page what [ui.keymap] calls them.
+    ``here``: the keys of the dialog from which it was asked."""
+    widths = (18, max(20, width - 20))
+    first: list[Line] = [columns([(keys, "run"), says], widths) for keys, says in here]
+    head: list[Line] = [(("In this dialog", "strong"),), *first, ()] if here else []
+    return HelpDialog([[*head, *_key_lines(keymap, problems, view, width)], _name_lines(keymap, width)])
 
 
 def _name_lines(keymap: Mapping[str, str], width: int) -> list[Line]:
     """What a person's configuration calls each key."""
     out: list[Line] = [*paragraph('Names for [ui.keymap] in ray-tui.toml, as in  "run.note" = "N".', width), ()]
     widths = (23, 11, max(20, width - 37))
-    out += [columns([(key.id, "run"), _shown(keymap, key), (key.says, "dim")], widths) for key in keys.KEYS]
+    out += [columns([(key.id, "run"), _shown(keymap, key), (key.says, "dim")], widths) for key in keys.EVERY]
     return out
 
 
@@ -132,15 +123,14 @@ def _shown(keymap: Mapping[str, str], key: keys.Key) -> str:
 
 def _key_lines(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> list[Line]:
     out: list[Line] = [(("i", "run"), ("  what [ui.keymap] calls them, to put them elsewhere", "dim")), ()]
-    groups = list(dict.fromkeys(key.group for key in keys.KEYS))
+    dead = ("Replay",) if view.transport is None else ("Decide", "Pair")
+    groups = [group for group in dict.fromkeys(key.group for key in keys.KEYS) if group not in dead]
     for group in groups:
-        if group == "Replay" and view.transport is None:
-            continue
         out.append(((group, "strong"),))
         widths = (18, max(20, width - 20))
         out += [columns([(_shown(keymap, k), "run"), k.says], widths) for k in keys.KEYS if k.group == group]
         out.append(())
-    out += [(("ctrl+p            ", "run"), ("command palette: every command, step and theme", "")), ()]
+    out += [(("ctrl+p            ", "run"), ("command palette: all of this and more, by name", "")), ()]
     out.append((("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),))
     out.append((("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),))
     out += [(), (("Mission", "strong"),), *mission_lines(width)]
