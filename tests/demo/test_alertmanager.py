@@ -18,6 +18,7 @@ import yaml
 
 from ray_tui.clock import Clock, iso
 from ray_tui.demo import alertmanager_messages as messages
+from ray_tui.demo import pagerduty_shapes
 from ray_tui.demo.alertmanager import DemoAlertmanager, demo_config, form_cluster
 from ray_tui.demo.alertmanager_alerts import Alert, fingerprint, read_alert
 from ray_tui.demo.alertmanager_config import (
@@ -480,7 +481,9 @@ async def test_the_whole_path_of_a_page() -> None:
         (incident,) = await until(lambda: tuple(here.pagerduty.incidents.values()), "an incident")
         await until(lambda: incident.status == "acknowledged", "acknowledged")
         assert incident.log[-1]["agent"]["id"] == "PMIRA"
-        assert "ray_tui_probe = t-1" in here.pagerduty.alert_wire(incident)["body"]["details"]["firing"]
+        assert (
+            "ray_tui_probe = t-1" in pagerduty_shapes.alert_shown(here.pagerduty, incident)["body"]["details"]["firing"]
+        )
         assert incident.policy.id == "PPOLCHK"
 
         await here.fire(probe("checkout", ends_in=0.0))

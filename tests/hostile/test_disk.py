@@ -23,16 +23,18 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], ch
 filler = disk / "filler"
 room = os.statvfs(disk)
 filler.write_bytes(b"x" * (room.f_bavail * room.f_frsize - left))
+def written():
+    return sorted(disk.rglob("journal.jsonl"), key=lambda path: path.stat().st_mtime_ns)
 def go(*more):
     done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    journals = sorted(disk.rglob("journal.jsonl"))
+    journals = written()
     return {"code": done.returncode, "out": done.stdout, "err": done.stderr,
             "journal": journals[-1].read_text() if journals else ""}
 full = go()
 filler.unlink()
 again = go("--resume") if full["journal"].count("\\n") else go()
 torn = {path.name: path.read_bytes().hex() for path in disk.rglob("torn-*.bin")}
-run = sorted(disk.rglob("journal.jsonl"))[-1].parent
+run = written()[-1].parent
 verified = subprocess.run([*command[:3], "verify", str(run)], capture_output=True, text=True)
 print(json.dumps({"full": full, "again": again, "verified": verified.returncode, "torn": torn}))
 """
