@@ -11,6 +11,8 @@ import typer
 from ray_tui.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ray_tui.config import Config
     from ray_tui.config_errors import Fault
     from ray_tui.core.answers import Answers
@@ -114,7 +116,8 @@ def on_socket(
             from ray_tui.wiring import SshSigner
 
             signer = SshSigner(key)
-        signing = "" if observe else await asyncio.to_thread(own_keys.told, key)
+        stamped = chosen.policy.demo and key is None  # a demo's approvals are signed by nobody
+        signing = str if observe or stamped else own_keys.asked(key)
         handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
         try:
             if plain:
@@ -133,7 +136,7 @@ def on_socket(
     return asyncio.run(hold())
 
 
-async def show(handle: Any, chosen: "Config | None", signing: str = "") -> int:
+async def show(handle: Any, chosen: "Config | None", signing: "Callable[[], str]" = str) -> int:
     """The full-screen console, and what to do next when it ends."""
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions

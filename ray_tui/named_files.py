@@ -1,18 +1,15 @@
 """The files that a configuration names, as a run on this machine will need them: there, readable, secrets private."""
 
-import errno
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from ray_tui import config, config_lines
+from ray_tui import config, config_lines, files
 from ray_tui.config import Config
 from ray_tui.config_errors import Fault
-from ray_tui.core.errors import ConfigError
+from ray_tui.core.errors import ConfigError, InputError
 from ray_tui.secrets import SecretRef
 
 FOLDERS = ("directory",)
@@ -69,12 +66,7 @@ def _wrong(named: Path | SecretRef, folder: Path) -> str:
 
 def _unreadable(path: Path) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as exc:
-        todo = "put it there, or correct the path" if exc.errno == errno.ENOENT else "check its permissions"
-        return f"{path}: cannot be read ({exc.strerror}): {todo}"
-    try:
-        regular = stat.S_ISREG(os.fstat(fd).st_mode)
-    finally:
-        os.close(fd)
-    return "" if regular else f"{path}: is no file: put the file itself there"
+        with files.opened(path):
+            return ""
+    except InputError as exc:
+        return str(exc)

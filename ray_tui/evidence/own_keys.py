@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 SECONDS = 5.0
@@ -38,3 +40,14 @@ def told(key: Path | None) -> str:
         more = f" and {len(held) - 1} more" if len(held) > 1 else ""
         return f"not signed; your agent holds {held[0]}{more}: start with --sign-with and its .pub file"
     return ""
+
+
+def asked(key: Path | None) -> Callable[[], str]:
+    """``told``, asked in the background: an agent at the far end of a link may take seconds, and no console waits."""
+    said = [f"signed with {key}" if key is not None else "not known yet: your agent has not answered"]
+
+    def ask() -> None:
+        said[0] = told(key)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return lambda: said[0]

@@ -76,7 +76,7 @@ async def follow(
     edit: Editor | None = None,
     come_back: str = "",
     roles: tuple[str, ...] = (),
-    signing: str = "",
+    signing: Callable[[], str] = str,
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
@@ -116,7 +116,7 @@ class Console:
     """How to attach again; from the run id alone where empty."""
     roles: tuple[str, ...] = ()
     """Of the person here, as the configuration says."""
-    signing: str = ""
+    signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key."""
     clock: Clock = field(default_factory=Clock)
     state: RunState = field(default_factory=RunState)
@@ -226,7 +226,7 @@ class Console:
         return View(
             state=self.state, now=self.clock.wall(), person=handle.person, console=handle.console,
             read_only=handle.read_only, roles=self.roles, link=handle.link, transport=handle.transport,
-            signing=self.signing,
+            signing=self.signing(),
         )  # fmt: skip
 
     def _question(self) -> Question | None:

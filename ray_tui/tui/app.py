@@ -55,7 +55,7 @@ from ray_tui.tui.screens.read import (
 )
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
-from ray_tui.tui.view import View, leaving, mapping, mappings
+from ray_tui.tui.view import View, leaving, mapping, mappings, without_us
 from ray_tui.tui.widgets.bar import Bar
 
 PAINT_SECONDS = 0.1
@@ -262,7 +262,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             return ConsoleExit("ended", code, f"Run {self.handle.run_id} is {word}.")
         if self.shown_link is Link.LOST:
             return ConsoleExit("lost", code, f"The host did not answer. Try again: {self.attach_hint}")
-        return ConsoleExit("detached", code, f"Detached; the run goes on. Come back: {self.attach_hint}")
+        said = f"Detached; the run {without_us(self.state)}. Come back: {self.attach_hint}"
+        return ConsoleExit("detached", code, said)
 
     @property
     def attach_hint(self) -> str:
@@ -387,7 +388,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
             roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
-            signing=self.options.signing,
+            signing=self.options.signing(),
         )  # fmt: skip
 
     def _now(self) -> float:

@@ -13,7 +13,7 @@ from ray_tui.core.verdicts import Finding
 from ray_tui.tui.lines import clock_text
 from ray_tui.tui.panes import baseline
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import name_of
+from ray_tui.tui.view import name_of, without_us
 from ray_tui.tui.widgets.painted import literal
 
 Item = tuple[str, str, Callable[[], object]]
@@ -112,7 +112,7 @@ def _looks(app: Stage) -> list[Item]:
     ]
     over = app.handle.transport is not None or app.state.ended
     out.append(("Leave", "nothing is carried out here", do["detach"]) if over else
-               ("Detach", "the run goes on", do["detach"]))  # fmt: skip
+               ("Detach", f"the run {without_us(app.state)}", do["detach"]))  # fmt: skip
     if app.state.completed is not None and app.state.completed.next_command:
         out.append(("Copy the next protocol's command", app.state.completed.next_command, do["copy_next"]))
     return out

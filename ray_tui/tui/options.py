@@ -20,7 +20,7 @@ class ConsoleOptions:
     theme_folders: tuple[Path, ...] = ()
     roles: tuple[str, ...] = ()
     """Decides which questions open by themselves here; who may answer is the host's decision."""
-    signing: str = ""
+    signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key; empty: it does not."""
     clock: Clock = field(default_factory=Clock)
     show_mission: bool = True

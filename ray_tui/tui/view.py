@@ -279,11 +279,15 @@ def badge(view: View) -> Span:
 
 def leaving(view: View) -> str:
     """What becomes of the run when this console leaves."""
-    if view.transport is not None or view.state.ended:
-        return "leave"
-    if view.state.halt is not None:
-        return "leave, the run stays halted"
-    return "leave, the run waits" if view.state.open_prompts else "leave, the run goes on"
+    over = view.transport is not None or view.state.ended
+    return "leave" if over else f"leave, the run {without_us(view.state)}"
+
+
+def without_us(state: RunState) -> str:
+    """What a run that is not over does while nobody is at this console."""
+    if state.halt is not None:
+        return "stays halted"
+    return "waits" if state.open_prompts else "goes on"
 
 
 def gist(view: View, halt: f.Halted) -> str:

@@ -2,10 +2,12 @@
 
 import shutil
 import subprocess
+import threading
 
 import pytest
 
 from ray_tui.evidence import own_keys
+from tests.hostile.world import wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 
@@ -46,3 +48,13 @@ def test_without_an_agent_nothing_is_said(monkeypatch):
     """Then the console says how to sign at all."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     assert own_keys.told(None) == ""
+
+
+def test_an_agent_that_does_not_answer_keeps_no_console_waiting(monkeypatch):
+    """It is asked in the background; until it has answered, that is what is said."""
+    answer = threading.Event()
+    monkeypatch.setattr(own_keys, "in_agent", lambda: answer.wait(10) and ("SHA256:abc",))
+    said = own_keys.asked(None)
+    assert said() == "not known yet: your agent has not answered"
+    answer.set()
+    wait_until(lambda: said().startswith("not signed; your agent holds SHA256:abc"), "the agent's answer")

@@ -126,7 +126,7 @@ async def test_an_approval_says_whether_it_is_signed(signing, shown):
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="jo",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
     for question in (asks("approve"), waiver):
-        async with console(FakeHandle(*opened(), question), roles=("sre-lead",), signing=signing) as (app, _):
+        async with console(FakeHandle(*opened(), question), roles=("sre-lead",), signing=lambda: signing) as (app, _):
             await dialog(app)
             await shows(app, f"signing  {shown}")
 

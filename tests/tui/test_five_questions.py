@@ -98,7 +98,7 @@ async def test_q_leaves_from_a_question_and_answers_nothing():
         await pilot.press("q")
         await until(lambda: app.return_value is not None, "the end")
         assert app.return_value.how == "detached"
-        assert "the run goes on" in app.return_value.message
+        assert "the run waits" in app.return_value.message
         assert handle.submitted == []
 
 

@@ -4,7 +4,7 @@ from ray_tui.core import plan, views
 from ray_tui.core.handle import Link
 from ray_tui.tui.jump import Jump
 from ray_tui.tui.lines import TONES, Line, Span, clock_text, crop, width_of, wrap
-from ray_tui.tui.view import SHORT_PHASES, View, badge, lookers, measured, next_line, wall
+from ray_tui.tui.view import SHORT_PHASES, View, badge, leaving, lookers, measured, next_line, wall
 
 _LINKS: dict[Link, Span] = {
     Link.LIVE: ("● live", "good"), Link.LOST: ("○ LOST, retrying", "bad"), Link.ENDED: ("○ ended", "dim"),
@@ -192,7 +192,7 @@ def too_small(view: View, size: tuple[int, int], least: tuple[int, int], leave: 
     said = "".join(text for text, _ in next_line(view))
     notice = (
         f"This terminal is {size[0]}×{size[1]}; the console needs {least[0]}×{least[1]}. Make it larger, or press "
-        f"{leave}: the run goes on."
+        f"{leave} to {leaving(view)}."
     )
     opened = view.state.opened
     what = (f"{opened.release} → {opened.environment}",) if opened else ()
