@@ -363,7 +363,7 @@ class Leg:
         if waiting == ["pagerduty"] and "t5" not in self.hops:
             self.problem("not_notified", "t5", "the incident was opened, and nobody was notified of it")
         elif waiting:
-            detail = f"no person acknowledged on {', '.join(waiting)} within {duration(limits.sla)}"
+            detail = f"SLA of {duration(limits.sla)} expired: no person acknowledged on {', '.join(waiting)}"
             if "t5" in self.hops and self.hops["t5"].who:
                 detail += f"; {self.hops['t5'].who} was notified"
             self.problem("not_acknowledged", "t6", detail)

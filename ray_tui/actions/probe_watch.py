@@ -92,7 +92,7 @@ class Watch:
             labels=alert.labels,
             annotations=alert.annotations, starts_at=alert.starts_at, ends_at=alert.ends_at,
             integrations=tuple(one.kind for one in leg.channels for _ in range(one.expected)), pages=leg.pages,
-            sla_seconds=self.limits.sla,
+            sla_seconds=self.limits.sla, escalation_seconds=leg.escalation_limit,
         )  # fmt: skip
 
     async def _post(self, alert: Alert) -> None:

@@ -387,6 +387,8 @@ class ProbeIntended(Fact):
     pages: tuple[str, ...] = ()
     """Who is expected to be paged, as ``<name> (level n)``."""
     sla_seconds: float = 0.0
+    escalation_seconds: float = 0.0
+    """From the delivery on, within which level 2 has to be called; 0 where that is not tried or not known."""
 
 
 class ProbeHopSeen(Fact):

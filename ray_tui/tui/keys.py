@@ -60,7 +60,7 @@ KEYS: tuple[Key, ...] = (
     Key("replay.seek", ":", "app.deed('seek')", "go to a time, seq or step", "Replay", True),
     Key("help", "?", "app.deed('help')", "help", "Console"),
     Key("theme", "T", "app.deed('theme')", "choose a theme", "Console"),
-    Key("detach", "q", "app.deed('detach')", "leave; the run goes on", "Console"),
+    Key("detach", "q", "app.deed('detach')", "leave; the run is not touched", "Console"),
 )
 DIALOG: tuple[Key, ...] = (
     Key("dialog.leave", "q", "leave", "leave the console"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 
 from ray_tui.core.untrusted import cell_width, clean
 
@@ -156,7 +156,7 @@ def left_of(left: float, whole: float) -> Span:
     """What is left of a deadline of ``whole`` seconds, in words; the colour, by the share left, repeats them."""
     if left <= -1:
         return f"{within(-left, whole)} past the limit of {within(whole, whole)}", "bad"
-    said = f"{within(max(0.0, left), whole)} left of {within(whole, whole)}"
+    said = f"{within(ceil(max(0.0, left)), whole)} left of {within(whole, whole)}"  # with what is used: the whole
     if left < whole * SOON:
         return f"{said}, hurry", "bad"
     return said, "warn" if left < whole * 0.5 else "run"

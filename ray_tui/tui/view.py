@@ -14,8 +14,8 @@ from ray_tui.core.readings import Gauges
 from ray_tui.core.state import Probe, RunState, Step
 from ray_tui.core.together import asked_together, named
 from ray_tui.core.untrusted import line
-from ray_tui.core.verdicts import Verdict
-from ray_tui.tui.lines import Span, left_of, short_seconds
+from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.tui.lines import Span, left_of, short_seconds, width_of
 
 NAMES = {
     "prerequisites": "Prerequisites", "1.1": "Review deployment", "1.2": "Coverage", "1.3": "Baseline",
@@ -247,11 +247,27 @@ def _still_out(view: View) -> tuple[Span, ...]:
     return ()
 
 
-def _paged(probe: Probe) -> tuple[Span, ...]:
-    """Whose turn it is where a page is out: who was notified, else whom it will page."""
+def _paged(probe: Probe) -> str:
+    """Whose turn it is where a page is out: who was notified, else whom it will page, else anybody."""
     notified = probe.hops["t5"].who if "t5" in probe.hops else ""
     people = [name for name in (notified, *(page.split(" (")[0] for page in probe.intended.pages)) if name]
-    return ((f"{people[0]} must ", "warn"),) if people else ()
+    return people[0] if people else "anybody"
+
+
+def _acknowledgements(view: View, room: int) -> tuple[Span, ...]:
+    """Who must acknowledge what, the soonest first, and how long is left; the longest wording that has room."""
+    (at, probe), *others = ack_deadlines(view.state)
+    left = left_of(at - view.now, probe.intended.sla_seconds)
+    by: Span = (f"  by {wall(at)}Z", "dim")
+    more = f" and {len(others)} more" if others else ""
+    second = f", {_paged(others[0][1])} {others[0][1].intended.receiver}" if others else ""
+    rest = f" and {len(others) - 1} more" if others[1:] else ""
+    for also, when in ((second + rest, (by,)), (second + rest, ()), (more, (by,)), (more, ())):
+        what = (f"ack {probe.intended.receiver}{also}: ", "strong")
+        said = ((f"{_paged(probe)} must ", "warn"), what, left, *when)
+        if width_of(said) <= room:
+            break
+    return said
 
 
 def waits_for(view: View, prompt: f.PromptRaised) -> tuple[Span, ...]:
@@ -290,23 +306,28 @@ def without_us(state: RunState) -> str:
     return "waits" if state.open_prompts else "goes on"
 
 
+def short_name(criterion: Criterion) -> str:
+    """What a criterion is about, where it is one of many of its kind; else all of its title."""
+    return criterion.id.partition(":")[2] or criterion.title
+
+
 def gist(view: View, halt: f.Halted) -> str:
     """What stopped the run, the measurement first: what a narrow screen cuts off is the rest of the list."""
     blocks = rules.blocking(view.state, halt.step, view.now)
     if not blocks:
         return halt.reason
     first = blocks[0]
-    said = f"{_CLAUSE_END.split(first.actual)[0]}: {first.id.partition(':')[2] or first.title}"
+    said = f"{_CLAUSE_END.split(first.actual)[0]}: {short_name(first)}"
     return f"{said} and {len(blocks) - 1} more" if blocks[1:] else said
 
 
-def next_line(view: View) -> tuple[Span, ...]:
-    """Who must act, on what, and how long is left."""
+def next_line(view: View, room: int = 200) -> tuple[Span, ...]:
+    """Who must act, on what, and how long is left; what takes more than ``room`` cells is shortened where it can be."""
     state = view.state
     if state.aborted is not None:
         return (("aborted: ", "bad"), (state.aborted.reason, ""))
     if state.completed is not None:
-        return (("protocol complete", "good"), ("; next protocol: ", "dim"), (state.completed.next_command, "dim"))
+        return (("nothing: protocol complete", "good"), (f"; for incidents: {state.completed.next_command}", "dim"))
     second = _second_person(view)
     if state.halt is not None:
         if second:
@@ -315,14 +336,8 @@ def next_line(view: View) -> tuple[Span, ...]:
         settled = f" ({progress})" if (progress := settled_words(view, state.halt.step)) else ""
         on = f" on {name_of(state.halt.step)}{settled}"
         return ((f"{who} must decide", "bad"), (on, ""), *_still_out(view), (f": {gist(view, state.halt)}", ""))
-    deadlines = ack_deadlines(state)
-    if deadlines:
-        at, probe = deadlines[0]
-        left, style = left_of(at - view.now, probe.intended.sla_seconds)
-        by = f"  by {wall(at)}Z"
-        more = f" and {len(deadlines) - 1} more" if deadlines[1:] else ""
-        what = f"ack {probe.intended.receiver}{more}: "
-        return (*_paged(probe), (what, "strong"), (left, style), (by, "dim"))
+    if ack_deadlines(state):
+        return _acknowledgements(view, room)
     if state.open_prompts:
         prompt = state.open_prompts[0]
         return (*waits_for(view, prompt.raised), (prompt.raised.title, ""))

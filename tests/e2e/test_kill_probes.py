@@ -38,6 +38,8 @@ class Probed:
     """One run of 2.2 that was killed and resumed."""
 
     first: int
+    before: str
+    """What the host that was to be killed has said: nothing, unless it came to its end."""
     said: dict[str, Any]
     folder: Path
     state: RunState
@@ -70,7 +72,7 @@ def probe(stack: Stack, hosts: Hosts, effect: SideEffect, moment: str, purpose: 
         len(RECEIVERS) if acks else 1,
     )  # fmt: skip
     declared = {"ray_tui.backends.alertmanager:Alertmanager": effect.value}
-    first, _ = hosts.carry_out(stack.config, run_id, death, declared)
+    first, before = hosts.carry_out(stack.config, run_id, death, declared)
     _, said = hosts.carry_out(stack.config, run_id, None, declared)
     state = state_of(folder)
     pages: Counter[tuple[str, str]] = Counter()
@@ -79,7 +81,7 @@ def probe(stack: Stack, hosts: Hosts, effect: SideEffect, moment: str, purpose: 
     messages: Counter[tuple[str, str]] = Counter()
     for kind, texts in (("slack", slack_messages(stack)), ("mail", mails(stack))):
         messages.update((token, kind) for text in texts for token in state.probes if token in text)
-    return Probed(first, json.loads(said), folder, state, pages, messages)
+    return Probed(first, before, json.loads(said), folder, state, pages, messages)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_whoever_dies_around_the_send_pages_nobody_twice(probed: dict[Cell, Prob
     effect, moment, purpose = cell
     found = probed[cell]
 
-    assert found.first == KILLED
+    assert found.first == KILLED, found.before
     assert max(found.pages.values(), default=0) <= 1, found.pages
     assert max(found.messages.values(), default=0) <= 1, found.messages
     assert all(one.cleared and one.cleared.clean for one in found.state.probes.values())

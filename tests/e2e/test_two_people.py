@@ -241,7 +241,10 @@ def watching(meeting, jo):
 
 
 def names_everyone(meeting, waiver, halted_at):
-    """Who opened, approved, proposed, confirmed, joined, lost the link, came back and left; and no one else did."""
+    """Who opened, approved, proposed, confirmed, joined, lost the link, came back and left; and no one else did.
+
+    What both may answer they may both be about to answer: the second is told so, and that is no wrong deed.
+    """
     state, team = meeting.state, meeting.team
     uids = {member.uid: name for name, member in team.members.items()}
     assert state.opened.operator == "mira"
@@ -260,8 +263,8 @@ def names_everyone(meeting, waiver, halted_at):
     assert (proposed.actor.person, proposed.fact.operator, proposed.fact.step) == ("mira", "mira", halted_at)
     assert (waived.actor.person, waived.fact.approver, waived.fact.operator) == ("sam", "sam", "mira")
     assert (waived.fact.id, waived.fact.reason) == (waiver, REASON)
-    refused = [(e.actor.person, e.fact.command) for e in meeting.facts(f.CommandRefused)]
-    assert refused == [("mira", "confirm_waiver")]
+    refusals = [e for e in meeting.facts(f.CommandRefused) if not e.fact.why.endswith("has answered that already.")]
+    assert [(e.actor.person, e.fact.command) for e in refusals] == [("mira", "confirm_waiver")]
 
     answered = {e.actor.person for e in meeting.facts(f.PromptAnswered)}
     assert answered == {"mira", "sam"}

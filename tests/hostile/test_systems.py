@@ -27,12 +27,12 @@ FAULTS = {
 }  # fmt: skip
 
 
-def hurried(repo):
-    """Short deadlines, in every table that is asked here."""
+def hurried(repo, seconds=1.5):
+    """Short deadlines, in every table that is asked here; longer ones where a system is to pass on a busy machine."""
     for table in ("metrics", "logs", "traces"):
-        repo.in_table(table, "total_seconds = 1.5")
+        repo.in_table(table, f"total_seconds = {seconds}")
     for table in ("paging", "chat"):
-        repo.in_table(table, "access = {total_seconds = 1.5}")
+        repo.in_table(table, f"access = {{total_seconds = {seconds}}}")
 
 
 def systems_are_errors(repo, done, tables):
@@ -150,7 +150,7 @@ def test_a_mail_server_that_breaks_is_an_error_that_names_it(world, repo, answer
 @pytest.mark.parametrize("fault", ["html", "invalid-json", "hang", "empty-object"])
 def test_a_system_that_fails_while_coverage_is_checked_never_passes_it(world, repo, fault):
     """Metrics, logs and traces break once 1.2 has begun: it ends without a pass and names what broke. (P28)"""
-    hurried(repo)
+    hurried(repo, 5.0)
     for server in ("prometheus", "loki", "tempo"):
         front = world.fronts[server]
         front.faults.next("/", times=10_000, **FAULTS[fault])
@@ -168,9 +168,9 @@ def test_a_system_that_fails_while_coverage_is_checked_never_passes_it(world, re
 
 def test_a_system_that_comes_back_lets_the_next_run_pass(world, repo):
     """Nothing of a bad hour stays behind: once the systems answer, the same repository passes phase 1."""
-    hurried(repo)
     for server in TABLES.values():
         world.fronts[server].faults.next("/", times=10_000, status=503, body="not ready")
     assert repo.run().code == 3
     world.clear()
-    assert repo.run().summary["verdicts"]["gate.instrumentation"] == "passed"
+    done = repo.run()
+    assert done.summary["verdicts"].get("gate.instrumentation") == "passed", done.said

@@ -7,12 +7,15 @@ from textual import events
 from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, DeclineWaiver, ProposeWaiver, Refused
 from ray_tui.core.rules import criterion_digest
+from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import clock_text, crop, left_of
+from ray_tui.tui.panes.frame import rail
 from ray_tui.tui.screens.ask import TypedDialog
 from ray_tui.tui.screens.decide import WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
+from ray_tui.tui.view import View, next_line
 from tests.tui.fake_handle import T0, FakeHandle, StillClock, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
@@ -31,6 +34,13 @@ def halted(*criteria):
         f.StepFinished(step="2.2", verdict=Verdict.FAILED, summary="late", criteria=found),
         f.Halted(step="2.2", reason="slack was not acknowledged", criteria=tuple(c.id for c in found)),
     ]
+
+
+def folded(*facts):
+    state = RunState()
+    for seq, fact in enumerate(facts, start=1):
+        apply(state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
+    return state
 
 
 def rows(app):
@@ -178,7 +188,7 @@ def test_there_is_no_minus_nothing_and_the_colour_is_of_the_share():
     assert clock_text(-61) == "-1:01"
     assert left_of(14, 15) == ("14 s left of 15 s", "run")
     assert left_of(7, 15) == ("7 s left of 15 s", "warn")
-    assert left_of(2.9, 15) == ("2 s left of 15 s, hurry", "bad")
+    assert left_of(2.9, 15) == ("3 s left of 15 s, hurry", "bad"), "2 of 3 s used and 12 left would not be 15"
     assert left_of(-0.4, 15) == ("0 s left of 15 s, hurry", "bad")
     assert left_of(-75, 300) == ("1:15 past the limit of 5:00", "bad")
 
@@ -238,6 +248,46 @@ async def test_what_stopped_the_run_is_its_first_measurement_and_of_what():
         _,
     ):
         await shows(app, "latency_p50 shifted by +150 ms, 20 ms allowed: checkout")
+
+
+PAGED = [
+    f.ProbeIntended(id="x-a1-1", step="2.2", receiver="pd-platform", purpose="acknowledge", labels={}, starts_at=T0,
+                    ends_at=T0 + 900, pages=("Sam Ito (level 1)",), sla_seconds=600),
+    f.ProbeIntended(id="x-a1-2", step="2.2", receiver="slack-release", purpose="acknowledge", labels={},
+                    starts_at=T0 + 1, ends_at=T0 + 900, sla_seconds=600),
+]  # fmt: skip
+
+
+def test_who_must_act_is_said_of_two_as_long_as_there_is_room():
+    """The second by name too; in a narrow row only that there is one, and how long is left is never cut off."""
+    clock = StillClock()
+    state = folded(*opened(), f.StepStarted(step="2.2"), *PAGED)
+    view = View(state=state, now=clock.wall())
+    said = {room: "".join(text for text, _ in next_line(view, room)) for room in (120, 80, 73, 50)}
+    both = "Sam Ito must ack pd-platform, anybody slack-release: 3:20 left of 10:00"
+    assert said[120].startswith(f"{both}  by ")
+    assert said[73] == both
+    assert said[50].startswith("Sam Ito must ack pd-platform and 1 more: 3:20 left")
+
+
+def test_the_rail_says_whether_the_release_is_watched():
+    """Not yet while it runs, no where it stands still; a phase that has not begun counts nothing."""
+    for facts, said in ((mid_run(), "not yet"), (halted(), "no")):
+        row = "".join(text for text, _ in rail(View(state=folded(*facts), now=T0), 80, 2))
+        assert row.endswith(f"Watched: {said}")
+        assert "0/3" not in row
+        long = "".join(text for text, _ in rail(View(state=folded(*facts), now=T0), 160, 2))
+        assert f"Watched: {said}, 1 of 7 boxes" in long
+
+
+async def test_a_halt_lists_what_was_measured_not_what_was_required():
+    """A title reads as if it were so: beside the cross stands whose it is, and what was seen."""
+    late = "SLA of 15 s expired: no person acknowledged on pagerduty; Mira Okafor was notified"
+    found = [failed(f"alert_paths.ack:{name}", f"A person acknowledges what {name} sends", late) for name in ("a", "b")]
+    async with console(FakeHandle(*halted(*found)), (80, 24)) as (app, _):
+        await dialog(app, ChoiceDialog)
+        await shows(app, "✗ a: SLA of 15 s expired: no person")
+        await shows(app, "✗ b: SLA of 15 s expired: no person")
 
 
 async def test_the_footer_always_says_how_to_leave():

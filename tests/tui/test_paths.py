@@ -17,11 +17,11 @@ def text(line):
 
 
 def path(*hops, purpose="acknowledge", receiver="pd-payments", pages=("Priya Nair (level 1)", "Tom Brandt (level 2)"),
-         who=None, name="x-a1-1", sla=15.0):  # fmt: skip
+         who=None, name="x-a1-1", sla=15.0, escalation=0.0):  # fmt: skip
     """The facts of one path that was seen at these hops."""
     intended = f.ProbeIntended(
         id=name, step="2.2", receiver=receiver, purpose=purpose, labels={}, starts_at=T0, ends_at=T0 + 90, pages=pages,
-        sla_seconds=sla,
+        sla_seconds=sla, escalation_seconds=escalation,
     )  # fmt: skip
     who = {"t5": "Priya Nair", "t6": "Priya Nair", "t7": "Tom Brandt"} if who is None else who
     return [intended, *(f.ProbeHopSeen(id=name, hop=hop, earliest=T0, latest=T0 + SEEN[hop], source="s",
@@ -51,6 +51,9 @@ def problem(name, detail, hop="t6", blocks=True):
         (path("t0", "t4", "t5", who={"t5": "Sam Ito"}), "waiting for Sam Ito to acknowledge, 7 s of 15 s"),
         (path("t4", "t5", purpose="escalate"),
          "Priya Nair leaves it unanswered: waiting until Tom Brandt is called, 7 s"),
+        (path("t4", "t5", purpose="escalate", escalation=10.0),
+         "Priya Nair leaves it unanswered: waiting until Tom Brandt is called, 6 s of 10 s"),
+        (path("t1", purpose="escalate", escalation=10.0), "waiting for Alertmanager to send it, 7 s"),
         (path("t4", purpose="escalate", pages=("Priya Nair (level 1)",)),
          "Priya Nair leaves it unanswered: waiting until level 2 is called, 7 s"),
         (path("t0", "t4", "t5", "t6"), "acked 2.0s by Priya Nair"),
@@ -66,9 +69,9 @@ def test_a_path_says_in_words_where_it_stands(facts, said):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ([*path("t4", "t5"), problem("not_acknowledged", "no person acknowledged on pagerduty within 15 s")],
+        ([*path("t4", "t5"), problem("not_acknowledged", "SLA of 15 s expired: no person acknowledged on pagerduty")],
          "nobody acknowledged within 15 s (Priya Nair was notified)"),
-        ([*path("t4", sla=300.0), problem("not_acknowledged", "no person acknowledged on slack within 5 min")],
+        ([*path("t4", sla=300.0), problem("not_acknowledged", "SLA of 5 min expired: no person acknowledged on slack")],
          "nobody acknowledged within 5 min"),
         ([*path("t1"), problem("lost", "nothing arrived on pagerduty in time", "t4")],
          "lost: nothing arrived on pagerduty in time"),

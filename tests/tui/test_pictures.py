@@ -13,9 +13,10 @@ import pytest
 from ray_tui.core import facts as f
 from ray_tui.core import plan
 from ray_tui.core.commands import RunStep
+from ray_tui.core.handle import Link, Marker
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.screens import ask, decide, read
-from tests.tui.fake_handle import T0, FakeHandle, failed, late_run, live_values, mid_run, until
+from tests.tui.fake_handle import T0, FakeHandle, FakeTransport, failed, late_run, live_values, mid_run, until
 from tests.tui.on_screen import console, text_of
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -179,6 +180,34 @@ async def test_the_later_phases_with_data_and_other_layouts_look_as_they_did(siz
         await pilot.resize_terminal(*small)
         if small[0] < 60 or small[1] < 20:
             compare("late-too-small", await taken(app, pilot, "late-too-small", small, ("the console needs",)))
+    assert not different, f"{len(different)} pictures differ; the first is now:\n{different[0]}"
+
+
+def moments():
+    """Name, the handle of a run at that moment, and what must be read there."""
+    done = f.RunCompleted(boxes={}, next_command=plan.NEXT_PROTOCOL)
+    markers = (Marker(10, 10, "action", "1.1 Review", "1.1"), Marker(40, 40, "gate", "✓ G1", "gate.instrumentation"))
+    transport = FakeTransport(markers=markers, at=50)
+    yield "replay", FakeHandle(*mid_run(), transport=transport), ("● replay", "0:50 / 5:00", "q leave")
+    yield "finished", FakeHandle(*late_run(), done), ("✓ WATCHED", "nothing: protocol complete", "q leave")
+    yield "aborted", FakeHandle(*mid_run(), f.RunAborted(reason="rolled back")), ("✗ ABORTED", "aborted: rolled back")
+    lost = FakeHandle(*mid_run())
+    lost.link = Link.LOST
+    yield "link-lost", lost, ("LOST, retrying", "the run goes on")
+    asks = asked("approve", roles=("sre-lead",), data={"subject": "package", "role": "sre-lead"})
+    watches = FakeHandle(*mid_run()[:-1], asks, read_only=True, person="jo")
+    yield "observer", watches, ("READ-ONLY", "A approve")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_replay_end_lost_link_and_observer_look_as_they_did(size):
+    """The overview at the moments that change who may do what: over, far away, or only watched."""
+    different = []
+    compare = comparing(size, different)
+    for name, handle, wanted in moments():
+        async with console(handle, size, theme=THEMES[0]) as (app, pilot):
+            await pilot.press("0")
+            compare(f"moment-{name}", await taken(app, pilot, name, size, wanted))
     assert not different, f"{len(different)} pictures differ; the first is now:\n{different[0]}"
 
 

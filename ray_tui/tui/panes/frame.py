@@ -111,21 +111,21 @@ def _prerequisites(view: View) -> tuple[Span, ...]:
 
 
 def _completion(view: View, form: str) -> tuple[Span, ...]:
-    """How much of the last check list holds: only all of it is a release that is watched."""
+    """Whether the release is watched, and how much of the last check list holds: only all of it is a yes."""
     boxes = views.handoff_boxes(view.state, view.now)
     done = sum(box.checked for box in boxes)
-    if done == len(boxes):
-        return (("Watched ", ""), (f"{done}/{len(boxes)}", "good"))
-    if form == "long":
-        return (("Watched: ", ""), (f"not yet, {done} of {len(boxes)} boxes", "warn"))
-    return (("Watched ", ""), (f"{done}/{len(boxes)}", "warn"))
+    stopped = view.state.halt is not None or view.state.aborted is not None
+    said, style = ("yes", "good") if done == len(boxes) else (("no", "bad") if stopped else ("not yet", "warn"))
+    of = f", {done} of {len(boxes)} boxes" if form == "long" else ""
+    return (("Watched: ", ""), (f"{said}{of}", style))
 
 
 def _phase(view: View, number: int, active: int, form: str, letter: str, others: str) -> tuple[Span, ...]:
-    _, settled, total = views.phase_status(view.state, number)
+    word, settled, total = views.phase_status(view.state, number)
     name = f" {SHORT_PHASES[number - 1]}" if form == "long" else ""
     here = number == active
-    count = f" {settled}/{total}" if form in ("long", "short") and settled < total else ""
+    counted = form == "long" or (form == "short" and word != "waiting")
+    count = f" {settled}/{total}" if counted and settled < total else ""
     return (
         ("[" if here else "", "strong"), (letter or f"{number}", "jump" if letter else ("strong" if here else "")),
         (f"{name} ", "strong" if here else ""), view.phase_mark(number), (count, "dim"), (others, "say"),
@@ -145,7 +145,8 @@ def next_row(view: View, width: int) -> Line:
     seats = view.state.seat_requests
     how = "  (g gives it)" if view.drives else ""
     asks: tuple[Span, ...] = ((f"   {', '.join(seats)} asks for the seat{how}", "warn"),) if seats else ()
-    return crop(((" next: ", "dim"), *next_line(view), *asks), width)
+    head: Span = (" next: ", "dim")
+    return crop((head, *next_line(view, width - width_of((head, *asks))), *asks), width)
 
 
 def pane_title(number: int, view: View) -> Line:

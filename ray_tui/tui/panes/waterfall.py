@@ -101,12 +101,22 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
         return "✓", next((said for said in wordings if said and cell_width(said) <= room), wordings[-1]), "good"
     if probe.cleared is not None:
         return "?", f"cleared, not {word}", "warn"
-    sla = probe.intended.sla_seconds
-    used = within(max(0.0, view.now - probe.intended.starts_at), sla or 60)
-    time = f"{used} of {within(sla, sla)}" if sla and wanted == "t6" else used
+    since, allowed = _clock(probe)
+    used = within(max(0.0, view.now - since), allowed or probe.intended.sla_seconds or 60)
+    time = f"{used} of {within(allowed, allowed)}" if allowed else used
     sayings = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
     said = next((said for said in sayings if cell_width(said) <= room), time)
     return "▶", said, "run"
+
+
+def _clock(probe: Probe) -> tuple[float, float]:
+    """(since when, how long): what this path is measured against; 0 s where nothing is."""
+    intended, arrived = probe.intended, probe.hops.get("t4")
+    if intended.purpose == "acknowledge":
+        return intended.starts_at, intended.sla_seconds
+    if arrived and intended.escalation_seconds:
+        return arrived.latest, intended.escalation_seconds
+    return intended.starts_at, 0.0
 
 
 def _waiting(probe: Probe) -> Sequence[str]:
@@ -121,7 +131,7 @@ def _waiting(probe: Probe) -> Sequence[str]:
         return ("waiting for Alertmanager to send it", "not sent yet") if "t1" in seen else ("being sent", "sending")
     if probe.intended.purpose == "escalate":
         return (f"{first} leaves it unanswered: waiting until {second} is called", f"waiting until {second} is called",
-                f"for {second}")  # fmt: skip
+                f"until {second} is called", f"for {second}")  # fmt: skip
     if "t5" not in seen and probe.intended.pages:
         return (f"arrived, waiting until {first} is notified", f"{first} not notified yet", "arrived")
     return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {people[0] if people else 'anybody'}")

@@ -15,7 +15,7 @@ from ray_tui.tui.lines import Line, crop, fit
 from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Field, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.subject import signing_line
-from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, settled_words, wall
+from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, settled_words, short_name, wall
 
 REPEATS = {
     "2.1": "The plan is shown and asked for again before anything is changed.",
@@ -38,9 +38,9 @@ def halt_lines(view: View, halt: Halted, width: int) -> list[Line]:
         causes = by_cause(blocks)
         said = ", all of one cause" if len(causes) == 1 else ""
         lines += [((f"{len(blocks)} of {total} criteria block{said}", "bad"),)]
-        lines += [
-            crop(((f"{c.verdict.glyph} ", VERDICT_STYLES[c.verdict]), (c.title, "strong")), width) for c in blocks
-        ]
+        for one in blocks:
+            mark = (f"{one.verdict.glyph} ", VERDICT_STYLES[one.verdict])
+            lines.append(crop((mark, (f"{short_name(one)}: ", "strong"), (one.actual, "")), width))
         lines.append(())
     progress = settled_words(view, halt.step)
     if progress:
@@ -113,7 +113,7 @@ def which(criteria: Sequence[Criterion], width: int) -> list[Choice]:
 
 
 def _in_short(group: Sequence[Criterion]) -> str:
-    return ", ".join(c.id.partition(":")[2] or c.title for c in group)
+    return ", ".join(map(short_name, group))
 
 
 def chosen_ids(choice: str, criteria: Sequence[Criterion]) -> list[str]:
