@@ -108,6 +108,15 @@ def test_the_name_of_who_is_waited_for_is_kept_longer_than_the_limit():
     assert waterfall.stands(view, view.state.probes["x-a1-1"], 30)[1] == "for Mira Okafor-Brandt, 7 s"
 
 
+def test_that_somebody_is_to_be_called_is_kept_longer_than_the_limit():
+    """Of an escalation the short name alone would read like a page to be acknowledged."""
+    view = view_of(*opened(), *path("t4", "t5", purpose="escalate", escalation=13.0))
+    probe = view.state.probes["x-a1-1"]
+    assert waterfall.stands(view, probe, 50)[1] == "waiting until Tom Brandt is called, 6 s of 13 s"
+    assert waterfall.stands(view, probe, 35)[1] == "until Tom Brandt is called, 6 s"
+    assert waterfall.stands(view, probe, 28)[1] == "for Tom Brandt, 6 s of 13 s"
+
+
 @pytest.mark.parametrize(("roomy", "tracks"), [(False, 1), (True, 3)])
 def test_in_a_small_pane_only_the_path_with_the_least_time_left_has_a_track(roomy, tracks):
     """All paths stay in sight; who zooms sees the track of each. When it is acknowledged the next one has it."""

@@ -104,7 +104,9 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     since, allowed = _clock(probe)
     used = within(max(0.0, view.now - since), allowed or probe.intended.sla_seconds or 60)
     time = f"{used} of {within(allowed, allowed)}" if allowed else used
-    sayings = (f"{words}, {when}" for when in (time, used) for words in _waiting(probe))
+    limited, plain = ([f"{words}, {when}" for words in _waiting(probe)] for when in (time, used))
+    pairs = zip(limited, plain, strict=True)  # that it is an escalation is said before its limit is
+    sayings = [*limited, *plain] if wanted == "t6" else [said for pair in pairs for said in pair]
     said = next((said for said in sayings if cell_width(said) <= room), time)
     return "▶", said, "run"
 
