@@ -71,7 +71,8 @@ class Hosts:
     def carry_out(
         self, config: Path, run_id: str, death: Death | None = None, declared: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """(exit code or minus the signal, standard output) of ``ray-tui run --headless --json --resume``."""
+        """(exit code or minus the signal, standard output) of ``ray-tui run --headless --json --resume``; of a host that
+        was to be killed, its standard error as well: should it come to its end, that says why."""
         assert self.process.stdin
         with self.lock:
             number = len(self.waiting)
@@ -82,7 +83,7 @@ class Hosts:
             job = Job(number, argv, out, err, death, dict(declared or {}))
             print(job.to_json(), file=self.process.stdin, flush=True)
         code = self.waiting[number].result(HOST_SECONDS)
-        return code, Path(out).read_text()
+        return code, Path(out).read_text() + (Path(err).read_text() if death else "")
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
