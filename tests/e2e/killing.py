@@ -71,8 +71,10 @@ class Hosts:
     def carry_out(
         self, config: Path, run_id: str, death: Death | None = None, declared: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """(exit code or minus the signal, standard output) of ``ray-tui run --headless --json --resume``; of a host that
-        was to be killed, its standard error as well: should it come to its end, that says why."""
+        """(exit code or minus the signal, standard output) of ``ray-tui run --headless --json --resume``.
+
+        Of a host that was to be killed its standard error as well: should it come to its end, that says why.
+        """
         assert self.process.stdin
         with self.lock:
             number = len(self.waiting)
