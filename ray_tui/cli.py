@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ray_tui import __version__, holding
+from ray_tui import __version__, holding, invoked
 from ray_tui.core.errors import InputError, RayError, TamperError
 
 if TYPE_CHECKING:
@@ -299,16 +299,19 @@ def acknowledge(
 
 @app.command()
 def replay(
-    target: Annotated[str, typer.Argument(help="A run, a journal.jsonl, a run folder, or a MONITORING-PACKAGE.zip.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(help="A run (by default the newest), a journal.jsonl, a run folder, a MONITORING-PACKAGE.zip."),
+    ] = None,
     config: ConfigOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print the log, from start to end.")] = False,
 ) -> int:
     """Show a past run on the same console: play, pause, seek."""
     from ray_tui import runs_on_disk, wiring
 
-    path = Path(target)
+    path = Path(target) if target else None
     chosen = _config_or_none(config)
-    if not path.exists():
+    if path is None or not path.exists():
         path = runs_on_disk.find_run(_store(chosen), target).folder
     if plain:
         return holding.replay_plain(path)
@@ -568,11 +571,11 @@ def verify(
 
     chosen = _config_or_none(config)
     found = verifying.verify(target or _store(chosen))
-    _say(
-        found,
-        as_json,
-        "\n".join(f"{'✓' if item['ok'] else '✗'} {item['what']}: {item['detail']}" for item in found["checks"]),
-    )
+    checks = found["checks"]
+    said = [f"{'✓' if item['ok'] else '✗'} {item['what']}: {item['detail']}" for item in checks]
+    wrong = sum(not item["ok"] for item in checks)
+    said.append(f"{wrong} of {len(checks)} are not what was written" if wrong else f"all {len(checks)} are intact")
+    _say(found, as_json, "\n".join(said))
     return PASSED if found["ok"] else TAMPERED
 
 
@@ -594,7 +597,9 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> int:
         looks=holding.wrong_looks,
     )
     found = asyncio.run(checks.examine(config, outside))
-    _say([item.to_json() for item in found], as_json, "\n".join(item.to_text() for item in found))
+    wrong = sum(not item.ok for item in found)
+    said = [*(item.to_text() for item in found), f"{wrong} of {len(found)} to mend" if wrong else "nothing to mend"]
+    _say([item.to_json() for item in found], as_json, "\n".join(said))
     return PASSED if all(item.ok for item in found) else FAILED
 
 
@@ -684,6 +689,8 @@ def init(
 
     for path, written in scaffold.write(folder, scripts=scripts, workflow=workflow):
         typer.echo(f"{'wrote' if written else 'kept '} {path}")
+    typer.echo("Next: put your systems into ray-tui.toml and take out the tables that you have none for; then")
+    typer.echo(f"{invoked.command('doctor')}   names what is still missing, {invoked.command('run')} begins.")
     return PASSED
 
 

@@ -31,6 +31,13 @@ class WrongTable(ConfigError):
         self.faults = faults
 
 
+PATTERNS = {
+    r"^[a-z0-9][a-z0-9-]*$": "small letters, digits and hyphens",
+    r"^[A-Za-z0-9][A-Za-z0-9._+-]*$": "letters, digits and . _ + - behind a letter or digit",
+}
+"""In words, for who does not read regular expressions."""
+
+
 def faults_of(exc: ValidationError, model: type[BaseModel], before: config_lines.Path = ()) -> list[Fault]:
     """What a model refused of the table at ``before``; no value is repeated."""
     return [_fault(error, model, before) for error in exc.errors(include_input=False)]
@@ -69,6 +76,8 @@ def _fault(error: Any, model: type[BaseModel], before: config_lines.Path) -> Fau
         meant = difflib.get_close_matches(str(path[-1]), known, n=1)
         advice = f"did you mean {meant[0]!r}?" if meant else "see `ray-tui config schema`"
         return Fault(path, f"is not a known key; {advice}")
+    if error["type"] == "string_pattern_mismatch" and (words := PATTERNS.get(error["ctx"]["pattern"])):
+        return Fault(path, f"takes {words}")
     return Fault(path, str(error["msg"]).removeprefix("Value error, "))
 
 

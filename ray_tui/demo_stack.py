@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ray_tui import config, runs_on_disk
+from ray_tui import config, invoked, runs_on_disk
 from ray_tui.config import Config
 from ray_tui.core.answers import Answers
 from ray_tui.core.errors import InputError, RayError
@@ -48,10 +48,11 @@ class DemoStack:
         """What is left running, until when, and how to end it now; empty where nothing is."""
         if not self.keep:
             return ""
+        ends = " ".join(map(str, [self.process.pid, *_hosts(self.config.store)]))
         return (
             f"The demo's servers run on (process {self.process.pid}, files in {self.folder}) and end by themselves "
             f"15 minutes after the run has, or 4 hours after they began. "
-            f"To end them now: kill {self.process.pid}. `ray-tui runs` lists them."
+            f"To end it all now: kill {ends}   `{invoked.command('runs')}` lists them."
         )
 
 
@@ -64,11 +65,18 @@ class Left:
     scenario: str
 
     def to_text(self) -> str:
-        config_file = self.folder / "ray-tui.toml"
+        join = invoked.command("attach", "--config", self.folder / "ray-tui.toml")
+        ends = " ".join(map(str, [self.pid, *_hosts(self.folder / ".artifacts" / "monitoring")]))
         return (
-            f"a demo ('{self.scenario}') runs in {self.folder}: ray-tui attach --config {config_file}; "
-            f"it ends 15 minutes after its run, 4 hours after it began, or now: kill {self.pid}"
+            f"a demo ('{self.scenario}') runs in {self.folder}: {join}; "
+            f"it ends 15 minutes after its run, 4 hours after it began, or now: kill {ends}"
         )
+
+
+def _hosts(store: Path) -> list[int]:
+    """The processes that carry out this store's live runs."""
+    live = [run.state.host for run in runs_on_disk.runs(store) if run.alive]
+    return [host.pid for host in live if host is not None]
 
 
 def left_running() -> list[Left]:
@@ -96,6 +104,7 @@ def started(name: str, folder: Path | None, *, keep: bool) -> Iterator[DemoStack
     try:
         where = folder or Path(tempfile.mkdtemp(prefix="ray-tui-demo-"))
         where.mkdir(parents=True, exist_ok=True)
+        _same_world(where, name)
         log = (where / "demo.log").open("ab")
     except OSError as exc:
         raise InputError(f"{folder}: the demo's folder cannot be written: {exc.strerror}") from exc
@@ -116,6 +125,16 @@ def started(name: str, folder: Path | None, *, keep: bool) -> Iterator[DemoStack
     finally:
         if stack is None or not stack.keep:
             stop(process)
+
+
+def _same_world(folder: Path, name: str) -> None:
+    """A folder is one world's: raises InputError where another scenario's runs lie in it."""
+    try:
+        before = str(json.loads((folder / "stack.json").read_text(encoding="utf-8"))["scenario"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if before != name:
+        raise InputError(f"{folder} is the demo '{before}': --scenario {before} goes on there; another --dir is free")
 
 
 def _wait(folder: Path, process: subprocess.Popen[bytes]) -> None:

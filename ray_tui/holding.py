@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ray_tui import invoked
 from ray_tui.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ async def show(handle: Any, chosen: "Config | None", signing: "Callable[[], str]
         typer.echo(ended.message, err=ended.code != 0)
     if chosen is not None and ended.how == "ended" and handle.transport is None:
         typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
-        typer.echo(f"ray-tui verify --config {chosen.file.resolve()}\n{_watch_again(chosen, handle.run_id)}")
+        check = invoked.command("verify", "--config", chosen.file.resolve())
+        typer.echo(f"{check}\n{_watch_again(chosen, handle.run_id)}")
     return int(ended.code)
 
 
@@ -178,7 +180,7 @@ def wrong_looks(chosen: "Config") -> "list[Fault]":
 
 
 def _come_back(chosen: "Config", run_id: str) -> str:
-    return f"ray-tui attach {run_id} --config {chosen.file.resolve()}"
+    return invoked.command("attach", run_id, "--config", chosen.file.resolve())
 
 
 def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
@@ -192,7 +194,7 @@ def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
 
 
 def _watch_again(chosen: "Config", run_id: str) -> str:
-    return f"ray-tui replay {run_id} --config {chosen.file.resolve()}"
+    return invoked.command("replay", run_id, "--config", chosen.file.resolve())
 
 
 def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:

@@ -82,6 +82,8 @@ def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> Run
     matching = [run for run in known if wanted is None or run.run_id == wanted or run.run_id.endswith(wanted)]
     if resumable and wanted is None:
         matching = [run for run in matching if not run.state.ended]
+    if not known:
+        raise InputError(f"{store}/runs: no run here yet. `ray-tui run` makes one; --config names another place.")
     if not matching:
         there = ", ".join(run.run_id for run in known[:5]) or "none"
         raise InputError(f"{store}/runs: no run {wanted or 'that could go on'}; there are: {there}")

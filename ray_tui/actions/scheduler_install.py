@@ -93,7 +93,8 @@ class UserCrontab:
 
     @property
     def where(self) -> str:
-        return "the user's crontab" if self.program == ("crontab",) else f"the crontab of {shlex.join(self.program)}"
+        usual = self.program == ("crontab",)
+        return "the user's crontab" if usual else f"the crontab that {shlex.join(self.program)} keeps"
 
     async def read(self) -> dict[str, str]:
         said = await programs.ask([*self.program, "-l"], self.folder, todo=NO_CRONTAB)

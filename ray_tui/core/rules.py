@@ -321,7 +321,11 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
         return Refused(f"A waiver's reason has at least {book.policy.reason_characters} characters.")
     if not 0 < command.days <= book.policy.waiver_days:
         return Refused(f"A waiver runs at most {book.policy.waiver_days} days.")
-    waiver_id = f"W{len(state.waivers) + len(state.proposed) + len(state.waivers_declined) + 1}"
+    waiting = next((w for w in state.proposed.values() if (w.step, w.criterion) == (command.step, criterion.id)), None)
+    if waiting is not None:
+        return Refused(f"Waiver {waiting.id} asks for that already, and waits for a second person.")
+    decided = len(state.waivers) + len(state.waivers_declined) + len(state.waivers_lapsed)
+    waiver_id = f"W{len(state.proposed) + decided + 1}"
     proposed = f.WaiverProposed(
         id=waiver_id, criterion=criterion.id, step=command.step, reason=reason, operator=actor.person,
         expires_at=book.now + command.days * DAY, ticket=command.ticket, evidence_sha256=criterion_digest(criterion),
@@ -343,7 +347,7 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
 def _confirm_waiver(state: RunState, actor: f.Actor, command: ConfirmWaiver, book: Rulebook) -> Decision:
     proposed = state.proposed.get(command.waiver_id)
     if proposed is None:
-        return Refused(f"There is no open waiver {command.waiver_id!r}.")
+        return _no_waiver(state, command.waiver_id)
     refusal = _may_confirm(proposed, actor.person, book)
     if refusal is not None:
         return refusal
@@ -361,11 +365,18 @@ def _decline_waiver(state: RunState, actor: f.Actor, command: DeclineWaiver, boo
     """Whoever may be the second person may also say no; a no needs no signature."""
     proposed = state.proposed.get(command.waiver_id)
     if proposed is None:
-        return Refused(f"There is no open waiver {command.waiver_id!r}.")
+        return _no_waiver(state, command.waiver_id)
     why = no_second(proposed.operator, actor.person, roles_of(actor.person, book))
     if why:
         return Refused(why)
     return [f.WaiverDeclined(id=proposed.id, criterion=proposed.criterion, step=proposed.step, person=actor.person)]
+
+
+def _no_waiver(state: RunState, waiver_id: str) -> Refused:
+    lapsed = state.waivers_lapsed.get(waiver_id)
+    if lapsed is None:
+        return Refused(f"There is no open waiver {waiver_id!r}.")
+    return Refused(f"Waiver {waiver_id} has lapsed: {lapsed.step} was run again after it was asked for.")
 
 
 def _may_confirm(proposed: f.WaiverProposed, person: str, book: Rulebook) -> Refused | None:

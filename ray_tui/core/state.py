@@ -114,6 +114,8 @@ class RunState:
     """Waiver id -> who has confirmed it, where policy still wants another person."""
     waivers: dict[str, f.Waived] = field(default_factory=dict)
     waivers_declined: dict[str, f.WaiverDeclined] = field(default_factory=dict)
+    waivers_lapsed: dict[str, f.WaiverProposed] = field(default_factory=dict)
+    """Still open when their step was run again: what they were asked for is not what is there now."""
     manuals: dict[str, f.ManualRecorded] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)
     """Guideline action -> why nobody carries it out; a step that is started after all is none of them."""
@@ -233,6 +235,9 @@ def _started(state: RunState, entry: f.Entry, fact: f.StepStarted) -> None:
     step.status, step.attempt, step.started_at, step.seq = "running", fact.attempt, entry.at, entry.seq
     step.verdict, step.summary, step.criteria, step.progress, step.settled = None, "", (), "", False
     step.done = step.total = step.finished_at = None
+    for waiver in [one for one in state.proposed.values() if one.step == fact.step]:
+        state.waivers_lapsed[waiver.id] = state.proposed.pop(waiver.id)
+        state.confirmed.pop(waiver.id, None)
     if state.halt is not None:
         halted = state.steps.get(state.halt.step)
         if halted is not None and halted.status == "halted":

@@ -15,12 +15,15 @@ def failing(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:
 
 
 def waivable(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:
-    return tuple(c for c in failing(state, step, now) if c.waivable)
+    """What a waiver can be asked for, and is not asked for already."""
+    asked = {waiver.criterion for waiver in state.proposed.values() if waiver.step == step}
+    return tuple(c for c in failing(state, step, now) if c.waivable and c.id not in asked)
 
 
 def unjudged(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:
     """What a person may have seen where automation could not judge; never a proven failure."""
-    return tuple(c for c in waivable(state, step, now) if c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR))
+    found = (c for c in failing(state, step, now) if c.waivable)
+    return tuple(c for c in found if c.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR))
 
 
 def ways(state: RunState, step: str, now: float) -> tuple[Way, ...]:

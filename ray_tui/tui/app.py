@@ -112,6 +112,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.paints = 0
         """How often the screen was gone through; what did not change was not sent."""
         self.crash: BaseException | None = None
+        self.drafts: dict[tuple[str, str], str] = {}
         self.keymap, wrong = keys.validated(options.keymap)
         self.keymap_problems = [f"{binding}: {why}" for binding, why in wrong.items()]
         self._themes, self._theme_problems = theme.load(options.theme_folders)
@@ -571,7 +572,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width, here))
 
     def open_mission(self) -> None:
-        self.open_dialog(mission_dialog(self.desk.width))
+        self.open_dialog(mission_dialog(self.desk.width, self.view().demo))
 
     def open_filter(self) -> None:
         log = self.console_screen.event_log

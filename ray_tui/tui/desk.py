@@ -136,7 +136,7 @@ class Desk:
         confirmed = view.person in view.state.confirmed.get(name, ())
         if confirmed or not may_confirm(view, asked[0].operator):
             return self.app.open_dialog(
-                self.fitted(lambda width: decide.waiting_waiver_dialog(self.view, asked, width))
+                self.fitted(lambda width: decide.waiting_waiver_dialog(self.view, asked, width, self.app.attach_hint))
             )
 
         def decided(answer: str) -> None:

@@ -19,6 +19,8 @@ class Stage(Protocol):
     handle: RunHandle
     state: RunState
     keymap: dict[str, str]
+    drafts: dict[tuple[str, str], str]
+    """What was written into a form that was put off, by its title and field."""
 
     @property
     def size(self) -> Size: ...
@@ -28,6 +30,11 @@ class Stage(Protocol):
 
     @property
     def busy(self) -> bool: ...
+
+    @property
+    def attach_hint(self) -> str:
+        """The command that joins this run."""
+        ...
 
     @property
     def theme_names(self) -> list[str]: ...

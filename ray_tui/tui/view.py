@@ -295,8 +295,9 @@ def badge(view: View) -> Span:
 
 def leaving(view: View) -> str:
     """What becomes of the run when this console leaves."""
-    over = view.transport is not None or view.state.ended
-    return "leave" if over else f"leave, the run {without_us(view.state)}"
+    if view.transport is not None:
+        return "leave"
+    return "leave, the run is over" if view.state.ended else f"leave, the run {without_us(view.state)}"
 
 
 def without_us(state: RunState) -> str:
@@ -330,7 +331,7 @@ def next_line(view: View, room: int = 200) -> tuple[Span, ...]:
         return (("nothing: protocol complete", "good"), (f"; for incidents: {state.completed.next_command}", "dim"))
     second = _second_person(view)
     if state.halt is not None:
-        if second:
+        if second and (not view.drives or _all_asked(view, state.halt.step)):
             return second
         who = "you" if view.drives else state.driver or "anyone"
         settled = f" ({progress})" if (progress := settled_words(view, state.halt.step)) else ""
@@ -363,13 +364,19 @@ def settled_words(view: View, step: str) -> str:
     return f"{settled} of {len(stopped)} {word}" if settled else ""
 
 
+def _all_asked(view: View, step: str) -> bool:
+    """Whether a waiver is asked for of everything that stops a step: then a second person is all that it waits for."""
+    asked = {waiver.criterion for waiver in view.state.proposed.values() if waiver.step == step}
+    return all(criterion.id in asked for criterion in rules.blocking(view.state, step, view.now))
+
+
 def _second_person(view: View) -> tuple[Span, ...]:
     """Who must confirm the oldest waiver that is proposed; empty where none is."""
     asked = next(iter(asked_together(view.state)), ())
     if not asked:
         return ()
     mine = may_confirm(view, asked[0].operator)
-    whom = "you must confirm: " if mine else f"waiting for a second person than {asked[0].operator}: "
+    whom = "you must confirm: " if mine else f"waiting for another person than {asked[0].operator} to confirm: "
     return ((whom, "warn"), (named(asked), ""))
 
 

@@ -186,6 +186,13 @@ def test_a_past_run_is_printed_from_start_to_end(ray, tmp_path):
     assert "wrong release" in done.stdout
 
 
+def test_the_newest_run_is_replayed_where_none_is_named(ray, tmp_path):
+    """And where there is none at all, it says what makes one."""
+    assert "no run here yet" in clean(ray("replay", "--plain"), 2).stderr
+    a_run(tmp_path / ".artifacts" / "monitoring")
+    assert "the first note" in clean(ray("replay", "--plain"), 5).stdout
+
+
 def test_a_run_that_is_over_is_neither_attached_nor_resumed(ray, tmp_path):
     """Each refusal names what can be done instead."""
     scaffold.write(tmp_path)

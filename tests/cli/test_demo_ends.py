@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ray_tui import demo_stack
+from ray_tui import demo_stack, rendezvous
 from ray_tui.config import parse
 from ray_tui.core import facts as f
 from ray_tui.core.answers import Answers
+from ray_tui.core.errors import InputError
 from ray_tui.demo.__main__ import runs_are_over
 from ray_tui.journal import Journal
 
@@ -86,6 +87,28 @@ def stacks_in(folder):
             if wanted <= set(path.read_bytes().split(b"\0")):
                 found.append(path.parent.name)
     return found
+
+
+def test_a_folder_is_the_demo_of_one_world(tmp_path):
+    """What was left of another scenario there would be taken for this one's."""
+    (tmp_path / "stack.json").write_text('{"pid": 1, "scenario": "late-ack"}')
+    with pytest.raises(InputError, match="is the demo 'late-ack'"), demo_stack.started("healthy", tmp_path, keep=False):
+        raise AssertionError("it was started")
+    assert (tmp_path / "stack.json").exists()
+
+
+def test_what_ends_a_demo_ends_its_run_as_well(tmp_path):
+    """The command that is shown names the process of the servers and that of the run's host."""
+    store = tmp_path / ".artifacts" / "monitoring"
+    journalled(tmp_path, OPENED, f.HostStarted(pid=4711))
+    (run,) = [path.parent for path in (store / "runs").glob("*/journal.jsonl")]
+    left = demo_stack.Left(tmp_path, 42, "healthy")
+    assert left.to_text().endswith("kill 42"), "nobody carries it out"
+    lock = rendezvous.Lock.take(run)
+    try:
+        assert left.to_text().endswith("kill 42 4711")
+    finally:
+        lock.release()
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ray_tui.core import facts as f
-from ray_tui.core import plan, rules, views
+from ray_tui.core import plan, rules, views, ways
 from ray_tui.core.commands import (
     Abort,
     AddNote,
@@ -222,6 +222,32 @@ def test_a_waiver_needs_a_second_person():
     assert run.state.halt is None
     assert rules.next_step(run.state) == rules.Do("1.3")
     assert rules.effective_verdict(run.state, "1.2", run.state.steps["1.2"].criteria, 1000.0) is Verdict.WAIVED
+
+
+def test_what_is_asked_for_already_is_not_asked_for_again():
+    """One open waiver a criterion: the second proposal is refused with the first one's id, and is not offered."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    assert [c.id for c in ways.waivable(run.state, "1.2", 1000.0)] == ["1.2.bad"]
+    run.ask(MIRA, waive(run))
+    refused = run.ask(MIRA, waive(run, reason="another reason for the same thing"))
+    assert isinstance(refused, Refused)
+    assert "W1 asks for that already" in refused.why
+    assert ways.waivable(run.state, "1.2", 1000.0) == ()
+    assert list(run.state.proposed) == ["W1"]
+
+
+def test_an_open_waiver_lapses_when_its_step_is_run_again():
+    """It was asked for what was there then: nobody is waited for any more, confirming says why, no id comes twice."""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    run.feed(f.StepStarted(step="1.2", attempt=2))
+    assert run.state.proposed == {}
+    refused = run.ask(SAM, ConfirmWaiver(waiver_id="W1"))
+    assert isinstance(refused, Refused)
+    assert "has lapsed" in refused.why
+    run.halts("1.2")
+    run.ask(MIRA, waive(run))
+    assert list(run.state.proposed) == ["W2"]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Person:
             return lambda: (self.approve(), self.gone(box))
         if any(line.startswith("Yes ") for line in box.lines):
             return lambda: self._do(box, "", "Down", "Enter")
-        return (lambda: self._do(box, "", "Enter")) if "Enter begins" in box.text else None
+        return (lambda: self._do(box, "", "Enter")) if "Enter goes on" in box.text else None
 
     def _do(self, box, text, *keys):
         if text:

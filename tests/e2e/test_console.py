@@ -223,7 +223,7 @@ def test_a_hang_up_ends_the_console_and_never_the_run(tmp_path):
 def test_ctrl_c_ends_nothing(tmp_path):
     """Neither over a dialog nor over the panes; it says what does leave."""
     with at_the_console(tmp_path) as scene:
-        scene.console.wait_for("Enter begins")
+        scene.console.wait_for("Enter goes on")
         scene.console.press("C-c")
         scene.console.wait_for("Ctrl-C ends nothing")
         Person(scene.console).until(asks(FIRST_QUESTION))
@@ -252,7 +252,7 @@ def waive_together(scene, person, box):
     person.fill("OPS-1")
     person.terminal.press("Enter")
     person.terminal.wait_for("5 of 5 waivers proposed")
-    person.terminal.wait_for("waiting for a second person than mira: 5 waivers")
+    person.terminal.wait_for("waiting for another person than mira to confirm: 5 waivers")
     second = scene.open("attach", scene.run_id, "--as", "tom", "--config", scene.stack.config, size=(120, 40))
     second.wait_for("Confirm 5 waivers")
     second.press("Down", "Enter")

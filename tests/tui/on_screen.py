@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from ray_tui.tui.app import RayApp
 from ray_tui.tui.options import ConsoleOptions
-from ray_tui.tui.screens.dialog import Dialog
+from ray_tui.tui.screens.dialog import Choices, Dialog
 from tests.tui.fake_handle import FakeHandle, StillClock, until
 
 
@@ -37,10 +37,13 @@ async def console(
         yield app, pilot
 
 
-async def dialog(app: RayApp, kind: type[Dialog[Any]] = Dialog) -> Dialog[Any]:
-    """The dialog on top, once it is there and ready."""
+async def dialog(app: RayApp, kind: type[Dialog[Any]] = Dialog, *, read: bool = True) -> Dialog[Any]:
+    """The dialog on top, once it is there and ready; ``read``: and has stood there so long that an Enter counts."""
     await until(lambda: isinstance(app.screen, kind) and app.screen.is_mounted and not app._opening, kind.__name__)
     await until(lambda: app.screen.focused is not None or app.screen.query("#text"), "focus")
+    if read:
+        for choices in app.screen.query(Choices):
+            choices._let_go()
     return app.screen  # type: ignore[return-value]
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 from ray_tui.core import announcements, plan
 from ray_tui.core import facts as f
@@ -29,7 +29,7 @@ from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import RayApp
 from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, TypedDialog
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
-from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
+from ray_tui.tui.screens.dialog import ChoiceDialog, Choices, ConfirmDialog, Dialog, FormDialog
 from ray_tui.tui.screens.read import HelpDialog, ReadDialog
 from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
@@ -57,6 +57,58 @@ async def test_a_confirmation_opens_by_itself_and_no_is_chosen():
         await dialog(app, ConfirmDialog)
         await pilot.press("enter")
         assert await submitted(handle) == AnswerPrompt(prompt_id="2.2#1:confirm", answer="no")
+
+
+async def test_an_enter_that_comes_as_a_question_opens_answers_nothing():
+    """Somebody presses Enter a few times, and the next question is not refused by the last of them."""
+    handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
+    async with console(handle, roles=("sre-lead",)) as (app, pilot):
+        asked = await dialog(app, ApproveDialog, read=False)
+        await pilot.press("enter", "enter", "enter")
+        (choices,) = asked.query(Choices)
+        assert asked.focused is choices, "the list still has the keys"
+        assert choices._held is not None
+        await until(lambda: choices._held is None, "time enough to have read it")
+        await pilot.press("enter")
+        await until(lambda: asked.focused is not choices, "the note")
+        assert handle.submitted == []
+
+
+async def test_an_arrow_key_says_that_the_question_was_seen():
+    """Nobody who chooses has to wait."""
+    handle = FakeHandle(*opened(), asks("confirm"))
+    async with console(handle) as (app, pilot):
+        await dialog(app, ConfirmDialog, read=False)
+        await pilot.press("down", "enter")
+        assert (await submitted(handle)).answer == "yes"
+
+
+async def test_the_keys_of_the_console_work_in_the_dialog_of_a_halt():
+    """r asks whether to run it again, w opens the waiver: what the README says of a halt holds where one is shown."""
+    handle = FakeHandle(*halted())
+    async with console(handle) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("r")
+        await until(lambda: getattr(app.screen, "dialog_title", "").startswith("Run "), "retry asks")
+        await pilot.press("escape", "p")
+        await until(lambda: getattr(app.screen, "dialog_title", "").startswith("Halted"), "the halt again")
+        await pilot.press("w")
+        await dialog(app, WaiveDialog)
+        assert handle.submitted == []
+
+
+async def test_a_reason_is_there_again_when_its_form_is():
+    """Esc puts a form off; what was written into it is not lost, and the word that ends a run has to be typed anew."""
+    handle = FakeHandle(*opened())
+    async with console(handle) as (app, pilot):
+        app.desk.abort()
+        await dialog(app, FormDialog)
+        await pilot.press(*"rolled back", "enter", *"abort", "escape")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        app.desk.abort()
+        form = await dialog(app, FormDialog)
+        assert [one.value for one in form.query(Input)] == ["rolled back", ""]
+        assert handle.submitted == []
 
 
 async def test_yes_needs_a_move_and_enter():

@@ -188,7 +188,7 @@ async def test_a_proposed_waiver_waits_for_a_second_person():
         expires_at=T0 + 86_400 * 7, evidence_sha256="e" * 64,
     )  # fmt: skip
     async with console(FakeHandle(*opened(), proposal), roles=("sre-lead",)) as (app, pilot):
-        await shows(app, "waiting for a second person than mira")
+        await shows(app, "waiting for another person than mira to confirm")
         await pilot.press("p")
         top = await dialog(app, ReadDialog)
         assert "you proposed it" in top.text_shown()

@@ -85,7 +85,7 @@ def dialogs(app):
     )
     yield "note", decide.note_dialog(view, width), ("journal",)
     yield "abort", decide.abort_dialog(width), ("type  abort",)
-    yield "mission", read.mission_dialog(width), ("[CRITICAL]",)
+    yield "mission", read.mission_dialog(width, demo=True), ("[CRITICAL]", "This is a demo")
     yield "themes", read.theme_dialog(app.theme_names, "ray-dark"), ("ray-dark",)
     yield "help", read.help_dialog({}, [], view, width), ("phase 1",)
     from ray_tui.tui.about import about

@@ -115,7 +115,8 @@ def _completion(view: View, form: str) -> tuple[Span, ...]:
     boxes = views.handoff_boxes(view.state, view.now)
     done = sum(box.checked for box in boxes)
     stopped = view.state.halt is not None or view.state.aborted is not None
-    said, style = ("yes", "good") if done == len(boxes) else (("no", "bad") if stopped else ("not yet", "warn"))
+    yes = done == len(boxes) and view.state.completed is not None
+    said, style = ("yes", "good") if yes else (("no", "bad") if stopped else ("not yet", "warn"))
     of = f", {done} of {len(boxes)} boxes" if form == "long" else ""
     return (("Watched: ", ""), (f"{said}{of}", style))
 
@@ -162,7 +163,9 @@ def log_title(view: View, title: str) -> Line:
 
 def pane_state(view: View, number: int) -> str:
     word, settled, total = views.phase_status(view.state, number)
-    glyph = {"halted": "✗", "running": "▶", "done": "✓"}.get(word, "·")
+    if view.state.aborted is not None and word in ("halted", "running"):
+        word = "aborted"
+    glyph = {"aborted": "✗", "halted": "✗", "running": "▶", "done": "✓"}.get(word, "·")
     return f"{glyph} {settled}/{total} {word}"
 
 

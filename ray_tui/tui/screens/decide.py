@@ -25,6 +25,8 @@ REPEATS = {
 }
 
 
+LETTERS = {"retry": "r", "waive": "w", "manual": "m"}
+"""The console's own keys; each asks once more."""
 AGAIN = {"2.2": "new probes; people are paged once more, after you confirm it"}
 """The same in a line."""
 
@@ -82,7 +84,7 @@ def halt_dialog(view: View, width: int) -> ChoiceDialog:
         "decline": ("Decline…", f"a guideline may be declined, with a reason{second}"),
         "abort": ("Abort…", "ends this run for good; asks you to type it"),
     }
-    choices = [Choice(way, *said[way]) for way in ways.ways(view.state, halt.step, view.now)]
+    choices = [Choice(way, *said[way], LETTERS.get(way, "")) for way in ways.ways(view.state, halt.step, view.now)]
     return ChoiceDialog(f"Halted at {plan.title(halt.step)}", lines, choices, key=f"halt:{view.state.halt_seq}")
 
 
@@ -251,14 +253,18 @@ def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: 
     return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", no, key=f"waiver:{waivers[0].id}")
 
 
-def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ReadDialog:
-    """The same where this person cannot be the second."""
+def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int, come_back: str = "") -> ReadDialog:
+    """The same where this person cannot be the second; ``come_back`` is the command that joins this run."""
     waiver = waivers[0]
     why = "you proposed it" if waiver.operator == view.person else "this needs someone with a role in [people]"
     if view.person in view.state.confirmed.get(waiver.id, ()):
         why = "you have confirmed it, and policy wants another person as well"
     what = f"Waiver {waiver.id} waits" if len(waivers) == 1 else f"{len(waivers)} waivers wait"
-    head: list[Line] = [(("waiting for a second person", "warn"), (f"; {why}", "dim")), ()]
+    head: list[Line] = [(("waiting for a second person", "warn"), (f"; {why}", "dim"))]
+    if come_back:
+        way = "in a demo you may play them" if view.demo else "anybody with a role in [people] that decides"
+        head += paragraph(f"{come_back}{' --as tom' if view.demo else ''}   ({way})", width, "", "they confirm: ")
+    head.append(())
     return ReadDialog(f"{what} for a second person", [*head, *waiver_lines(view, waivers, width)],
                       key=f"waiver:{waiver.id}")  # fmt: skip
 
@@ -279,7 +285,8 @@ def decline_dialog(view: View, step: str, width: int) -> FormDialog:
 
 def abort_dialog(width: int) -> FormDialog:
     text = (
-        "This ends the run for good: open probes are cleared; a new run begins at the prerequisites. q only detaches."
+        "This ends the run for good: open probes are cleared, what 2.1 and 3.1 have put in place stays; a new run "
+        "begins at the prerequisites. q only detaches."
     )
     fields = [Field("reason", "reason", least=3), Field("typed", "type  abort  to end the run", exactly="abort")]
     return FormDialog("Abort this run?", paragraph(text, width, "bad"), fields)

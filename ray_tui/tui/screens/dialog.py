@@ -9,7 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
@@ -56,6 +58,9 @@ Dialog.-plain #text, Dialog.-plain OptionList { scrollbar-size-vertical: 0; }
 """Part of the app's stylesheet: a screen's own CSS would be scoped to the class that states it."""
 
 
+HELD_SECONDS = 0.6
+"""Without an Enter, after which one is taken in a question that may have opened by itself; an arrow key takes it at
+once."""
 GROUNDED = 34
 """Rows from which several of the last events stay in sight below a dialog; below, the newest one."""
 Q_LEAVES, Q_TYPES, Q_CLOSES = "q: ", "Esc: later, then q: ", "q or Esc: close, then q: "
@@ -72,11 +77,12 @@ def text_width(screen: int) -> int:
 
 @dataclass(frozen=True)
 class Choice:
-    """One line to choose; ``says`` is what it will do."""
+    """One line to choose; ``says`` is what it will do, ``letter`` takes it at once."""
 
     id: str
     label: str
     says: str = ""
+    letter: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,6 +249,12 @@ class ChoiceDialog(Dialog[str]):
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self.choices[event.option_index].id)
 
+    def on_key(self, event: Key) -> None:
+        taken = next((choice.id for choice in self.choices if choice.letter and choice.letter == event.character), None)
+        if taken is not None:
+            event.stop()
+            self.dismiss(taken)
+
 
 class Choices(OptionList):
     """A short list whose ends are ends, and whose chosen line is marked by a sign as well as by colour."""
@@ -258,6 +270,8 @@ class Choices(OptionList):
         ]
         self._chosen_sign = "* " if ascii_only else "▸ "
         self._marked_index: int | None = None
+        self._held: Timer | None = None
+        """Runs while an Enter may still be one that was meant for what was on the screen before."""
         super().__init__(*(Option(Content.assemble("  ", line)) for line in self._worded), id=id, markup=False)
 
     def watch_highlighted(self, highlighted: int | None) -> None:
@@ -267,11 +281,33 @@ class Choices(OptionList):
                 self.replace_option_prompt_at_index(index, Content.assemble(sign, self._worded[index]))
         self._marked_index = highlighted
 
+    def on_mount(self) -> None:
+        if isinstance(self.screen, Dialog) and self.screen.key:
+            self._hold()
+
+    def _hold(self) -> None:
+        self._let_go()
+        self._held = self.set_timer(HELD_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.stop()
+        self._held = None
+
+    def action_select(self) -> None:
+        """Enter, unless it came as the question opened, or in a row with one that did: nobody has read it by then."""
+        if self._held is None:
+            super().action_select()
+        else:
+            self._hold()
+
     def action_cursor_down(self) -> None:
+        self._let_go()
         if self.highlighted is None or self.highlighted < self.option_count - 1:
             super().action_cursor_down()
 
     def action_cursor_up(self) -> None:
+        self._let_go()
         if self.highlighted is None or self.highlighted > 0:
             super().action_cursor_up()
 
@@ -331,7 +367,8 @@ class FormDialog(Dialog[dict[str, str]]):
             yield choice_list(self.choices, ascii_only=self.ascii_only)
         for field in self.fields:
             yield Static(literal(field.label), classes="label", markup=False)
-            line = Input(field.value, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
+            written = self.drafts().get(self._draft(field), "") or field.value
+            line = Input(written, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
             line.cursor_blink = False  # nothing blinks
             yield line
         yield Problem()
@@ -362,7 +399,22 @@ class FormDialog(Dialog[dict[str, str]]):
         if problem:
             self.complain(problem)
             return
+        for field in self.fields:
+            self.drafts().pop(self._draft(field), None)
         self.dismiss(values)
+
+    def drafts(self) -> dict[tuple[str, str], str]:
+        return cast("Stage", self.app).drafts
+
+    def _draft(self, field: Field) -> tuple[str, str]:
+        return self.dialog_title, field.id
+
+    def action_later(self) -> None:
+        """What was written is there again when the form is; what has to be typed to the letter is typed anew."""
+        for field in self.fields:
+            if field.least and not field.exactly:
+                self.drafts()[self._draft(field)] = self.query_one(f"#field-{field.id}", Input).value
+        super().action_later()
 
     def check_values(self, values: Mapping[str, str]) -> str:
         """What else is wrong with these values; empty: nothing."""

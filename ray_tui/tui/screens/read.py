@@ -70,10 +70,19 @@ def mission_lines(width: int) -> list[Line]:
     return [*paragraph(plan.MISSION, width), (), *paragraph(plan.CRITICAL, width, "bad")]
 
 
-def mission_dialog(width: int) -> ReadDialog:
-    """The seed's mission and its one [CRITICAL] rule."""
-    dialog = ReadDialog("Mission", [*mission_lines(width), (), (("Enter begins.  ? shows this again.", "dim"),)])
-    dialog.hints = ("Enter: begin",)
+DEMO = (
+    "This is a demo: every system is a program on this machine, nothing else is touched and nobody is paged. Its "
+    "people acknowledge by themselves. You hold every role."
+)
+
+
+def mission_dialog(width: int, demo: bool) -> ReadDialog:
+    """The seed's mission and its one [CRITICAL] rule; of a demo, what is not real."""
+    lines = [*mission_lines(width), ()]
+    if demo:
+        lines += [*paragraph(DEMO, width, "warn"), ()]
+    dialog = ReadDialog("Mission", [*lines, (("Enter goes on.  ? shows this again.", "dim"),)])
+    dialog.hints = ("Enter: go on",)
     return dialog
 
 
