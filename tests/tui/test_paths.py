@@ -159,6 +159,17 @@ def test_the_track_ticks_towards_the_limit():
     assert not any("├" in text(row.line) for row in still)
 
 
+def test_what_an_earlier_attempt_fired_is_said_to_be_of_it():
+    """Attempt 2 was refused before anything was sent: the table must not read as if it were its own."""
+    before = [f.StepStarted(step="2.2"), *path("t4", "t5", "t6")]
+    first = [text(row.line) for row in waterfall.rows(view_of(*opened(), *before), 80)]
+    state = view_of(*opened(), *before)
+    state.state.steps["2.2"].started_at = T0 + 60
+    again = [text(row.line) for row in waterfall.rows(state, 80)]
+    assert not any("an attempt before" in row for row in first)
+    assert any("an attempt before" in row for row in again)
+
+
 def test_what_the_paths_took_together_and_the_slowest_hop_by_name():
     """Median and 95th percentile over the receivers; the slowest hop with its receiver."""
     facts = [*path("t0", "t4", "t5", "t6"), *path("t0", "t4", "t6", receiver="mail", name="x-a1-2", pages=()),

@@ -44,6 +44,9 @@ def rows(view: View, width: int) -> list[Row]:
     widths = (*widths[:-1], max(10, width - used))
     soonest = next((probe for _, probe in ack_deadlines(view.state)), None)
     out = [blank()]
+    began = view.step("2.2").started_at
+    if began is not None and all(probe.intended.starts_at < began for _, probe in probes):
+        out.append(Row((("fired at an attempt before this one; at this one nothing was, yet", "warn"),)))
     if hops:
         named = (SHORT_HOPS[hop] for hop in hops)
         out.append(heading("", "alert path", *named, "SLA", "where it stands", widths=widths))
