@@ -108,7 +108,7 @@ def test_a_console_that_breaks_gives_the_terminal_back_and_the_run_goes_on(scene
     console = Broken(scene.tmux, tmp_path, where, ("attach", scene.run_id, "--config", scene.stack.config))
     to_the_panes(console.terminal)
     said = console.breaks(LIVE[where])
-    back = f"ray-tui attach {scene.run_id} --config {scene.stack.config}"
+    back = f"attach {scene.run_id} --config {scene.stack.config}"
     console.said_one_line(said, "the run goes on", back)
     console.is_given_back(said)
 

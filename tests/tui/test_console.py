@@ -388,6 +388,16 @@ async def test_ctrl_c_ends_nothing():
         assert handle.submitted == []
 
 
+async def test_who_has_gone_to_a_phase_is_told_how_to_follow_the_run_again():
+    """The run may go on in another pane: the way back stands first, and is gone when it was taken."""
+    async with console(FakeHandle(*mid_run()), (80, 24)) as (app, pilot):
+        assert "follow the run" not in text_of(app)
+        await pilot.press("4")
+        await shows(app, "0 follow the run")
+        await pilot.press("0")
+        await until(lambda: "follow the run" not in text_of(app), "the usual keys")
+
+
 async def test_a_finished_run_is_left_as_ended():
     """After completion the badge says watched, and leaving reports the end."""
     handle = FakeHandle(*opened(), f.RunCompleted(boxes={}, next_command=plan.NEXT_PROTOCOL))

@@ -221,9 +221,11 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
                      ("run.manual", "manual"), ("help", "help"), ("open.detail", "why?"),
                      ("run.note", "note")]  # fmt: skip
         else:
-            named = [*self._may(view), ("focus.1", "focus"), ("help", "help"), ("open.detail", "why?"),
-                     ("focus.zoom", "all panes" if self.zoomed else "zoom"), ("log.filter", "filter"),
-                     ("focus.overview", "overview")]  # fmt: skip
+            strayed = self.picked and not view.state.ended  # the run may go on where nobody here sees it
+            back = [("focus.overview", "follow the run" if strayed else "overview")]
+            named = [*self._may(view), *(back if strayed else ()), ("focus.1", "focus"), ("help", "help"),
+                     ("open.detail", "why?"), ("focus.zoom", "all panes" if self.zoomed else "zoom"),
+                     ("log.filter", "filter"), *(() if strayed else back)]  # fmt: skip
         named.append(("detach", leaving(view)))
         hints = [(live[name], word) for name, word in named]
         return [("1-4" if word == "focus" and key == "1" else key, word) for key, word in hints]
