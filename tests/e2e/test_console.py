@@ -193,7 +193,7 @@ def test_q_detaches_says_how_to_come_back_and_the_run_goes_on(tmp_path):
         assert scene.console.wait_for_end() == 0
         said = scene.tmux.tmux("capture-pane", "-p", "-J", "-t", scene.console.name)
         assert "Detached; the run waits" in said
-        back = re.search(r"ray-tui (attach \S+ --config \S+)", said)
+        back = re.search(r" (attach \S+ --config \S+)", said)
         assert back, said
         assert rendezvous.is_locked(scene.stack.run_folder())
         again = scene.open(*shlex.split(back.group(1)))

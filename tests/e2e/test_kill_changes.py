@@ -48,7 +48,7 @@ def change(stack: Stack, hosts: Hosts, number: int) -> Changed:
         file.write_text(re.sub(old, new, file.read_text()))
     config = stack.folder / f"{release}.toml"
     config.write_text(stack.config.read_text().replace('release = "checkout-v2.4.1"', f'release = "{release}"'))
-    folder = begun(config, f"2026-11-22T2000Z-change-{number}", "2.1")
+    folder = begun(config, f"2026-11-22T2000Z-kill-change{number}", "2.1")
     before = version_of(stack)
     ended = []
     for at, (name, address) in enumerate(CHANGES.items()):
@@ -78,7 +78,7 @@ def test_a_test_event_that_is_sent_again_is_one_alert_while_it_is_open_and_pages
     with Hosts(tmp_path) as hosts, a_demo(tmp_path / "demo") as stack:
         runs = []
         for moment in MOMENTS:
-            folder = begun(stack.config, f"2026-11-22T2000Z-test-{MOMENTS.index(moment)}", plan.PREREQUISITES)
+            folder = begun(stack.config, f"2026-11-22T2000Z-kill-test{MOMENTS.index(moment)}", plan.PREREQUISITES)
             death = Death(moment, '"event_action": "trigger"', kind="PromptRaised", says=("approve",))
             ended, _ = hosts.carry_out(stack.config, folder.name, death)
             hosts.carry_out(stack.config, folder.name)

@@ -141,7 +141,7 @@ def hand_off(
 ) -> list[tuple[Ending, Told]]:
     """One run of 4.1 whose host is killed at each of its three hand-offs, and resumed."""
     config = config_of(stack, name, tuple(one.kind for one in endings), receiver)
-    folder = begun(config, f"2026-11-22T2000Z-{name}", "4.1")
+    folder = begun(config, f"2026-11-22T2000Z-kill-{name}", "4.1")
     ended = []
     for protocol, one in zip(PROTOCOLS, endings, strict=True):
         death = Death(one.moment, f"-p{protocol}-", says=(f"notify-{protocol}-",))
@@ -169,7 +169,7 @@ def handed_off(tmp_path_factory: pytest.TempPathFactory) -> dict[Ending, list[To
     hosts = Hosts(tmp_path_factory.mktemp("hosts"))
     demo = a_demo(tmp_path_factory.mktemp("demo"))
     with demo as stack, a_receiver() as receiver, hosts, ThreadPoolExecutor(LANES) as pool:
-        told = pool.map(lambda run: hand_off(stack, hosts, receiver, f"handoff-{run[0]}", run[1]), runs)
+        told = pool.map(lambda run: hand_off(stack, hosts, receiver, f"handoff{run[0]}", run[1]), runs)
         found: dict[Ending, list[Told]] = {}
         for ending, one in itertools.chain.from_iterable(told):
             found.setdefault(ending, []).append(one)

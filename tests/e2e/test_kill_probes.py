@@ -64,7 +64,7 @@ class Probed:
 
 def probe(stack: Stack, hosts: Hosts, effect: SideEffect, moment: str, purpose: str) -> Probed:
     """All five receivers are at that moment when the host dies; of the escalation probes, the first."""
-    run_id = f"2026-11-22T2000Z-kill-{effect}-{MOMENTS.index(moment)}{purpose}"
+    run_id = f"2026-11-22T2000Z-kill-{effect}{MOMENTS.index(moment)}{purpose}"  # a socket is named by the last part
     folder = begun(stack.config, run_id, "2.2")
     acks = purpose == "ack"
     death = Death(

@@ -94,6 +94,9 @@ async def test_the_keys_of_the_console_work_in_the_dialog_of_a_halt():
         await until(lambda: getattr(app.screen, "dialog_title", "").startswith("Halted"), "the halt again")
         await pilot.press("w")
         await dialog(app, WaiveDialog)
+        await pilot.press("escape", "p")
+        asked = await dialog(app, ChoiceDialog)
+        assert asked.live_keys()[:3] == [("r", "Retry"), ("m", "Manual"), ("w", "Waive")]
         assert handle.submitted == []
 
 

@@ -249,6 +249,10 @@ class ChoiceDialog(Dialog[str]):
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self.choices[event.option_index].id)
 
+    def live_keys(self) -> list[tuple[str, str]]:
+        return [*((choice.letter, choice.label.strip("…")) for choice in self.choices if choice.letter),
+                *super().live_keys()]  # fmt: skip
+
     def on_key(self, event: Key) -> None:
         taken = next((choice.id for choice in self.choices if choice.letter and choice.letter == event.character), None)
         if taken is not None:
