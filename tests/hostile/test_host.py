@@ -150,7 +150,7 @@ def test_a_run_that_is_not_there_is_named(repo):
     for command in ("run --headless --run no-such\x1b[2J", "attach --plain nope", "replay --plain nope"):
         done = program(*command.split(), "--config", repo.config)
         assert done.code == 2, done.said
-        assert "there are: none" in done.err
+        assert "no run here yet" in done.err
         assert RAW_CONTROL.search(done.err) is None, done.err
 
 
