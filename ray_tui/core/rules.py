@@ -30,6 +30,7 @@ from ray_tui.core.commands import (
 )
 from ray_tui.core.policy import Person, Policy
 from ray_tui.core.state import RunState
+from ray_tui.core.together import asked
 from ray_tui.core.verdicts import Criterion, Verdict, combine
 
 DAY = 86_400.0
@@ -321,7 +322,7 @@ def _waive(state: RunState, actor: f.Actor, command: ProposeWaiver, book: Rulebo
         return Refused(f"A waiver's reason has at least {book.policy.reason_characters} characters.")
     if not 0 < command.days <= book.policy.waiver_days:
         return Refused(f"A waiver runs at most {book.policy.waiver_days} days.")
-    waiting = next((w for w in state.proposed.values() if (w.step, w.criterion) == (command.step, criterion.id)), None)
+    waiting = asked(state, command.step).get(criterion.id)
     if waiting is not None:
         return Refused(f"Waiver {waiting.id} asks for that already, and waits for a second person.")
     decided = len(state.waivers) + len(state.waivers_declined) + len(state.waivers_lapsed)

@@ -25,6 +25,11 @@ def by_cause(criteria: Iterable[Criterion]) -> list[tuple[Criterion, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
+def asked(state: RunState, step: str) -> dict[str, WaiverProposed]:
+    """Criterion -> the open waiver that is asked of it at this step."""
+    return {waiver.criterion: waiver for waiver in state.proposed.values() if waiver.step == step}
+
+
 def asked_together(state: RunState) -> list[tuple[WaiverProposed, ...]]:
     """The open waivers in groups: one person, one step, one reason, one expiry."""
     groups: list[list[WaiverProposed]] = []

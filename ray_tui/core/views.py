@@ -35,15 +35,14 @@ def exit_code(state: RunState) -> int:
 
 
 def phase_status(state: RunState, number: int) -> tuple[str, int, int]:
-    """(word, settled actions, actions) of a phase: waiting, running, halted, done."""
+    """(word, settled actions, actions) of a phase: waiting, open, running, halted, aborted (in it), done."""
     phase = plan.PHASES[number - 1]
     steps = [state.steps[action.id] for action in phase.actions]
     gate = state.steps[phase.gate.id]
     settled = sum(step.settled for step in steps)
-    if any(step.status == "halted" for step in (*steps, gate)):
-        return "halted", settled, len(steps)
-    if any(step.status == "running" for step in (*steps, gate)):
-        return "running", settled, len(steps)
+    for word in ("halted", "running"):
+        if any(step.status == word for step in (*steps, gate)):
+            return (word if state.aborted is None else "aborted"), settled, len(steps)
     if settled == len(steps) and gate.settled:
         return "done", settled, len(steps)
     return ("open" if settled else "waiting"), settled, len(steps)

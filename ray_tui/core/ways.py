@@ -4,6 +4,7 @@ from typing import Literal
 
 from ray_tui.core import rules
 from ray_tui.core.state import RunState
+from ray_tui.core.together import asked
 from ray_tui.core.verdicts import Criterion, Verdict
 
 Way = Literal["retry", "manual", "waive", "decline", "abort"]
@@ -16,8 +17,8 @@ def failing(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:
 
 def waivable(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:
     """What a waiver can be asked for, and is not asked for already."""
-    asked = {waiver.criterion for waiver in state.proposed.values() if waiver.step == step}
-    return tuple(c for c in failing(state, step, now) if c.waivable and c.id not in asked)
+    open_ = asked(state, step)
+    return tuple(c for c in failing(state, step, now) if c.waivable and c.id not in open_)
 
 
 def unjudged(state: RunState, step: str, now: float) -> tuple[Criterion, ...]:

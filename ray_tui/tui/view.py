@@ -12,7 +12,7 @@ from ray_tui.core.handle import Link, Transport
 from ray_tui.core.presence import Look, phase_of
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import Probe, RunState, Step
-from ray_tui.core.together import asked_together, named
+from ray_tui.core.together import asked, asked_together, named
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui.lines import Span, left_of, short_seconds, width_of
@@ -108,7 +108,7 @@ class View:
 
     def phase_mark(self, number: int) -> Span:
         word, _, _ = views.phase_status(self.state, number)
-        if word == "halted":
+        if word in ("halted", "aborted"):
             return "✗", "bad"
         if word == "running":
             return "▶", "run"
@@ -254,9 +254,9 @@ def _paged(probe: Probe) -> str:
     return people[0] if people else "anybody"
 
 
-def _acknowledgements(view: View, room: int) -> tuple[Span, ...]:
+def _acknowledgements(view: View, deadlines: Sequence[tuple[float, Probe]], room: int) -> tuple[Span, ...]:
     """Who must acknowledge what, the soonest first, and how long is left; the longest wording that has room."""
-    (at, probe), *others = ack_deadlines(view.state)
+    (at, probe), *others = deadlines
     left = left_of(at - view.now, probe.intended.sla_seconds)
     by: Span = (f"  by {wall(at)}Z", "dim")
     more = f" and {len(others)} more" if others else ""
@@ -337,8 +337,8 @@ def next_line(view: View, room: int = 200) -> tuple[Span, ...]:
         settled = f" ({progress})" if (progress := settled_words(view, state.halt.step)) else ""
         on = f" on {name_of(state.halt.step)}{settled}"
         return ((f"{who} must decide", "bad"), (on, ""), *_still_out(view), (f": {gist(view, state.halt)}", ""))
-    if ack_deadlines(state):
-        return _acknowledgements(view, room)
+    if deadlines := ack_deadlines(state):
+        return _acknowledgements(view, deadlines, room)
     if state.open_prompts:
         prompt = state.open_prompts[0]
         return (*waits_for(view, prompt.raised), (prompt.raised.title, ""))
@@ -366,18 +366,18 @@ def settled_words(view: View, step: str) -> str:
 
 def _all_asked(view: View, step: str) -> bool:
     """Whether a waiver is asked for of everything that stops a step: then a second person is all that it waits for."""
-    asked = {waiver.criterion for waiver in view.state.proposed.values() if waiver.step == step}
-    return all(criterion.id in asked for criterion in rules.blocking(view.state, step, view.now))
+    open_ = asked(view.state, step)
+    return all(criterion.id in open_ for criterion in rules.blocking(view.state, step, view.now))
 
 
 def _second_person(view: View) -> tuple[Span, ...]:
     """Who must confirm the oldest waiver that is proposed; empty where none is."""
-    asked = next(iter(asked_together(view.state)), ())
-    if not asked:
+    oldest = next(iter(asked_together(view.state)), ())
+    if not oldest:
         return ()
-    mine = may_confirm(view, asked[0].operator)
-    whom = "you must confirm: " if mine else f"waiting for another person than {asked[0].operator} to confirm: "
-    return ((whom, "warn"), (named(asked), ""))
+    mine = may_confirm(view, oldest[0].operator)
+    whom = "you must confirm: " if mine else f"waiting for another person than {oldest[0].operator} to confirm: "
+    return ((whom, "warn"), (named(oldest), ""))
 
 
 def may_confirm(view: View, operator: str) -> bool:

@@ -12,6 +12,7 @@ from ray_tui.core.commands import Accepted, Command, Reply
 from ray_tui.core.facts import Entry
 from ray_tui.core.handle import Link, Marker, Rewound
 from ray_tui.core.readings import Reading
+from ray_tui.core.state import RunState, fold
 from ray_tui.core.verdicts import Criterion, Verdict
 
 T0 = 1_763_812_500.0
@@ -134,6 +135,12 @@ class FakeHandle:
 
     async def close(self, why: str = "left") -> None:
         self.closed = True
+
+
+def folded(*facts: f.Fact) -> RunState:
+    """The state after these facts, all of one moment."""
+    actor = f.Actor(person="engine")
+    return fold(Entry(seq=seq, at=T0, mono=T0, actor=actor, fact=fact) for seq, fact in enumerate(facts, start=1))
 
 
 def opened(*, demo: bool = False) -> list[f.Fact]:

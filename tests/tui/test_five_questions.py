@@ -7,7 +7,6 @@ from textual import events
 from ray_tui.core import facts as f
 from ray_tui.core.commands import Accepted, AddNote, AnswerPrompt, DeclineWaiver, ProposeWaiver, Refused
 from ray_tui.core.rules import criterion_digest
-from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import clock_text, crop, left_of
 from ray_tui.tui.panes.frame import rail
@@ -16,7 +15,7 @@ from ray_tui.tui.screens.decide import WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.view import View, next_line
-from tests.tui.fake_handle import T0, FakeHandle, StillClock, failed, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, StillClock, failed, folded, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
 LEAVES = "q: leave, the run"
@@ -34,13 +33,6 @@ def halted(*criteria):
         f.StepFinished(step="2.2", verdict=Verdict.FAILED, summary="late", criteria=found),
         f.Halted(step="2.2", reason="slack was not acknowledged", criteria=tuple(c.id for c in found)),
     ]
-
-
-def folded(*facts):
-    state = RunState()
-    for seq, fact in enumerate(facts, start=1):
-        apply(state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
-    return state
 
 
 def rows(app):

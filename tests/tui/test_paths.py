@@ -3,10 +3,9 @@
 import pytest
 
 from ray_tui.core import facts as f
-from ray_tui.core.state import RunState, apply
 from ray_tui.tui.panes import waterfall
 from ray_tui.tui.view import View, newest_probes, path_words
-from tests.tui.fake_handle import T0, FakeHandle, StillClock, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, StillClock, folded, mid_run, opened, until
 from tests.tui.on_screen import console, shows, text_of
 
 SEEN = {"t0": 0.0, "t1": 0.1, "t2": 0.2, "t3": 0.4, "t4": 0.5, "t5": 0.6, "t6": 2.0, "t7": 3.4}
@@ -29,10 +28,7 @@ def path(*hops, purpose="acknowledge", receiver="pd-payments", pages=("Priya Nai
 
 
 def view_of(*facts, now=T0 + 7):
-    state = RunState()
-    for seq, fact in enumerate(facts, start=1):
-        apply(state, f.Entry(seq=seq, at=T0, mono=T0, actor=f.Actor(person="engine"), fact=fact))
-    return View(state=state, now=now)
+    return View(state=folded(*facts), now=now)
 
 
 def problem(name, detail, hop="t6", blocks=True):

@@ -163,8 +163,6 @@ def log_title(view: View, title: str) -> Line:
 
 def pane_state(view: View, number: int) -> str:
     word, settled, total = views.phase_status(view.state, number)
-    if view.state.aborted is not None and word in ("halted", "running"):
-        word = "aborted"
     glyph = {"aborted": "✗", "halted": "✗", "running": "▶", "done": "✓"}.get(word, "·")
     return f"{glyph} {settled}/{total} {word}"
 
