@@ -41,8 +41,9 @@ from ray_tui.tui.desk import Desk
 from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
 from ray_tui.tui.player import PRESSES, Player
+from ray_tui.tui.screens import console, dialog
 from ray_tui.tui.screens.console import LOG, ConsoleScreen
-from ray_tui.tui.screens.dialog import STYLESHEET, Choice, ChoiceDialog, Dialog
+from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
 from ray_tui.tui.screens.read import (
     CopyAsAsked,
     FilterDialog,
@@ -89,7 +90,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         Binding("ctrl+c", "interrupt", "how to leave", id="interrupt", show=False, priority=True),
         Binding("f1", "deed('help')", "help", id="help.f1", show=False),
     ]
-    CSS = f"""{STYLESHEET}
+    CSS = f"""{console.STYLESHEET}{dialog.STYLESHEET}
     CommandPalette {{ background: $background; }}
     Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
              padding: 0 1; margin-top: 0; }}
@@ -134,8 +135,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._told_place = ""
         self._looks: tuple[Look, ...] = ()
         self._opening = False
-        self._laid_out = False
-        """Before that there is no width to paint for; what is read meanwhile is painted at once then."""
+        self._unshown = contextlib.ExitStack()
+        """Holds empty panes back until there is something in them: a start sends one full screen, not three."""
         self._mission_due = options.show_mission and handle.transport is None
         self._net = ControlFilter()
         if options.animations is False or (options.animations is None and over_ssh(options.environment)):
@@ -145,6 +146,13 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return theme.DEFAULTS
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Before there is a screen the colours are enough: the stylesheet is about to be read, once."""
+        if self.screen_stack:
+            super().refresh_css(animate=animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._net]
@@ -159,16 +167,19 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.set_class(self.handle.transport is not None, "-replay")
         self.set_keymap(self.keymap)
         self._catch_signals()
-        self.push_screen(self.console_screen)
         self.run_worker(self._follow_entries(), group="follow")
-        self.call_after_refresh(self._begin)
+        self._unshown.enter_context(self.batch_update())
 
-    def _begin(self) -> None:
-        self._laid_out = True
+    def get_default_screen(self) -> Screen[Any]:
+        return self.console_screen
+
+    def begin(self) -> None:
+        """The panes have their places: what was read of the run until now is the first thing painted."""
         self._notices()
         self.run_worker(self._follow_readings(), group="follow")
         self.set_interval(TICK_SECONDS, self._tick)
         self.repaint()
+        self._unshown.close()
 
     def _first_theme(self) -> None:
         """Before anything is painted: Textual reads every stylesheet again for a theme that changes later."""
@@ -452,7 +463,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     @property
     def _stands(self) -> bool:
         """Whether there is a screen to paint on: not before the first layout, and not while the console is leaving."""
-        return self._laid_out and bool(self.screen_stack) and bool(self.console_screen.query("#keys"))
+        return self.console_screen.laid_out and bool(self.screen_stack) and bool(self.console_screen.query("#keys"))
 
     def _paint_readings(self) -> None:
         self._reading_timer = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.segment import Segment
+from textual._compositor import LayoutUpdate
 from textual.color import Color
 
 from ray_tui.core import announcements, plan
@@ -312,6 +313,22 @@ async def test_a_probes_detail_gives_every_hop_as_an_interval():
         top = await dialog(app)
         assert "40.90–41.00 s" in top.text_shown()
         assert "t7 escalated not seen" in top.text_shown()
+
+
+async def test_the_first_screen_that_is_sent_is_the_run_as_it_is(monkeypatch):
+    """No empty panes come first, and the pane of the running phase is the wide one at once."""
+    sent: list[str] = []
+    display = RayApp._display
+
+    def noted(self, screen, renderable):
+        if isinstance(renderable, LayoutUpdate) and not self._batch_count:
+            sent.append("\n".join("".join(part.text for part in row) for row in renderable.strips))
+        display(self, screen, renderable)
+
+    monkeypatch.setattr(RayApp, "_display", noted)
+    async with console(FakeHandle(*mid_run()), (120, 40)):
+        for word in ("checkout v2.4.1", "late: no acknowledgement within 5 min", "3:48 left of 5:00  │", "Events"):
+            assert word in sent[0]
 
 
 async def test_a_flood_of_readings_costs_few_repaints():

@@ -7,6 +7,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Size
 from textual.screen import Screen
 
 from ray_tui.core import plan, views
@@ -33,36 +34,40 @@ LEAST = (60, 20)
 """Columns and rows below which there is a notice instead of panes."""
 
 
+STYLESHEET = """
+ConsoleScreen { layout: vertical; background: $background; }
+ConsoleScreen > .strip { height: 1; width: 1fr; overflow: hidden; }
+ConsoleScreen #rail, ConsoleScreen #keys { background: $background; }
+ConsoleScreen #panes { height: 1fr; }
+ConsoleScreen #panes > Horizontal { height: 2fr; }
+ConsoleScreen #panes > Horizontal.-active { height: 3fr; }
+ConsoleScreen #panes > Horizontal.-calm { height: 8; }
+ConsoleScreen Listing { width: 2fr; height: 1fr; border: round $ray-dim 60%; border-title-color: $ray-dim;
+                        border-subtitle-color: $ray-dim; padding: 0; background: $background; }
+ConsoleScreen Listing.-active { width: 3fr; border: round $primary; border-title-color: $ray-strong;
+                                border-title-style: bold; border-subtitle-color: $ray-strong; }
+ConsoleScreen #log { height: 9; width: 1fr; }
+ConsoleScreen Painted { scrollbar-background: $background; scrollbar-color: $ray-dim 50%;
+                        scrollbar-color-hover: $primary; scrollbar-color-active: $primary;
+                        scrollbar-background-hover: $background; }
+ConsoleScreen.-narrow #log { height: 7; }
+ConsoleScreen.-short #log { height: 5; }
+ConsoleScreen.-big-log #panes { display: none; }
+ConsoleScreen.-no-log #log { display: none; }
+ConsoleScreen.-big-log #log { height: 1fr; }
+ConsoleScreen #small { display: none; }
+ConsoleScreen.-small > * { display: none; }
+ConsoleScreen.-small > #small { display: block; height: 1fr; width: 1fr; }
+ConsoleScreen.-plain Listing { border: ascii $ray-dim; }
+ConsoleScreen.-plain Painted { scrollbar-size-vertical: 0; }
+ConsoleScreen.-plain Listing.-active { border: ascii $primary; }
+"""
+"""Part of the app's: for a screen that brings its own, all of them would be read again at every start."""
+
+
 class ConsoleScreen(Screen[None], inherit_bindings=False):
     """Below 120 columns one pane at a time; above, two by two with the active one larger."""
 
-    CSS = """
-    ConsoleScreen { layout: vertical; background: $background; }
-    ConsoleScreen > .strip { height: 1; width: 1fr; overflow: hidden; }
-    #rail, #keys { background: $background; }
-    #panes { height: 1fr; }
-    #panes > Horizontal { height: 2fr; }
-    #panes > Horizontal.-active { height: 3fr; }
-    #panes > Horizontal.-calm { height: 8; }
-    Listing { width: 2fr; height: 1fr; border: round $ray-dim 60%; border-title-color: $ray-dim;
-              border-subtitle-color: $ray-dim; padding: 0; background: $background; }
-    Listing.-active { width: 3fr; border: round $primary; border-title-color: $ray-strong;
-                      border-title-style: bold; border-subtitle-color: $ray-strong; }
-    #log { height: 9; width: 1fr; }
-    Painted { scrollbar-background: $background; scrollbar-color: $ray-dim 50%; scrollbar-color-hover: $primary;
-              scrollbar-color-active: $primary; scrollbar-background-hover: $background; }
-    ConsoleScreen.-narrow #log { height: 7; }
-    ConsoleScreen.-short #log { height: 5; }
-    ConsoleScreen.-big-log #panes { display: none; }
-    ConsoleScreen.-no-log #log { display: none; }
-    ConsoleScreen.-big-log #log { height: 1fr; }
-    #small { display: none; }
-    ConsoleScreen.-small > * { display: none; }
-    ConsoleScreen.-small > #small { display: block; height: 1fr; width: 1fr; }
-    ConsoleScreen.-plain Listing { border: ascii $ray-dim; }
-    ConsoleScreen.-plain Painted { scrollbar-size-vertical: 0; }
-    ConsoleScreen.-plain Listing.-active { border: ascii $primary; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         *keys.bindings(),
         Binding("escape", "app.deed('clear_filter')", "all events", id="log.all", show=False),
@@ -75,6 +80,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self.picked = False
         """A person has chosen the pane; until then the active pane follows the run."""
         self.zoomed = False
+        self._fitted: Size | None = None
+        """What the panes were last arranged for; before that there is no width to paint for."""
         self._begun: tuple[bool, ...] = ()
         self._arranged = True
         """Panes have moved since they were last painted."""
@@ -107,11 +114,22 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.set_class(self.ascii_only, "-plain")
+        self._has_moved(self.ray.view())
         self._arrange()
 
     def on_resize(self, event: events.Resize) -> None:
+        if event.size == self._fitted:
+            return
+        begins, self._fitted = not self.laid_out, event.size
         self._arrange()
-        self.call_after_refresh(self.ray.repaint)
+        if begins:
+            self.ray.begin()
+        else:
+            self.call_after_refresh(self.ray.repaint)
+
+    @property
+    def laid_out(self) -> bool:
+        return self._fitted is not None
 
     # --- painting ----------------------------------------------------------------------------------------------------
 
@@ -133,8 +151,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def show_view(self, view: View, *, live: bool = True) -> None:
         """Paint everything that is visible; only lines that changed reach the terminal."""
-        self._follow_run(view)
-        self._settle_rows(view)
+        if self._has_moved(view):
+            self._rearrange()
         live, self._arranged = live or self._arranged, False
         width = self.size.width
         if self._small:
@@ -176,11 +194,19 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     @property
     def _small(self) -> bool:
-        return self.size.width < LEAST[0] or self.size.height < LEAST[1]
+        return self.app.size.width < LEAST[0] or self.app.size.height < LEAST[1]
 
     @property
     def _wide_overview(self) -> bool:
         return self.size.width >= WIDE and not self.picked and not self.zoomed
+
+    def _has_moved(self, view: View) -> bool:
+        """Whether the panes have to be arranged anew: the run is in another phase, or one has begun and needs room."""
+        begun = tuple(views.phase_status(view.state, number)[0] != "waiting" for number in range(1, 5))
+        phase, grown = self.active, begun != self._begun
+        self._begun = begun
+        self._follow_run(view)
+        return grown or self.active != phase
 
     def _follow_run(self, view: View) -> None:
         if self.picked or self.active == LOG:
@@ -188,20 +214,10 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         at = view.state.halt.step if view.state.halt else view.state.running()
         if at is None:
             at = next((step for step in plan.STEPS if not view.state.steps[step].settled), plan.COMPLETION)
-        number = max(1, min(4, plan.phase_of(at)))
-        if number != self.active:
-            self.active = number
-            self._arrange()
+        self.active = max(1, min(4, plan.phase_of(at)))
         if at != self._at:
             self._at = at
-            self.pane(number).prefer(f"step:{at}")
-
-    def _settle_rows(self, view: View) -> None:
-        """A row of phases grows when one of them begins."""
-        begun = tuple(views.phase_status(view.state, number)[0] != "waiting" for number in range(1, 5))
-        if begun != self._begun:
-            self._begun = begun
-            self._rearrange()
+            self.pane(self.active).prefer(f"step:{at}")
 
     def _hints(self, view: View) -> list[tuple[str, str]]:
         live = keys.shown(self.ray.keymap)
@@ -248,10 +264,10 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def _arrange(self) -> None:
         self._arranged = True
-        wide = self.size.width >= WIDE
+        wide = self.app.size.width >= WIDE
         alone = self.zoomed or not wide
         self.set_class(not wide, "-narrow")
-        self.set_class(self.size.height < TALL, "-short")
+        self.set_class(self.app.size.height < TALL, "-short")
         self.set_class(self._small, "-small")
         self.set_class(self.active == LOG and alone, "-big-log")
         self.set_class(self.active != LOG and self.zoomed, "-no-log")
