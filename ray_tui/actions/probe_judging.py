@@ -441,7 +441,8 @@ def _told(problems: Sequence[f.ProbeProblem]) -> str:
 
 def marked(problem: str, hop: str) -> str:
     """The problem's name and the hop at which it stopped, behind the words for it: ``[lost at t4 (delivered)]``."""
-    return f"[{problem} at {hop} ({HOP_NAMES[hop]})]"
+    name = HOP_NAMES[hop]
+    return f"[{problem} at {hop}]" if name in problem else f"[{problem} at {hop} ({name})]"
 
 
 def too_skewed(skew: Skew) -> bool:

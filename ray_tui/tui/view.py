@@ -28,6 +28,8 @@ VERDICT_STYLES = {
     Verdict.WAIVED: "warn",
 }  # fmt: skip
 
+ANYBODY = "anybody"
+
 
 @dataclass
 class View:
@@ -251,7 +253,7 @@ def _paged(probe: Probe) -> str:
     """Whose turn it is where a page is out: who was notified, else whom it will page, else anybody."""
     notified = probe.hops["t5"].who if "t5" in probe.hops else ""
     people = [name for name in (notified, *(page.split(" (")[0] for page in probe.intended.pages)) if name]
-    return people[0] if people else "anybody"
+    return people[0] if people else ANYBODY
 
 
 def _acknowledgements(view: View, deadlines: Sequence[tuple[float, Probe]], room: int) -> tuple[Span, ...]:
@@ -260,14 +262,24 @@ def _acknowledgements(view: View, deadlines: Sequence[tuple[float, Probe]], room
     left = left_of(at - view.now, probe.intended.sla_seconds)
     by: Span = (f"  by {wall(at)}Z", "dim")
     more = f" and {len(others)} more" if others else ""
-    second = f", {_paged(others[0][1])} {others[0][1].intended.receiver}" if others else ""
+    who, where = _paged(probe), _where(probe)
+    second = f", {_paged(others[0][1])} {others[0][1].intended.receiver}{_where(others[0][1])}" if others else ""
+    second = second.replace(f", {who} ", ", ", 1)
     rest = f" and {len(others) - 1} more" if others[1:] else ""
-    for also, when in ((second + rest, (by,)), (second + rest, ()), (more, (by,)), (more, ())):
+    wordings = ((where + second + rest, (by,)), (where + second + rest, ()), (where + more, (by,)), (where + more, ()),
+                (more, (by,)), (more, ()))  # fmt: skip
+    for also, when in wordings:
         what = (f"ack {probe.intended.receiver}{also}: ", "strong")
-        said = ((f"{_paged(probe)} must ", "warn"), what, left, *when)
+        said = ((f"{who} must ", "warn"), what, left, *when)
         if width_of(said) <= room:
             break
     return said
+
+
+def _where(probe: Probe) -> str:
+    """By what a test alert reaches a person who is not named: that is where it is acknowledged."""
+    kinds = probe.intended.integrations
+    return f" ({' or '.join(kinds)})" if kinds and _paged(probe) == ANYBODY else ""
 
 
 def waits_for(view: View, prompt: f.PromptRaised) -> tuple[Span, ...]:
@@ -296,7 +308,7 @@ def badge(view: View) -> Span:
 def leaving(view: View) -> str:
     """What becomes of the run when this console leaves."""
     if view.transport is not None:
-        return "leave"
+        return "close"
     return "leave, the run is over" if view.state.ended else f"leave, the run {without_us(view.state)}"
 
 

@@ -171,7 +171,7 @@ QUICK: Sequence[Fault] = (
     Fault("level 1 acknowledges what it must not", "pager", _never_tired,
           escalated("inconclusive", "acknowledged_early at t7", "Mira Okafor")),
     Fault("an incident that nobody is told of", "pager", bent("pagerduty", notifies=False),
-          answered("pager", "failed", "not_notified at t5 (notified)")),
+          answered("pager", "failed", "not_notified at t5]")),
     Fault("nobody acknowledges in time", "pager", bent("pagerduty", ack_after_seconds=CONFIRMED_LATE),
           answered("pager", "failed", "t6")),
 )  # fmt: skip

@@ -333,7 +333,7 @@ def test_a_dumb_terminal_is_told_what_to_do(tmp_path):
 
 def bar(shown):
     """The transport's line: (playing, seconds from the start, speed)."""
-    found = re.search(r"(▶|⏸)\s+([\d:]+) / ([\d:]+)\s+×(\S+)", shown)
+    found = re.search(r"(▶ playing|‖ paused|▶|‖)\s+([\d:]+) / ([\d:]+)\s+×(\S+)", shown)
     return (found.group(1) == "▶", found.group(2), found.group(4)) if found else None
 
 

@@ -121,7 +121,7 @@ async def test_a_notice_in_a_replay_stands_above_its_bar():
         await shows(app, "This replay has no live graphs")
         rows = text_of(app).split("\n")
         assert "├" in rows[22]
-        assert "q leave" in rows[23]
+        assert "q close" in rows[23]
 
 
 async def test_how_far_several_decisions_came_is_said_with_why():

@@ -38,20 +38,20 @@ def problem(name, detail, hop="t6", blocks=True):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        (path(), "being sent, 7 s of 15 s"),
-        (path("t0", "t1"), "waiting for Alertmanager to send it, 7 s of 15 s"),
-        (path("t0", "t1", "t3"), "sent, waiting for it to arrive, 7 s of 15 s"),
-        (path("t0", "t4"), "arrived, waiting until Priya Nair is notified, 7 s of 15 s"),
-        (path("t0", "t4", "t5"), "waiting for Priya Nair to acknowledge, 7 s of 15 s"),
-        (path("t0", "t4", pages=()), "waiting for anybody on pd-payments to acknowledge, 7 s of 15 s"),
-        (path("t0", "t4", "t5", who={"t5": "Sam Ito"}), "waiting for Sam Ito to acknowledge, 7 s of 15 s"),
+        (path(), "being sent, 8 s left of 15 s"),
+        (path("t0", "t1"), "waiting for Alertmanager to send it, 8 s left of 15 s"),
+        (path("t0", "t1", "t3"), "sent, waiting for it to arrive, 8 s left of 15 s"),
+        (path("t0", "t4"), "arrived, waiting until Priya Nair is notified, 8 s left of 15 s"),
+        (path("t0", "t4", "t5"), "waiting for Priya Nair to acknowledge, 8 s left of 15 s"),
+        (path("t0", "t4", pages=()), "waiting for anybody on pd-payments to acknowledge, 8 s left of 15 s"),
+        (path("t0", "t4", "t5", who={"t5": "Sam Ito"}), "waiting for Sam Ito to acknowledge, 8 s left of 15 s"),
         (path("t4", "t5", purpose="escalate"),
-         "Priya Nair leaves it unanswered: waiting until Tom Brandt is called, 7 s"),
+         "Priya Nair leaves it unanswered, escalation to Tom Brandt, 7.0s so far"),
         (path("t4", "t5", purpose="escalate", escalation=10.0),
-         "Priya Nair leaves it unanswered: waiting until Tom Brandt is called, 6 s of 10 s"),
-        (path("t1", purpose="escalate", escalation=10.0), "waiting for Alertmanager to send it, 7 s"),
+         "Priya Nair leaves it unanswered, escalation to Tom Brandt, 4 s left"),
+        (path("t1", purpose="escalate", escalation=10.0), "waiting for Alertmanager to send it, 7.0s so far"),
         (path("t4", purpose="escalate", pages=("Priya Nair (level 1)",)),
-         "Priya Nair leaves it unanswered: waiting until level 2 is called, 7 s"),
+         "Priya Nair leaves it unanswered, escalation to level 2, 7.0s so far"),
         (path("t0", "t4", "t5", "t6"), "acked 2.0s by Priya Nair"),
         (path("t4", "t5", "t7", purpose="escalate"), "escalated 3.4s to Tom Brandt"),
     ],
@@ -93,24 +93,28 @@ def test_the_longest_wording_that_fits_is_taken_and_keeps_the_time():
     probe = view.state.probes["x-a1-1"]
     for room in (80, 50, 40, 30, 12):
         said = waterfall.stands(view, probe, room)[1]
-        assert len(said) <= max(room, len("7 s of 15 s"))
-        assert said.endswith("7 s of 15 s")
-    assert waterfall.stands(view, probe, 36)[1] == "waiting for Priya Nair, 7 s of 15 s"
+        assert len(said) <= room
+        assert "8 s left" in said
+    assert waterfall.stands(view, probe, 36)[1] == "waiting for Priya Nair, 8 s left"
 
 
 def test_the_name_of_who_is_waited_for_is_kept_longer_than_the_limit():
     """Where both have no room it is the limit that gives way: it is the same for all, and stands in the track."""
     view = view_of(*opened(), *path("t4", "t5", who={"t5": "Mira Okafor-Brandt"}))
-    assert waterfall.stands(view, view.state.probes["x-a1-1"], 30)[1] == "for Mira Okafor-Brandt, 7 s"
+    assert waterfall.stands(view, view.state.probes["x-a1-1"], 34)[1] == "for Mira Okafor-Brandt, 8 s left"
 
 
 def test_that_somebody_is_to_be_called_is_kept_longer_than_the_limit():
-    """Of an escalation the short name alone would read like a page to be acknowledged."""
+    """Of an escalation the short name alone would read like a page to be acknowledged; nobody is told to hurry."""
     view = view_of(*opened(), *path("t4", "t5", purpose="escalate", escalation=13.0))
     probe = view.state.probes["x-a1-1"]
-    assert waterfall.stands(view, probe, 50)[1] == "waiting until Tom Brandt is called, 6 s of 13 s"
-    assert waterfall.stands(view, probe, 35)[1] == "until Tom Brandt is called, 6 s"
-    assert waterfall.stands(view, probe, 28)[1] == "for Tom Brandt, 6 s of 13 s"
+    assert waterfall.stands(view, probe, 50)[1:] == ("escalation to Tom Brandt, 7 s left", "")
+    assert waterfall.stands(view, probe, 28)[1] == "to Tom Brandt, 7 s left"
+    late = view_of(*opened(), *path("t4", "t5", purpose="escalate", escalation=5.0))
+    assert waterfall.stands(late, late.state.probes["x-a1-1"], 50)[1:] == (
+        "escalation to Tom Brandt, 1 s past the limit",
+        "bad",
+    )
 
 
 @pytest.mark.parametrize(("roomy", "tracks"), [(False, 1), (True, 3)])
@@ -245,18 +249,18 @@ async def test_acknowledged_paths_are_counted_as_they_come():
         handle.feed(f.ProbeHopSeen(id="x-a1-1", hop="t6", earliest=T0, latest=T0 + 6, source="s", who="Priya Nair"))
         await shows(app, "1/2 1 of 2 acknowledged")
         assert "acked 6.0s by Priya Nair" in text_of(app)
-        assert "for anybody, 7 s of 15 s" in text_of(app)
+        assert "for anybody, 8 s left of 15 s" in text_of(app)
         clock.at[0] = T0 + 9
-        await shows(app, "9 s of 15 s")
+        await shows(app, "for anybody, 6 s left of 15 s")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
 async def test_who_is_waited_for_is_on_the_screen_at_every_size(size):
-    """Receiver, person and time used, cut nowhere."""
+    """Receiver, person and time left, cut nowhere."""
     clock = StillClock(at=[T0 + 7])
     handle = FakeHandle(*opened(), f.StepStarted(step="2.2"), *path("t1", "t4", "t5"))
     async with console(handle, size, clock=clock) as (app, _):
-        await until(lambda: "Priya Nair" in text_of(app) and "7 s of 15 s" in text_of(app), "the person and the time")
+        await until(lambda: "Priya Nair" in text_of(app) and "8 s left" in text_of(app), "the person and the time")
         assert any("pd-payments" in row and "Priya Nair" in row for row in text_of(app).split("\n"))
 
 

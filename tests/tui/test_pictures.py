@@ -188,7 +188,7 @@ def moments():
     done = f.RunCompleted(boxes={}, next_command=plan.NEXT_PROTOCOL)
     markers = (Marker(10, 10, "action", "1.1 Review", "1.1"), Marker(40, 40, "gate", "✓ G1", "gate.instrumentation"))
     transport = FakeTransport(markers=markers, at=50)
-    yield "replay", FakeHandle(*mid_run(), transport=transport), ("● replay", "0:50 / 5:00", "q leave")
+    yield "replay", FakeHandle(*mid_run(), transport=transport), ("REPLAY", "0:50 / 5:00", "q close")
     yield "finished", FakeHandle(*late_run(), done), ("✓ WATCHED", "nothing: protocol complete", "q leave")
     yield "aborted", FakeHandle(*mid_run(), f.RunAborted(reason="rolled back")), ("✗ ABORTED", "aborted: rolled back")
     lost = FakeHandle(*mid_run())

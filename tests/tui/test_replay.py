@@ -29,7 +29,7 @@ async def test_the_transport_bar_shows_place_speed_and_markers():
         await shows(app, "0:50 / 5:00  ×1")
         bar = next(row for row in text_of(app).split("\n") if "0:50 / 5:00" in row)
         assert [bar.count(mark) for mark in "✓✗w"] == [1, 1, 1]
-        assert "● replay" in text_of(app)
+        assert "REPLAY" in text_of(app)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_nobody_is_missed_at_the_wheel_of_a_replay():
     """A headless run had no driver: that is no warning afterwards. Who drove is named."""
     alone, _ = replay(*opened()[:2])
     async with console(alone, (160, 40)) as (app, _):
-        await shows(app, "● replay")
+        await shows(app, "REPLAY")
         assert "driving" not in text_of(app)
     driven, _ = replay()
     async with console(driven, (160, 40)) as (app, _):

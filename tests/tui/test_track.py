@@ -205,7 +205,7 @@ async def test_bar_and_footer_say_each_key_once(size):
     """What the keys do stands in the footer alone."""
     handle = FakeHandle(*mid_run(), transport=FakeTransport(markers=SPREAD, at=1))
     async with console(handle, size) as (app, _):
-        for words in ("space play", ". step", "[ ] marks", "< > speed", "b bar", ": seek", "? help", "q leave"):
+        for words in ("space play", ". step", "[ ] marks", "< > speed", "b bar", ": seek", "? help", "q close"):
             assert text_of(app).count(words) == 1, words
 
 

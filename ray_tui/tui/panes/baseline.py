@@ -56,9 +56,9 @@ def rows(view: View, width: int) -> list[Row]:
     if figures:
         card = _card if view.roomy and width >= CARD_WIDTH else _small_card
         out += [Row(line, figures[0].target) for line in card(figures[0], width, released, clock)]
-    out.append(heading("baseline", "kpi", "now", "prior", "Δ", "", "finding" if widths[-1] > 1 else "", widths=widths))
     if widths[5]:
         out.append(Row(crop(charts.legend(released, clock), width)))
+    out.append(heading("baseline", "kpi", "now", "prior", "Δ", "", "finding" if widths[-1] > 1 else "", widths=widths))
     return out + [Row(_row(figure, widths, released), figure.target) for figure in (*figures, *live)]
 
 

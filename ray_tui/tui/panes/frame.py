@@ -4,11 +4,10 @@ from ray_tui.core import plan, views
 from ray_tui.core.handle import Link
 from ray_tui.tui.jump import Jump
 from ray_tui.tui.lines import TONES, Line, Span, clock_text, crop, width_of, wrap
-from ray_tui.tui.view import SHORT_PHASES, View, badge, leaving, lookers, measured, next_line, wall
+from ray_tui.tui.view import SHORT_PHASES, View, badge, day, leaving, lookers, measured, next_line, wall
 
 _LINKS: dict[Link, Span] = {
     Link.LIVE: ("● live", "good"), Link.LOST: ("○ LOST, retrying", "bad"), Link.ENDED: ("○ ended", "dim"),
-    Link.REPLAY: ("● replay", "say"),
 }  # fmt: skip
 FORMS = ("long", "short", "lean", "bare")
 """Of the rail: with names; with counts; with what was measured; glyphs alone."""
@@ -18,7 +17,7 @@ LEAST_KNOWN = 10
 """Cells of release and environment that are left before anything else of the header is left out."""
 SHORTER = ("", "driver", "run", "here")
 """The order in which the header's parts take a shorter form; then the release does."""
-GONE = ("", "here", "run", "elapsed", "driver")
+GONE = ("", "here", "run", "link", "elapsed", "driver")
 """The order in which they are left out where even a short release has no room."""
 
 
@@ -26,19 +25,20 @@ def header(view: View, width: int) -> Line:
     """One line: is it watched, what, where, since when, who. Release and environment are shortened before anything is
     left out; that this console only reads is never left out."""
     opened = view.state.opened
-    over = view.state.ended or view.transport is not None
+    replayed = view.transport is not None
+    over = view.state.ended or replayed
     run = opened.run_id.rsplit("-", 1)[-1] if opened else "–"
     known = f"{opened.release} → {opened.environment}" if opened else "no run yet"
     word, style = badge(view)
     elapsed = clock_text(max(0.0, (view.state.at if over else view.now) - view.state.started_at)) if opened else "–"
     forms: dict[str, list[Line]] = {
-        "badge": [((f" {word} ", f"badge-{style}"),)],
+        "badge": [((" REPLAY ", "badge-dim"), (f" {word}", style)) if replayed else ((f" {word} ", f"badge-{style}"),)],
         "demo": [(("DEMO", "warn"),) if view.demo else ()],
         "known": [((known, "strong"),)],
         "run": [(("run ", "dim"), (run, "")), ((run, ""),), ()],
         "elapsed": [((elapsed, ""),), ()],
-        "link": [(_LINKS[view.link],)],
-        "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and view.transport is None else ()],
+        "link": [(("recorded ", "dim"), (day(view.state.started_at), "")), ()] if replayed else [(_LINKS[view.link],)],
+        "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and not replayed else ()],
         "driver": [_driver(view), _driver_short(view), ()] if view.state.driver or not over else [()],
         "here": _here(view),
     }
@@ -146,7 +146,7 @@ def next_row(view: View, width: int) -> Line:
     seats = view.state.seat_requests
     how = "  (g gives it)" if view.drives else ""
     asks: tuple[Span, ...] = ((f"   {', '.join(seats)} asks for the seat{how}", "warn"),) if seats else ()
-    head: Span = (" next: ", "dim")
+    head: Span = (" next: " if view.transport is None else " then: ", "dim")
     return crop((head, *next_line(view, width - width_of((head, *asks))), *asks), width)
 
 

@@ -15,9 +15,10 @@ def place(transport: Transport, width: int) -> Line:
     last, total = transport.duration
     clock, number = clock_text(total), str(last)
     shown = f"  seq {seq:>{len(number)}}/{number}" if width >= ROOMY else ""
-    sign = "▶" if transport.playing else "⏸"
+    sign, word = ("▶", "playing") if transport.playing else ("‖", "paused")
+    said = f"{sign} {word:7}" if width >= ROOMY else sign
     return (
-        (f" {sign}  {clock_text(at):>{len(clock)}} / {clock}  ×{transport.speed:<3g}{shown}  ", "strong"),
+        (f" {said}  {clock_text(at):>{len(clock)}} / {clock}  ×{transport.speed:<3g}{shown}  ", "strong"),
         ("├", "dim"),
     )
 

@@ -105,13 +105,14 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
     if probe.cleared is not None:
         return "?", f"cleared, not {word}", "warn"
     since, allowed = _clock(probe)
-    used = within(max(0.0, view.now - since), allowed or probe.intended.sla_seconds or 60)
-    time = f"{used} of {within(allowed, allowed)}" if allowed else used
-    limited, plain = ([f"{words}, {when}" for words in _waiting(probe)] for when in (time, used))
-    pairs = zip(limited, plain, strict=True)  # that it is an escalation is said before its limit is
-    sayings = [*limited, *plain] if wanted == "t6" else [said for pair in pairs for said in pair]
-    said = next((said for said in sayings if cell_width(said) <= room), time)
-    return "▶", said, "run"
+    time, style = f"{short_seconds(max(0.0, view.now - since))} so far", "run"
+    if allowed:
+        time, style = left_of(since + allowed - view.now, allowed)
+    brief = time.partition(" of ")[0]
+    if wanted == "t7":  # the pager acts: there is nobody to hurry
+        time, style = brief, style if view.now - since > allowed > 0 else ""
+    sayings = (f"{words}, {when}" for words in _waiting(probe) for when in (time, brief))
+    return "▶", next((said for said in sayings if cell_width(said) <= room), brief), style
 
 
 def _clock(probe: Probe) -> tuple[float, float]:
@@ -135,8 +136,7 @@ def _waiting(probe: Probe) -> Sequence[str]:
             return ("sent, waiting for it to arrive", "sent")
         return ("waiting for Alertmanager to send it", "not sent yet") if "t1" in seen else ("being sent", "sending")
     if probe.intended.purpose == "escalate":
-        return (f"{first} leaves it unanswered: waiting until {second} is called", f"waiting until {second} is called",
-                f"until {second} is called", f"for {second}")  # fmt: skip
+        return (f"{first} leaves it unanswered, escalation to {second}", f"escalation to {second}", f"to {second}")
     if "t5" not in seen and probe.intended.pages:
         return (f"arrived, waiting until {first} is notified", f"{first} not notified yet", "arrived")
     return (f"waiting for {first} to acknowledge", f"waiting for {first}", f"for {people[0] if people else 'anybody'}")
