@@ -41,13 +41,15 @@ async def run(context: Context) -> Result:
 
 
 async def _run_hooks(context: Context) -> None:
-    """Gates record theirs as they are judged; the other hooks' work was a step of this run, or is done here."""
+    """A hook's work was a step or a gate of this run, whose verdict now is its outcome, or is done here."""
     now = context.now()
     state = context.state
-    for hook, step in (("validate_prerequisites_12.py", plan.PREREQUISITES), ("collect_perf.py", "1.3")):
+    steps = {"validate_prerequisites_12.py": plan.PREREQUISITES, "collect_perf.py": "1.3"}
+    for hook, step in (*steps.items(), *((gate.hook, gate.id) for gate in plan.GATES)):
         verdict = views.verdict_of(state, step, now)
         outcome = verdict or (Verdict.WAIVED if step in state.declined else Verdict.INCONCLUSIVE)
-        await context.record(f.HookRan(hook=hook, outcome=outcome, detail=state.steps[step].summary))
+        if (judged := state.hooks.get(hook)) is None or judged.outcome is not outcome:  # a halt may have been waived
+            await context.record(f.HookRan(hook=hook, outcome=outcome, detail=state.steps[step].summary))
     made = {name: written.step for name, written in sorted(state.evidence.items())}
     listed = [state.evidence[name].model_dump(mode="json", exclude={"renderer"}) for name in sorted(made)]
     await context.publish(

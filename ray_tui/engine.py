@@ -415,14 +415,13 @@ class Engine:
         gate = plan.gate(step)
         self._write_books(gate.id)
         inputs, _ = gate_inputs.load(self.places.evidence)  # a gate says of what is missing that it is missing
-        module = gates.module_of(gate.key)
-        criteria = module.judge(inputs, self.config.thresholds, self.clock.wall())
+        criteria = gates.judge(gate.key, inputs, self.config.thresholds, self.clock.wall())
         verdict = worst(criteria)
         actual = announcements.not_passed(criteria) if not verdict.lets_go_on else _measured(criteria)
         attempt = self.state.steps[step].attempt
         self.record(
             f.GateJudged(gate=gate.key, attempt=attempt, verdict=verdict, actual=actual, criteria=criteria,
-                         rule_version=module.RULE_VERSION),
+                         rule_version=gates.module_of(gate.key).RULE_VERSION),
             f.HookRan(hook=gate.hook, outcome=verdict, detail=actual),
         )  # fmt: skip
         if not verdict.lets_go_on:

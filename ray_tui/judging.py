@@ -58,7 +58,7 @@ def judge_one(key: str, evidence: Path, thresholds: Thresholds) -> Judged:
     """One gate."""
     gate = plan.gate(key)
     inputs, unreadable = gate_inputs.load(evidence)
-    criteria = gates.module_of(key).judge(inputs, thresholds, Clock().wall())
+    criteria = gates.judge(key, inputs, thresholds, Clock().wall())
     broken = tuple(
         Criterion(id=f"{gate.id}.unreadable:{name}", title=f"{name} readable", verdict=Verdict.ERROR, actual=why)
         for name, why in unreadable.items()

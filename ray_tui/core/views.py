@@ -66,6 +66,7 @@ class Box:
     title: str
     checked: bool
     why: str
+    """What keeps it open; of a checked one, what was waived for it."""
 
 
 def handoff_boxes(state: RunState, now: float) -> tuple[Box, ...]:
@@ -89,13 +90,21 @@ def handoff_boxes(state: RunState, now: float) -> tuple[Box, ...]:
     unsaid = [phase.number for phase in plan.PHASES if not any(f"PHASE {phase.number} START" in t for t in starts)]
     prerequisites = _lets_go_on(verdict_of(state, plan.PREREQUISITES, now))
     return (
-        Box("All prerequisites were met", prerequisites, "" if prerequisites else "prerequisites not met"),
+        Box(
+            "All prerequisites were met",
+            prerequisites,
+            _waived(state, [plan.PREREQUISITES], now) if prerequisites else "prerequisites not met",
+        ),
         Box(
             "All workflow steps completed successfully",
             not open_must and not open_any,
-            _open(open_must or open_any),
+            _open(open_must or open_any) or _waived(state, [action.id for action in plan.ACTIONS], now),
         ),
-        Box("All quality gates passed (or waivers documented)", not gates_bad, _open(gates_bad)),
+        Box(
+            "All quality gates passed (or waivers documented)",
+            not gates_bad,
+            _open(gates_bad) or _waived(state, [gate.id for gate in plan.GATES], now),
+        ),
         Box("All evidence artifacts captured and stored", not missing, _open(missing)),
         Box("All integration outputs generated", not outputs and not untold, _open(outputs + untold)),
         Box("All automation hooks executed successfully", not unrun, _open(unrun)),
@@ -116,6 +125,12 @@ def _not_whole(state: RunState, names: Sequence[str]) -> list[str]:
 
 def _lets_go_on(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.lets_go_on
+
+
+def _waived(state: RunState, steps: Sequence[str], now: float) -> str:
+    """What goes on by a waiver is no pass: it is named beside the tick."""
+    off = [step for step in steps if verdict_of(state, step, now) is Verdict.WAIVED]
+    return f"with waivers: {', '.join(plan.title(step) for step in off)}" if off else ""
 
 
 def _open(names: list[str]) -> str:

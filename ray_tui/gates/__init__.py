@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 from ray_tui.core import plan
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.verdicts import Criterion
+from ray_tui.gates.settled import FILE, Settled
 
 
 class GateModule(Protocol):
@@ -47,3 +48,11 @@ REGISTRY = Registry()
 def module_of(key: str) -> GateModule:
     """Raises KeyError for a key that has no file."""
     return REGISTRY[key]
+
+
+def judge(
+    key: str, inputs: Mapping[str, Mapping[str, Any]], thresholds: Thresholds, now: float
+) -> tuple[Criterion, ...]:
+    """A gate as its file judges it, and what was waived where it had halted. Raises KeyError as `module_of`."""
+    judged = module_of(key).judge(inputs, thresholds, now)
+    return Settled.read(inputs.get(FILE), now).at_gate(judged, plan.gate(key).id)

@@ -54,6 +54,13 @@ class Settled:
         seen = unjudged and (one.id, step, criterion_digest(one)) in self.manual
         return seen or self.put_off(one, step)
 
+    def at_gate(self, judged: Sequence[Criterion], gate_id: str) -> tuple[Criterion, ...]:
+        """A gate's judgement, with what people waived (or saw) at the gate itself; what may not be waived is not."""
+        return tuple(
+            one.model_copy(update={"verdict": Verdict.WAIVED}) if one.waivable and self.covers(one, gate_id) else one
+            for one in judged
+        )
+
     def recorded(self, criteria: Sequence[Criterion], step: str, judged: Set[str] = frozenset()) -> list[Criterion]:
         """What an action held against itself and is not judged anew; it cannot waive its own finding."""
         out = []

@@ -9,6 +9,7 @@ from ray_tui import completion
 from ray_tui.actions import approval, package
 from ray_tui.core import announcements, plan, views
 from ray_tui.core import facts as f
+from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.evidence import records
 from tests.actions.sealed import FiledContext
@@ -96,3 +97,25 @@ async def test_a_file_that_is_not_of_its_form_is_wrong_whatever_its_hash(run: Fi
 
     assert result.data["wrong"]["instrumentation-audit.json"].startswith("not of its form")
     assert not result.data["metrics"][2]["met"]
+
+
+async def test_a_gate_whose_own_halt_was_waived_keeps_no_box_open(run: FiledContext) -> None:
+    """Its hook's outcome is the gate's verdict now, not what it was before the waiver; the box names it. (P85)"""
+    gate = plan.gate("alert_validation")
+    found = Criterion(id="alert_validation.panels", title="Panels", verdict=Verdict.INCONCLUSIVE, actual="none")
+    run.apply(f.StepFinished(step=gate.id, verdict=Verdict.INCONCLUSIVE, summary="none", criteria=(found,)))
+    run.apply(f.GateJudged(gate=gate.key, verdict=Verdict.INCONCLUSIVE, actual="none", criteria=(found,)))
+    run.apply(f.HookRan(hook=gate.hook, outcome=Verdict.INCONCLUSIVE, detail="none"))
+    run.apply(
+        f.Waived(
+            id="W1", criterion=found.id, step=gate.id, reason="there is no Grafana", operator="mira", approver="tom",
+            expires_at=NOW + 60, evidence_sha256=criterion_digest(found),
+        )
+    )  # fmt: skip
+
+    await completion.run(run)
+
+    assert run.state.hooks[gate.hook].outcome is Verdict.WAIVED
+    assert run.state.completed is not None
+    said = views.handoff_boxes(run.state, NOW)[2]
+    assert (said.checked, said.why) == (True, f"with waivers: {gate.title}")
