@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -368,7 +369,9 @@ class Engine:
         )  # fmt: skip
         required = {artifact.name: artifact.required for artifact in action.artifacts}
         # A step that broke has no data to render: its JSON form says what happened, and no page pretends to more.
-        pages = self.module_for(step).documents(found.data, header) if found.data else {}
+        # As the journal has it, keys in order: what is rendered after a resume is what was rendered before.
+        data = json.loads(json.dumps(found.data, sort_keys=True))
+        pages = self.module_for(step).documents(data, header) if data else {}
         written = [(name, text.encode("utf-8"), required.get(name, False)) for name, text in pages.items()]
         rendered = {name for name, _, _ in written}
         head = {

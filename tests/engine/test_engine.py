@@ -336,6 +336,28 @@ async def test_a_line_that_a_crash_left_unsaid_is_said_once(tmp_path):
         ]
 
 
+class Ordered(Toy):
+    """One whose page lists its data in the order in which it finds it."""
+
+    async def run(self, context):
+        return Result("toy", (criterion(Verdict.PASSED),), {"severity": "high", "mitigation": {"b": 1, "a": 2}})
+
+    def documents(self, data, header):
+        said = "; ".join(f"{key}: {list(value)}" for key, value in data.items())
+        return {"monitoring-requirements.md": f"{said}\n"} if header.step == "1.1" else {}
+
+
+async def test_a_resume_leaves_what_was_written_as_it_was(tmp_path):
+    """A page that was sealed is rendered to the same bytes by the next host, whatever order its data had."""
+    page = Rig(tmp_path, {"1.1": Ordered(), "1.2": Toy(wait=True)})
+    state = await page.until(lambda s: s.running() == "1.2", "the page")
+    before = (page.places.evidence / "monitoring-requirements.md").read_bytes()
+    again = Rig(tmp_path, {"1.1": Ordered(), "1.2": Toy(wait=True)})
+    later = await again.until(lambda s: s.steps["1.2"].attempt and s.running() == "1.2", "the resume")
+    assert (again.places.evidence / "monitoring-requirements.md").read_bytes() == before
+    assert later.evidence["monitoring-requirements.md"] == state.evidence["monitoring-requirements.md"]
+
+
 async def test_evidence_that_a_crash_left_unwritten_is_written_on_resume(tmp_path):
     """StepFinished is on disk, its document is not: rendering is pure, so the resume writes the same bytes."""
     rig = Rig(tmp_path, {"1.2": Toy(wait=True)})
