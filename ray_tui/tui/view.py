@@ -206,7 +206,7 @@ def ack_deadlines(state: RunState) -> list[tuple[float, Probe]]:
 
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
-_CLAUSE_END = re.compile(r" \[|; ")
+_CLAUSE_END = re.compile(r" \[\w+ at t\d|; ")
 
 
 def measured(view: View, gate: plan.Gate) -> str:

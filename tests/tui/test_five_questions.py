@@ -530,3 +530,32 @@ async def test_how_far_the_waivers_have_come_is_said():
     ]  # fmt: skip
     async with console(FakeHandle(*halted(*FIVE), *waived, person="jo"), (120, 40)) as (app, _):
         await shows(app, "mira must decide on 2.2 Alert paths (2 of 5 waived)")
+
+
+SENDERS = (("pd-checkout", "pagerduty; Mira Okafor was notified"), ("mail-audit", "email"), ("slack", "slack"))
+
+
+async def test_a_halt_says_once_what_all_have_in_common_and_of_each_what_differs():
+    """At 80 columns the receivers' own words are in sight; the words that they share are not repeated."""
+    found = [failed(f"alert_paths.ack:{name}", f"A person acknowledges what {name} sends",
+                    f"SLA of 15 s expired: no person acknowledged on {where} [not_acknowledged at t6]")
+             for name, where in SENDERS]  # fmt: skip
+    async with console(FakeHandle(*halted(*found)), (80, 24)) as (app, _):
+        await dialog(app, ChoiceDialog)
+        await shows(app, "3 of 3 criteria block, all of one cause")
+        await shows(app, "✗ SLA of 15 s expired: no person acknowledged on …")
+        await shows(app, "pd-checkout: pagerduty; Mira Okafor was notified [not_acknowledged")
+        await shows(app, "mail-audit: email [not_acknowledged at t6]")
+
+
+@pytest.mark.parametrize(
+    ("actual", "said"),
+    [
+        ("no [dashboards] is configured", "no [dashboards] is configured: dashboards"),
+        ("late: 400 s at pager [late at t6 (acknowledged)]; flagged: x", "late: 400 s at pager: dashboards"),
+    ],
+)
+async def test_the_next_line_leaves_out_marks_and_no_words(actual, said):
+    """What is in brackets may be a table's name, without which the reason is none."""
+    view = View(state=folded(*halted(failed("configure.ok:dashboards", "Dashboards", actual))), now=T0)
+    assert said in "".join(text for text, _ in next_line(view))

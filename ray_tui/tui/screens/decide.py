@@ -1,6 +1,7 @@
 """The dialogs in which a person decides on a halt, a waiver, a manual validation, a repetition or an abort."""
 
 from collections.abc import Sequence
+from os.path import commonprefix
 
 from ray_tui.core import alert_tests, announcements, declining, plan, ways
 from ray_tui.core.answering import Limits, limits_of, wrong_days
@@ -32,29 +33,51 @@ AGAIN = {"2.2": "new probes; people are paged once more, after you confirm it"}
 
 
 def halt_lines(view: View, halt: Halted, width: int) -> list[Line]:
-    """The seed's line, and the failing criteria with their evidence."""
+    """The failing criteria with their evidence, and the seed's line: before them where it names one, else after them,
+    for then it names them all in one breath."""
     blocks = ways.failing(view.state, halt.step, view.now)
-    lines: list[Line] = []
-    if len(blocks) > 1:  # the seed's line then names them all in one breath: say first how many there are
-        total = len(view.step(halt.step).criteria)
-        causes = by_cause(blocks)
-        said = ", all of one cause" if len(causes) == 1 else ""
-        lines += [((f"{len(blocks)} of {total} criteria block{said}", "bad"),)]
-        for one in blocks:
-            mark = (f"{one.verdict.glyph} ", VERDICT_STYLES[one.verdict])
-            lines.append(crop((mark, (f"{short_name(one)}: ", "strong"), (one.actual, "")), width))
-        lines.append(())
+    error = paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
+    lines = [*_in_sum(view, halt.step, blocks, width), ()] if len(blocks) > 1 else []
     progress = settled_words(view, halt.step)
     if progress:
         lines += [((f"{progress}; {len(blocks)} still block{'s' * (len(blocks) == 1)}", "warn"),), ()]
-    lines += paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
+    lines += error if len(blocks) < 2 else []
     for group in by_cause(blocks):
-        lines += [(), *cause_lines(view, halt.step, group, width)]
+        lines += [*([()] if lines and lines[-1] else []), *cause_lines(view, halt.step, group, width)]
+    lines += [(), *error] if len(blocks) > 1 else []
     if halt.step == "2.2":
         for probe_id, probe in view.state.probes.items():
             if any(problem.blocks for problem in probe.problems):
                 lines += [(), *probe_lines(probe_id, probe, width)]
     return lines
+
+
+def _in_sum(view: View, step: str, blocks: Sequence[Criterion], width: int) -> list[Line]:
+    """How many block, and a line each; what all of one cause have measured alike is said once, above them."""
+    causes = by_cause(blocks)
+    said = ", all of one cause" if len(causes) == 1 else ""
+    lines: list[Line] = [((f"{len(blocks)} of {len(view.step(step).criteria)} criteria block{said}", "bad"),)]
+    for group in causes:
+        mark = (f"{group[0].verdict.glyph} ", VERDICT_STYLES[group[0].verdict])
+        alike = _alike([one.actual for one in group])
+        if alike:
+            lines.append(crop((mark, (f"{alike} …", "strong")), width))
+        for one in group:
+            told = one.actual[len(alike) :].strip()
+            head = ("  ", "") if alike else mark
+            lines.append(crop((head, (f"{short_name(one)}: ", "" if alike else "strong"), (told, "")), width))
+    return lines
+
+
+LEAST_ALIKE = 3
+"""Words that several measurements must have in common at their beginning before these are said once."""
+
+
+def _alike(said: Sequence[str]) -> str:
+    """The words with which all of these begin; empty where they are too few, or all that one of them says."""
+    first = commonprefix([text.split() for text in said])
+    whole = any(len(text.split()) == len(first) for text in said)
+    return " ".join(first) if len(said) > 1 and len(first) >= LEAST_ALIKE and not whole else ""
 
 
 def waiting_halt_dialog(view: View, width: int) -> ReadDialog:
