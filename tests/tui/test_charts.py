@@ -140,6 +140,22 @@ def test_the_table_shows_now_past_shift_chart_and_verdict():
         assert all(width_of(row.line) <= width + 1 for row in baseline.rows(view, width))
 
 
+@pytest.mark.parametrize(
+    ("now", "prior", "moved", "said"),
+    [
+        (813.0, 764.0, "+6%", "+6% vs 764 before"),
+        (0.363, 0.0, "new", "new vs 0 before"),
+        (0.0, 0.0, "0%", "0% vs 0 before"),
+        (37.7, None, "–", "no past to compare with"),
+        (None, 764.0, "–", "– vs 764 before"),
+    ],
+)
+def test_a_shift_is_of_the_two_figures_beside_it(now, prior, moved, said):
+    """Whoever reads now, prior and shift in one row can compute the third."""
+    figure = baseline.Figure("checkout", "p99", "", now, prior, "ok", (), None)
+    assert (figure.moved, baseline.against(figure)) == (moved, said)
+
+
 def test_a_live_value_stands_in_place_of_the_measured_one():
     """Newer than the measurement: now and the shift follow it, the verdict stays what was judged."""
     view = View(now=T0, gauges=Gauges())
@@ -147,7 +163,7 @@ def test_a_live_value_stands_in_place_of_the_measured_one():
     view.gauges.add(Reading(series="checkout/p99", at=T0 + 1900, value=0.444, unit="s"))
     figure = baseline.figures_of(view)[0]
     assert figure.now == 0.444
-    assert baseline.shift(figure.relative) == "+100%"
+    assert figure.moved == "+100%"
     assert figure.finding == "ok"
     view.gauges = Gauges()
     view.gauges.add(Reading(series="checkout/p99", at=T0 + 1800, value=0.3, unit="s"))

@@ -32,7 +32,6 @@ class Figure:
     unit: str
     now: object
     prior: object
-    relative: object
     finding: str
     points: Points
     band: Band
@@ -41,6 +40,15 @@ class Figure:
     @property
     def before(self) -> float | None:
         return float(self.prior) if isinstance(self.prior, int | float) else None
+
+    @property
+    def moved(self) -> str:
+        """Of the two figures that stand beside it; what was judged is the shift of all samples, told with the why."""
+        if self.before is None or not isinstance(self.now, int | float) or not isfinite(self.now):
+            return "–"
+        if not self.before:
+            return "new" if self.now else "0%"
+        return shift(self.now / self.before - 1)
 
 
 def rows(view: View, width: int) -> list[Row]:
@@ -81,11 +89,9 @@ def figure_of(view: View, data: Mapping[str, Any], index: int, kpi: Mapping[str,
     window = mapping(data.get("window"))
     end, step = _number(window.get("end")), _number(window.get("step")) or 30.0
     gauge = view.gauges.series.get(f"{service}/{short}")
-    relative = kpi.get("relative")
     if gauge is not None and gauge.points and gauge.points[-1][0] > end + 1:
         now = gauge.points[-1][1]
-        relative = now / prior - 1 if isinstance(prior, int | float) and prior else None
-    return Figure(service, short, str(kpi.get("unit") or ""), now, prior, relative, str(kpi.get("finding") or "·"),
+    return Figure(service, short, str(kpi.get("unit") or ""), now, prior, str(kpi.get("finding") or "·"),
                   charts.points_of(gauge, _samples(kpi), end, step), charts.band_of(prior, kpi.get("allowed")),
                   f"data:1.3/kpis/{index}")  # fmt: skip
 
@@ -95,7 +101,7 @@ def _only_live(view: View, known: list[Figure]) -> list[Figure]:
     taken = {f"{one.service}/{one.name}" for one in known}
     found: list[tuple[str, Gauge]] = sorted(view.gauges.series.items())[:MOST_LIVE]
     return [
-        Figure(*series.partition("/")[::2], gauge.unit, gauge.points[-1][1], None, None, "live", gauge.points, None)
+        Figure(*series.partition("/")[::2], gauge.unit, gauge.points[-1][1], None, "live", gauge.points, None)
         for series, gauge in found
         if series not in taken and gauge.points
     ]
@@ -116,7 +122,7 @@ def _row(figure: Figure, widths: tuple[int, ...], released: float) -> Line:
     pad = widths[5] - width_of(drawn)
     left = columns(
         [figure.service, figure.name, (charts.value_text(figure.now, figure.unit), "strong"),
-         (charts.value_text(figure.prior, figure.unit), "dim"), (shift(figure.relative), style)], widths[:5],
+         (charts.value_text(figure.prior, figure.unit), "dim"), (figure.moved, style)], widths[:5],
     )  # fmt: skip
     chart: Line = (*drawn, (" " * (pad + 1), "")) if widths[5] else ()
     return (*left, *chart, (fit(word, widths[6]) if widths[6] > 1 else word[:1], style))
@@ -161,13 +167,13 @@ def _number(value: object) -> float:
 
 def against(figure: Figure) -> str:
     """``+7% vs 38.4 before``: the shift, and what it is a shift from."""
-    return f"{shift(figure.relative)} vs {charts.value_text(figure.prior, figure.unit)} before"
+    if figure.before is None:
+        return "no past to compare with"
+    return f"{figure.moved} vs {charts.value_text(figure.prior, figure.unit)} before"
 
 
-def shift(relative: object) -> str:
+def shift(relative: float) -> str:
     """``+4%``, ``+3×``."""
-    if not isinstance(relative, int | float) or relative != relative:
-        return "–"
     if relative >= 2:
         return f"+{relative + 1:.0f}×" if relative < 1e6 else "?"
     percent = round(relative * 100)
