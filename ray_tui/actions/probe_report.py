@@ -92,7 +92,7 @@ def _of_receiver(leg: Leg, found: Findings) -> tuple[Criterion, Criterion]:
         criterion(
             f"alert_paths.delivered:{leg.receiver}", f"A critical alert reaches {leg.receiver}", arrived, how,
             required="delivered on every integration", evidence=(ARTIFACT,),
-            remedy="Follow the hops: the first one missing is where the alert stopped",
+            remedy="Follow the hops: it stopped after the last one that was seen",
         ),
         criterion(
             f"alert_paths.ack:{leg.receiver}", f"A person acknowledges what {leg.receiver} sends", verdict, answered,

@@ -93,6 +93,7 @@ class Watch:
             annotations=alert.annotations, starts_at=alert.starts_at, ends_at=alert.ends_at,
             integrations=tuple(one.kind for one in leg.channels for _ in range(one.expected)), pages=leg.pages,
             sla_seconds=self.limits.sla, escalation_seconds=leg.escalation_limit,
+            delivery_seconds=self.limits.delivery,
         )  # fmt: skip
 
     async def _post(self, alert: Alert) -> None:

@@ -389,6 +389,8 @@ class ProbeIntended(Fact):
     sla_seconds: float = 0.0
     escalation_seconds: float = 0.0
     """From the delivery on, within which level 2 has to be called; 0 where that is not tried or not known."""
+    delivery_seconds: float = 0.0
+    """From the firing on, within which it has to arrive; 0 in a journal that does not say."""
 
 
 class ProbeHopSeen(Fact):

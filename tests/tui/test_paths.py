@@ -16,11 +16,11 @@ def text(line):
 
 
 def path(*hops, purpose="acknowledge", receiver="pd-payments", pages=("Priya Nair (level 1)", "Tom Brandt (level 2)"),
-         who=None, name="x-a1-1", sla=15.0, escalation=0.0):  # fmt: skip
+         who=None, name="x-a1-1", sla=15.0, escalation=0.0, delivery=0.0):  # fmt: skip
     """The facts of one path that was seen at these hops."""
     intended = f.ProbeIntended(
         id=name, step="2.2", receiver=receiver, purpose=purpose, labels={}, starts_at=T0, ends_at=T0 + 90, pages=pages,
-        sla_seconds=sla, escalation_seconds=escalation,
+        sla_seconds=sla, escalation_seconds=escalation, delivery_seconds=delivery,
     )  # fmt: skip
     who = {"t5": "Priya Nair", "t6": "Priya Nair", "t7": "Tom Brandt"} if who is None else who
     return [intended, *(f.ProbeHopSeen(id=name, hop=hop, earliest=T0, latest=T0 + SEEN[hop], source="s",
@@ -39,8 +39,11 @@ def problem(name, detail, hop="t6", blocks=True):
     ("facts", "said"),
     [
         (path(), "being sent, 8 s left of 15 s"),
-        (path("t0", "t1"), "waiting for Alertmanager to send it, 8 s left of 15 s"),
+        (path("t0", "t1"), "accepted, waiting for it to arrive, 8 s left of 15 s"),
         (path("t0", "t1", "t3"), "sent, waiting for it to arrive, 8 s left of 15 s"),
+        (path("t0", "t1", delivery=10.0), "accepted, waiting for it to arrive, 3 s left of 10 s"),
+        (path("t0", "t1", "t4", delivery=10.0), "arrived, waiting until Priya Nair is notified, 8 s left of 15 s"),
+        (path("t0", "t1", purpose="escalate", delivery=10.0), "accepted, waiting for it to arrive, 3 s left"),
         (path("t0", "t4"), "arrived, waiting until Priya Nair is notified, 8 s left of 15 s"),
         (path("t0", "t4", "t5"), "waiting for Priya Nair to acknowledge, 8 s left of 15 s"),
         (path("t0", "t4", pages=()), "waiting for anybody on pd-payments to acknowledge, 8 s left of 15 s"),
@@ -49,7 +52,7 @@ def problem(name, detail, hop="t6", blocks=True):
          "Priya Nair leaves it unanswered, escalation to Tom Brandt, 7.0s so far"),
         (path("t4", "t5", purpose="escalate", escalation=10.0),
          "Priya Nair leaves it unanswered, escalation to Tom Brandt, 4 s left"),
-        (path("t1", purpose="escalate", escalation=10.0), "waiting for Alertmanager to send it, 7.0s so far"),
+        (path("t1", purpose="escalate", escalation=10.0), "accepted, waiting for it to arrive, 7.0s so far"),
         (path("t4", purpose="escalate", pages=("Priya Nair (level 1)",)),
          "Priya Nair leaves it unanswered, escalation to level 2, 7.0s so far"),
         (path("t0", "t4", "t5", "t6"), "acked 2.0s by Priya Nair"),
@@ -115,6 +118,24 @@ def test_that_somebody_is_to_be_called_is_kept_longer_than_the_limit():
         "escalation to Tom Brandt, 1 s past the limit",
         "bad",
     )
+
+
+def test_a_hop_without_a_sign_of_its_own_is_bounded_by_the_next_that_was_seen():
+    """Alertmanager does not always tell when it sent; that it did is certain once the page is there."""
+    view = view_of(*opened(), *path("t0", "t1", "t4", "t5"))
+    row = next(row for row in waterfall.rows(view, 120) if row.target == "probe:x-a1-1")
+    cells = "".join(text for text, _ in row.line).split()
+    assert cells[2:7] == [
+        "0.1s",
+        f"≤{SEEN['t4']:.1f}s",
+        f"≤{SEEN['t4']:.1f}s",
+        f"{SEEN['t4']:.1f}s",
+        f"{SEEN['t5']:.1f}s",
+    ]
+    lost = view_of(*opened(), *path("t0", "t1"))
+    assert waterfall.HOP_NAMES["t3"] == "sent"
+    cells = "".join(text for text, _ in next(r for r in waterfall.rows(lost, 120) if r.target).line).split()
+    assert cells[3:6] == ["·", "·", "·"]
 
 
 @pytest.mark.parametrize(("roomy", "tracks"), [(False, 1), (True, 3)])

@@ -81,6 +81,9 @@ def _hop(probe: Probe, hop: str) -> Span:
     seen = probe.hops.get(hop)
     if seen is not None:
         return short_seconds(max(0.0, seen.latest - probe.intended.starts_at)), "good" if hop in ("t6", "t7") else ""
+    if hop < "t5" and (later := [at for name, at in probe.hops.items() if hop < name < "t6"]):
+        # What came after it was seen, so it happened; only when is not known. A receiver may have no sign of its own.
+        return f"≤{short_seconds(max(0.0, min(at.latest for at in later) - probe.intended.starts_at))}", "dim"
     never = hop == ("t7" if probe.intended.purpose == "acknowledge" else "t6") or probe.cleared is not None
     return ("–" if never else "·"), "dim"
 
@@ -117,12 +120,13 @@ def stands(view: View, probe: Probe, room: int = 200) -> tuple[str, str, str]:
 
 def _clock(probe: Probe) -> tuple[float, float]:
     """(since when, how long): what this path is measured against; 0 s where nothing is."""
-    intended, arrived = probe.intended, probe.hops.get("t4")
-    if intended.purpose == "acknowledge":
-        return intended.starts_at, intended.sla_seconds
-    if arrived and intended.escalation_seconds:
+    intended, arrived = probe.intended, probe.hops.get("t4") or probe.hops.get("t5")
+    limit = intended.sla_seconds if intended.purpose == "acknowledge" else 0.0
+    if arrived is None and intended.delivery_seconds:  # later than this it counts as lost, whatever is left of the SLA
+        limit = min(limit or intended.delivery_seconds, intended.delivery_seconds)
+    if arrived is not None and intended.purpose == "escalate" and intended.escalation_seconds:
         return arrived.latest, intended.escalation_seconds
-    return intended.starts_at, 0.0
+    return intended.starts_at, limit
 
 
 def _waiting(probe: Probe) -> Sequence[str]:
@@ -134,7 +138,7 @@ def _waiting(probe: Probe) -> Sequence[str]:
     if "t4" not in seen and "t5" not in seen:
         if "t3" in seen:
             return ("sent, waiting for it to arrive", "sent")
-        return ("waiting for Alertmanager to send it", "not sent yet") if "t1" in seen else ("being sent", "sending")
+        return ("accepted, waiting for it to arrive", "not arrived yet") if "t1" in seen else ("being sent", "sending")
     if probe.intended.purpose == "escalate":
         return (f"{first} leaves it unanswered, escalation to {second}", f"escalation to {second}", f"to {second}")
     if "t5" not in seen and probe.intended.pages:
