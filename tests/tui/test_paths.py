@@ -120,6 +120,15 @@ def test_that_somebody_is_to_be_called_is_kept_longer_than_the_limit():
     )
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"), [(path("t4", pages=()), True), (path("t1", pages=()), False), (path("t4"), False)]
+)
+def test_how_to_acknowledge_stands_under_what_waits_for_anybody(facts, told):
+    """A pager asks by itself; a message in a mailbox or a webhook does not say on this screen what to do with it."""
+    rows = waterfall.rows(view_of(*opened(), *facts), 100)
+    assert any("ray-tui acknowledge CODE" in "".join(text for text, _ in row.line) for row in rows) is told
+
+
 def test_a_hop_without_a_sign_of_its_own_is_bounded_by_the_next_that_was_seen():
     """Alertmanager does not always tell when it sent; that it did is certain once the page is there."""
     view = view_of(*opened(), *path("t0", "t1", "t4", "t5"))

@@ -22,6 +22,7 @@ HEADS = {"lost": "lost", "late": "late", "duplicate": "paged twice", "auto_ack":
          "suppressed": "held back", "peer_down": "Alertmanager peer down", "unsent": "not sent"}  # fmt: skip
 """Problems whose words begin with one word to see from afar."""
 MAIN_HOPS = ("t3", "t4", "t5", "t6")
+BY_CODE = "answer it where it arrived, or: ray-tui acknowledge CODE (its message has the code)"
 SOME, ALL = 66, 112
 """Cells of a pane from which on the main hops have a column each, and all of them."""
 
@@ -62,6 +63,8 @@ def rows(view: View, width: int) -> list[Row]:
         waits = pending(probe) and allowed > 0 and probe.intended.purpose == "acknowledge"
         if waits and (view.roomy or probe is soonest):
             out.append(Row(_track(view, probe, width), f"probe:{probe_id}"))
+            if not probe.intended.pages and "t4" in probe.hops:
+                out.append(Row(crop((("  ", ""), (BY_CODE, "dim")), width), f"probe:{probe_id}"))
     return [*out, *(Row(line) for line in _together([probe for _, probe in probes], width))]
 
 

@@ -1,7 +1,7 @@
 """The dialogs in which a person decides on a halt, a waiver, a manual validation, a repetition or an abort."""
 
 from collections.abc import Sequence
-from os.path import commonprefix
+from itertools import takewhile
 
 from ray_tui.core import alert_tests, announcements, declining, plan, ways
 from ray_tui.core.answering import Limits, limits_of, wrong_days
@@ -75,8 +75,9 @@ LEAST_ALIKE = 3
 
 def _alike(said: Sequence[str]) -> str:
     """The words with which all of these begin; empty where they are too few, or all that one of them says."""
-    first = commonprefix([text.split() for text in said])
-    whole = any(len(text.split()) == len(first) for text in said)
+    words = [text.split() for text in said]
+    first = [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
+    whole = any(len(one) == len(first) for one in words)
     return " ".join(first) if len(said) > 1 and len(first) >= LEAST_ALIKE and not whole else ""
 
 
