@@ -117,7 +117,7 @@ def verify(
         return refused("key", f"{signature.fingerprint} is not a key of {principal}'s in allowed_signers")
     lines = [line for line in lines if line.namespaces is None or namespace in line.namespaces]
     if not lines:
-        return refused("namespace", f'{principal}\'s key may not sign for "{namespace}"')
+        return refused("namespace", f'{principal}\'s key may not sign for "{namespace}": name it in full there')
     valid = [line for line in lines if _at(line, now) == ""]
     if not valid:
         cause = _at(lines[0], now)

@@ -15,7 +15,7 @@ FORMS = ("long", "short", "lean", "bare")
 
 LEAST_KNOWN = 10
 """Cells of release and environment that are left before anything else of the header is left out."""
-SHORTER = ("", "driver", "run", "here")
+SHORTER = ("", "elapsed", "driver", "run", "here")
 """The order in which the header's parts take a shorter form; then the release does."""
 GONE = ("", "here", "run", "link", "elapsed", "driver")
 """The order in which they are left out where even a short release has no room."""
@@ -36,7 +36,7 @@ def header(view: View, width: int) -> Line:
         "demo": [(("DEMO", "warn"),) if view.demo else ()],
         "known": [((known, "strong"),)],
         "run": [(("run ", "dim"), (run, "")), ((run, ""),), ()],
-        "elapsed": [((elapsed, ""),), ()],
+        "elapsed": [(("elapsed ", "dim"), (elapsed, "")), ((elapsed, ""),), ()],
         "link": [(("recorded ", "dim"), (day(view.state.started_at), "")), ()] if replayed else [(_LINKS[view.link],)],
         "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and not replayed else ()],
         "driver": [_driver(view), _driver_short(view), ()] if view.state.driver or not over else [()],
