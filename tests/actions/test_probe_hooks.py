@@ -129,7 +129,7 @@ async def test_a_chat_is_no_proof_of_the_dead_mans_switch(tmp_path: Path) -> Non
 
 
 async def test_a_sink_that_names_no_receiver_leaves_the_dead_mans_switch_open(tmp_path: Path) -> None:
-    """It got the alert, but nobody knows for whom: that has neither failed nor passed, and what to mend is named. (P46)"""
+    """It got the alert, nobody knows for whom: neither failed nor passed, and what to mend is named. (P46)"""
     world = World(tmp_path)
     sink = NamesNoReceiver(clock=world.clock, received=world.webhook.received)
     result = await world.tested(ports=world.ports(webhook=sink))

@@ -23,6 +23,8 @@ from ray_tui.core.errors import RayError
 from ray_tui.core.ports import Health, Ports
 from ray_tui.core.state import RunState
 from ray_tui.core.untrusted import line
+from ray_tui.doctor import sink
+from ray_tui.doctor.finding import Finding
 
 SYSTEM_SECONDS = 20.0
 SKEW_SECONDS = 5.0
@@ -31,23 +33,6 @@ FREE_BYTES = 200 * 1024 * 1024
 NEEDED = ("metrics", "logs", "traces", "alerting", "dashboards", "paging", "chat", "mail")
 """Systems without which the prerequisites or gate 2 cannot pass."""
 OPTIONAL = ("rules", "visits", "webhook", "heartbeat", "pusher")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. ``ok`` with a ``todo`` is a warning: a run would go on, but see to it."""
-
-    name: str
-    ok: bool
-    detail: str
-    todo: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "todo": self.todo}
-
-    def to_text(self) -> str:
-        mark = "✗" if not self.ok else "!" if self.todo else "✓"
-        return f"{mark} {self.name:22} {self.detail}" + (f"\n  {'':22} → {self.todo}" if self.todo else "")
 
 
 class FoundRun(Protocol):
@@ -177,6 +162,7 @@ async def _systems(chosen: Config, outside: Outside) -> list[Finding]:
         async with outside.open_ports(chosen, outside.clock) as ports:
             asked = list(_named(ports))
             findings = await asyncio.gather(*(_system(name, port) for name, port in asked))
+            findings.append(await sink.look(chosen, ports, outside.clock.wall()))
     except (RayError, ValueError, OSError) as exc:
         return [Finding("systems", False, line(f"cannot be opened: {exc}"), "mend the configuration of that system")]
     there = {name for name, _ in asked}
