@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_tui.analysis import deployment_papers as papers
+from ray_tui.config import Config
 from ray_tui.core import facts as f
 from ray_tui.core.approvals import outdated
 from ray_tui.core.errors import BackendError, InputError
@@ -17,7 +18,7 @@ from ray_tui.core.plan import CONTEXT_KIT, INPUTS_REQUIRED, PREREQUISITES, STORE
 from ray_tui.core.ports import Health, Probed
 from ray_tui.core.rules import effective
 from ray_tui.core.verdicts import Criterion, Verdict
-from ray_tui.step import Ask, Context, Header, Result, criterion
+from ray_tui.step import Ask, Context, Header, InputFolder, Result, criterion
 
 OPTIONAL = ("baseline-metrics.json", "observability-baseline.md", "quality-audit-summary.json")
 VALIDATION = "post-deployment-validation.json"
@@ -55,33 +56,35 @@ def _artifacts(context: Context) -> tuple[list[Criterion], dict[str, papers.Clai
     criteria: list[Criterion] = []
     claims: dict[str, papers.Claims] = {}
     for name in INPUTS_REQUIRED:
-        judged, claimed = _required(context, name)
+        judged, claimed = paper(context.config, context.inputs, name)
         criteria.append(judged)
         if claimed is not None:
             claims[name] = claimed
     return criteria, claims, [warning for name in OPTIONAL if (warning := _optional(context, name))]
 
 
-def _required(context: Context, name: str) -> tuple[Criterion, papers.Claims | None]:
+def paper(config: Config, inputs: InputFolder, name: str) -> tuple[Criterion, papers.Claims | None]:
+    """One required artifact judged, and what it claims where that can be read."""
+
     def judged(verdict: Verdict, actual: str, remedy: str = "") -> Criterion:
         return criterion(
             f"prerequisites.artifact:{name}", f"Artifact {name}", verdict, actual,
-            required=f"found once, readable, about {context.config.run.release}", remedy=remedy,
+            required=f"found once, readable, about {config.run.release}", remedy=remedy,
         )  # fmt: skip
 
-    found = context.inputs.find(name)
+    found = inputs.find(name)
     if not found:
-        looked = ", ".join(context.config.paths.inputs)
+        looked = ", ".join(config.paths.inputs)
         remedy = "let the protocol that writes it run, or add its folder to [paths] inputs"
         return judged(Verdict.FAILED, f"missing: not in {looked}", remedy), None
     if len(found) > 1:
         places = ", ".join(map(str, found))
         return judged(Verdict.FAILED, f"inconsistent: found {len(found)} times: {places}", "leave only one"), None
     try:
-        claimed = papers.read(name, context.inputs.read(found[0], limit=papers.LARGEST), context.config.inputs.map)
+        claimed = papers.read(name, inputs.read(found[0], limit=papers.LARGEST), config.inputs.map)
     except InputError as exc:
         return judged(Verdict.FAILED, str(exc), "docs/inputs.md says what the file must hold"), None
-    if claimed.release != context.config.run.release:
+    if claimed.release != config.run.release:
         actual = f"inconsistent: {claimed.release_source} is about release {claimed.release}"
         return judged(Verdict.FAILED, actual, "find this release's file, or run for that release"), None
     return judged(Verdict.PASSED, f"{found[0].name} is about {claimed.release}"), claimed

@@ -197,7 +197,7 @@ def sound(
 
 
 def _threshold(alerts: Sequence[Alert]) -> Criterion:
-    without = {one.name: issue.message for one in alerts for issue in one.issues if issue.id in _THRESHOLD}
+    without = {one.name: issue.message for one in alerts for issue in _no_threshold(one)}
     verdict = Verdict.FAILED if without else Verdict.PASSED if alerts else Verdict.INCONCLUSIVE
     actual = f"{len(alerts)} loaded alerts, each with a threshold" if alerts else "no alerting rule is loaded"
     if without:
@@ -235,17 +235,33 @@ def blocks(alert: Alert, services: Mapping[str, ServiceFacts]) -> bool:
     return alert.critical or bool(service and service.changed) or alert.from_release
 
 
-def _incomplete(alert: Alert) -> tuple[Issue, ...]:
+def fails(alert: Alert, services: Mapping[str, ServiceFacts]) -> str:
+    """What of the rule itself 2.1 fails by; "" where nothing of it does."""
+    said = [issue.message for issue in (*_no_threshold(alert), *_incomplete(alert, services))]
+    return "; ".join([*said, "it reaches nobody"] if _lost(alert) else said)
+
+
+def _no_threshold(alert: Alert) -> tuple[Issue, ...]:
+    return tuple(issue for issue in alert.issues if issue.id in _THRESHOLD)
+
+
+def _incomplete(alert: Alert, services: Mapping[str, ServiceFacts]) -> tuple[Issue, ...]:
+    if not blocks(alert, services):
+        return ()
     return tuple(
         issue for issue in rule_quality.blocking(alert.issues) if issue.id not in _THRESHOLD | {"rule-unhealthy"}
     )
 
 
+def _lost(alert: Alert) -> bool:
+    return alert.critical and alert.nobody
+
+
 def _complete(alerts: Sequence[Alert], services: Mapping[str, ServiceFacts]) -> Criterion:
     wrong = [
-        f"{one.name} ({'; '.join(issue.message for issue in _incomplete(one))})"
+        f"{one.name} ({'; '.join(issue.message for issue in found)})"
         for one in alerts
-        if blocks(one, services) and _incomplete(one)
+        if (found := _incomplete(one, services))
     ]
     verdict = Verdict.FAILED if wrong else Verdict.PASSED if alerts else Verdict.INCONCLUSIVE
     actual = "each alert that counts is complete" if alerts else "no alerting rule is loaded"
@@ -271,7 +287,7 @@ def _routed(
             remedy="Name every Alertmanager peer in [alerting], and run 2.1 again",
         )  # fmt: skip
     lost = [f"{one.name} (service {one.service or 'unknown'}) ends at {_to(one.receivers)}" for one in alerts
-            if one.critical and one.nobody]  # fmt: skip
+            if _lost(one)]  # fmt: skip
     critical = [name for name, service in services.items() if service.critical]
     for name in critical:
         labels = {"alertname": ROUTE_CHECK, severities.severity_label: severities.critical[0], service_label: name}
@@ -358,4 +374,4 @@ def rows(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
 
 def _said(alert: Alert) -> list[str]:
     said = [issue.message for issue in alert.issues]
-    return [*said, "it reaches nobody"] if alert.nobody and alert.critical else said
+    return [*said, "it reaches nobody"] if _lost(alert) else said

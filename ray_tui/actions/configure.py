@@ -8,6 +8,7 @@ from typing import Any
 from ray_tui.actions import alert_checks, configure_report, dashboard_checks, loaded_rules, monitoring_plan
 from ray_tui.actions import monitoring_apply as applying
 from ray_tui.actions.dashboard_checks import CheckedBoard
+from ray_tui.actions.foreseen import failures
 from ray_tui.actions.monitoring_apply import Applied
 from ray_tui.actions.monitoring_plan import Current, Desired, Item
 from ray_tui.actions.panel_queries import Asker
@@ -113,7 +114,9 @@ async def _carry_out(context: Context, attempt: Attempt, current: Current) -> bo
     if not changes:
         _applied(attempt, Verdict.PASSED, "nothing to change: everything stands as the release wants it")
         return True
-    answered = await context.ask(_question(context, attempt.desired, attempt.items, changes))
+    loads = {item.name for item in changes if item.kind == "rules"}
+    foreseen = await failures(context, [file for file in attempt.desired.rules if file.name in loads])
+    answered = await context.ask(_question(context, attempt.desired, attempt.items, changes, foreseen))
     if answered.answer != "yes":
         reason = f": {answered.reason}" if answered.reason else ""
         said = f"declined by {answered.person or 'somebody'}{reason}; nothing was changed"
@@ -136,18 +139,19 @@ def _applied(attempt: Attempt, verdict: Verdict, actual: str, remedy: str = "") 
     )  # fmt: skip
 
 
-def _question(context: Context, desired: Desired, items: Sequence[Item], changes: Sequence[Item]) -> Ask:
+def _question(context: Context, desired: Desired, items: Sequence[Item], changes: Sequence[Item], foreseen: str) -> Ask:
     """The plan to agree to. After a crash, files that have changed meanwhile are another question."""
     before = context.state.prompts.get(f"{context.step}#{context.attempt}:apply")
     digest = desired.digest
     same = before is None or before.raised.data.get("desired_sha256") == digest
     signs = {"create": "+", "update": "~"}
+    kept = "Each change is read back; if one fails, all are rolled back."
     listed = "\n".join(f"{signs[item.action]} {item.kind} {item.name}: {item.detail}" for item in changes)
     return Ask(
         name="apply" if same else f"apply:{digest[:8]}",
         prompt="confirm",
         title=f"Apply {len(changes)} changes to the live monitoring of {context.config.run.environment}?",
-        text=f"{listed}\n\nEach change is read back; if one fails, all are rolled back.",
+        text="\n\n".join(part for part in (listed, foreseen, kept) if part),
         roles=MAY_APPLY if context.config.people else (),
         data={
             "plan": [item.as_json() for item in items],

@@ -28,6 +28,18 @@ class RuleFile:
         return tuple(rule for group in self.groups for rule in group.rules if rule.kind == "alerting")
 
 
+def as_loaded(file: RuleFile) -> tuple[LoadedRule, ...]:
+    """Its rules as the server would show them, once it has loaded the file and evaluated it without an error."""
+    return tuple(
+        LoadedRule(
+            group.name, file.name, clean(rule.name), clean(rule.expr, LONGEST), rule.kind, rule.for_seconds,
+            {**group.labels, **rule.labels}, rule.annotations, "ok",
+        )
+        for group in file.groups
+        for rule in group.rules
+    )  # fmt: skip
+
+
 def differences(files: Sequence[RuleFile], loaded: Iterable[LoadedRule]) -> tuple[str, ...]:
     """What is loaded otherwise than written, a sentence each; nothing where all of it is loaded as it is written."""
     by_group: dict[str, list[LoadedRule]] = {}

@@ -14,6 +14,7 @@ from ray_tui.core.ports import ActiveAlert, Labels, LoadedRule, Ping, WebhookSin
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.step import Context, criterion
 
+REMEDY = "Load an alert on vector(1), route it to what misses it when it stops ([heartbeat]), then test again"
 SLACK_SECONDS = 60.0
 """How much later than Alertmanager's own repetition a heartbeat may be."""
 
@@ -30,6 +31,7 @@ class Heartbeat:
     """When a receiver last got it (its own clock)."""
     longest_silence: float = 0.0
     labels: Labels = field(default_factory=dict)
+    remedy: str = REMEDY
 
 
 async def listen(context: Context, config: routing.RoutingConfig | None, patience: float) -> Heartbeat:
@@ -81,7 +83,8 @@ async def _one(
         said = f"{rule.name} fires and goes to {', '.join(names)}; whether it arrives cannot be seen: {why}"
         return Heartbeat(Verdict.INCONCLUSIVE, said, rule.name, names)
     received = await _received(context, rule, alert.labels, hooks, names)
-    return received if pinged is None else max((received, pinged), key=lambda one: one.verdict is Verdict.PASSED)
+    order = (Verdict.PASSED, Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
+    return min((one for one in (received, pinged) if one is not None), key=lambda one: order.index(one.verdict))
 
 
 def _sink(context: Context) -> WebhookSink | None:
@@ -99,7 +102,13 @@ async def _received(
     longest = max(hit.repeat_interval + hit.group_interval for hit in hooks) + SLACK_SECONDS
     receipts = await sink.receipts(rule.name, context.now() - longest)
     wanted = {hit.receiver for hit in hooks}
-    beats = [one for one in receipts if one.receiver in wanted and one.status != "resolved"]
+    heard = [one for one in receipts if one.status != "resolved"]
+    beats = [one for one in heard if one.receiver in wanted]
+    nameless = [one for one in heard if not one.receiver]
+    if not beats and nameless:
+        said = f"{rule.name} fires and {sink.name} got it, but does not say for which receiver: it names no `receiver`"
+        remedy = "Let each row of the sink's answer name its `receiver` (docs/backends.md), then test again"
+        return Heartbeat(Verdict.INCONCLUSIVE, said, rule.name, names, None, longest, labels, remedy)
     if not beats:
         said = f"{rule.name} fires, and {', '.join(sorted(wanted))} has not got it for {longest:.0f} s"
         return Heartbeat(Verdict.FAILED, said, rule.name, names, None, longest, labels)
@@ -156,7 +165,7 @@ def judge(found: Heartbeat) -> Criterion:
     return criterion(
         "alert_paths.watchdog", "The dead man's switch is alive", found.verdict, found.actual,
         required="an always-firing alert arrives at a receiver", evidence=("alert-test-results.json",),
-        remedy="Load an alert on vector(1), route it to what misses it when it stops ([heartbeat]), then test again",
+        remedy=found.remedy,
     )  # fmt: skip
 
 

@@ -33,6 +33,11 @@ class Resolved:
     def resolved(self) -> bool:
         return self.state == "ok"
 
+    @property
+    def fails(self) -> bool:
+        """Whether it was looked for, and is not there or about something else."""
+        return self.state in ("missing", "unmatched", "unreachable")
+
 
 async def resolve(link: str, alert: str, config: Config, inputs: InputFolder, visits: Visits | None) -> Resolved:
     """Never raises: a link that cannot be checked says so."""

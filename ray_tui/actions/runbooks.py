@@ -133,7 +133,7 @@ async def _resolve(context: Context, book: Book, gate: asyncio.Semaphore) -> Non
 def _resolved(books: Sequence[Book]) -> Criterion:
     """What blocks is said in words; a runbook that is missing beyond that is a gap with an owner."""
     counted = [one for one in books if one.blocks] or list(books)
-    lost = [f"{one.alert} ({one.found.why})" for one in counted if _bad(one)]
+    lost = [f"{one.alert} ({one.found.why})" for one in counted if one.found.fails]
     unsure = [f"{one.alert} ({one.found.why})" for one in counted if one.found.state == "not-checked"]
     kind = "critical or of this release" if len(counted) < len(books) else "loaded"
     verdict, actual = Verdict.PASSED, f"{len(counted)} of {len(counted)} alerts that are {kind} lead to a runbook"
@@ -153,10 +153,6 @@ def _resolved(books: Sequence[Book]) -> Criterion:
         "a document with a section about it",
         remedy="Write the runbook or correct `runbook_url`; then run 2.1 and 2.3 again",
     )  # fmt: skip
-
-
-def _bad(book: Book) -> bool:
-    return book.found.state in ("missing", "unmatched", "unreachable")
 
 
 def _gaps(context: Context, books: Sequence[Book]) -> tuple[f.GapFound, ...]:

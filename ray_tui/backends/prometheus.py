@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel
 
 from ray_tui.backends import Opening
@@ -19,6 +20,7 @@ MOST_POINTS = 11_000
 """Per series and answer: the server's own limit."""
 FEWEST_POINTS = 100
 LONGEST_EXPRESSION = 50_000
+LONGEST_CONFIG = 4_000_000
 
 
 class Settings(HttpSettings):
@@ -137,6 +139,16 @@ class Prometheus:
         with answer.promised():
             found, _ = data(answer)
             return tuple(untrusted.line(one["url"]) for one in found["activeAlertmanagers"])
+
+    async def rule_files(self) -> tuple[str, ...]:
+        answer = await self._get("status/config")
+        with answer.promised():
+            found, _ = data(answer, LONGEST_CONFIG)
+            try:
+                read = yaml.safe_load(found["yaml"]) or {}
+            except yaml.YAMLError as exc:
+                raise ValueError(f"its configuration is not YAML: {exc}") from exc
+            return tuple(str(pattern) for pattern in read.get("rule_files") or ())
 
     async def _range(self, expr: str, start: float, end: float, step: float) -> Matrix:
         fields = [("query", expr), ("start", f"{start:.3f}"), ("end", f"{end:.3f}"), ("step", f"{step:.3f}")]

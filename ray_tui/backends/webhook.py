@@ -7,21 +7,18 @@ from pydantic import BaseModel
 
 from ray_tui.backends import Opening
 from ray_tui.backends.access import HttpSettings
-from ray_tui.backends.answers import unix, unwell
+from ray_tui.backends.answers import Answer, unix, unwell
 from ray_tui.backends.http import LARGE, Http
 from ray_tui.core import untrusted
 from ray_tui.core.errors import BackendError
 from ray_tui.core.ports import Health, WebhookReceipt
 
 NOBODY = "ray-tui-no-such-token"
+FORM = "Let it answer as docs/backends.md shows it (Where webhooks are seen)"
 
 
 class Settings(HttpSettings):
-    """``GET <url>?token=…`` answers what it has received with that token.
-
-    The answer is ``{"receipts": [{"at", "receiver", "status", "token_found_in", "acknowledged_by",
-    "acknowledged_at"}]}``, or that list alone; times are unix seconds or RFC 3339, the last two fields may be absent
-    or null. Instead of ``token_found_in`` a receipt may hold the whole ``payload``."""
+    """``GET <url>?token=…`` answers what it has received with that token, as docs/backends.md shows it."""
 
     kind: Literal["sink"]
     """Which kind of system this is."""
@@ -58,11 +55,21 @@ class Sink:
     async def receipts(self, token: str, since: float) -> tuple[WebhookReceipt, ...]:
         assert token, "an empty token would match every receipt"
         answer = await self._http.get("", [("token", token)], limit=LARGE)
-        with answer.promised():
-            body = answer.json()
-            rows = body["receipts"] if isinstance(body, dict) else body
-            found = [receipt(row, token) for row in rows]
+        body = answer.json()
+        rows = body.get("receipts") if isinstance(body, dict) else body
+        if not isinstance(rows, list):
+            raise answer.broken('its answer is neither a list of receipts nor {"receipts": [...]}', FORM)
+        found = [_receipt(answer, row, token) for row in rows]
         return tuple(sorted((one for one in found if one.at >= since), key=lambda one: one.at))
+
+
+def _receipt(answer: Answer, row: Any, token: str) -> WebhookReceipt:
+    try:
+        return receipt(row, token)
+    except KeyError as exc:
+        raise answer.broken(f"a receipt has no field {exc}", FORM) from exc
+    except (TypeError, ValueError, AttributeError) as exc:
+        raise answer.broken(untrusted.line(f"a receipt has another shape ({exc})"), FORM) from exc
 
 
 def receipt(row: Mapping[str, Any], token: str) -> WebhookReceipt:

@@ -135,6 +135,15 @@ class Metrics(Probed, Protocol):
         ...
 
 
+@runtime_checkable
+class TellsRuleFiles(Protocol):
+    """A metrics store that says from which files it loads its rules."""
+
+    async def rule_files(self) -> tuple[str, ...]:
+        """Patterns of paths, as the server sees them."""
+        ...
+
+
 class RuleStore(Protocol):
     """Where rule files are written, and how they are made to take effect."""
 

@@ -175,6 +175,37 @@ async def test_the_plan_is_shown_before_anything_is_touched(world: World) -> Non
     assert "+      - alert: CheckoutErrors" in asked.data["diff"]
 
 
+async def test_the_plan_names_the_rules_that_2_1_and_2_3_will_fail(world: World) -> None:
+    """Who agrees knows it beforehand, in the words with which both judge; afterwards 2.1 says the very same. (P33)"""
+    bare = "      - alert: Watchdog\n        expr: vector(1)\n        labels: {severity: none}\n"
+    other = RULES.split("rules:\n")[1].replace("alert: CheckoutErrors", "alert: CheckoutSlow")
+    world.put("rules/release.yml", RULES + bare + other)
+    world.put("docs/runbooks/CheckoutErrors.md", "# High checkout errors\n")
+    world.put("docs/runbooks/CheckoutBudget.md", "# Something else\n\n## Checkout budget\n")
+    context = world.context()
+    result = await configure.run(context)
+
+    (asked,) = context.asked
+    first = next(one for one in asked.text.split("\n\n") if one.startswith("It loads "))
+    loads, soon, later = first.splitlines()
+    incomplete = actual(result, "configure.alerts").removeprefix("incomplete: ")
+    assert loads == "It loads 5 alerts, of which"
+    assert soon == f"1 will fail 2.1: {incomplete}."
+    assert "it has no `owner or team` label; it has no `runbook_url` annotation" in soon
+    assert "2 will fail 2.3" in later
+    assert "Watchdog (the alert names no runbook)" in later
+    assert "CheckoutSlow (no heading is about CheckoutSlow)" in later
+
+
+async def test_a_plan_that_nothing_is_known_against_says_nothing_more(world: World) -> None:
+    """Only what is changed is looked at; a runbook on a server is left to 2.3."""
+    world.put("rules/release.yml", RULES.replace("docs/runbooks/CheckoutErrors.md", "https://books.example/errors"))
+    world.put("docs/runbooks/CheckoutBudget.md", "# Checkout budget\n")
+    context = world.context()
+    await configure.run(context)
+    assert "will fail" not in context.asked[0].text
+
+
 async def test_a_second_attempt_finds_everything_in_place_and_asks_nothing(world: World) -> None:
     """Unchanged is unchanged: no question, no intent, no reload, no second annotation."""
     await configure.run(world.context())

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from ray_tui.actions import loaded_rules
 from ray_tui.actions.prior_baseline import read_prior
-from ray_tui.analysis import deployment_papers
+from ray_tui.analysis import deployment_papers, rule_files, rule_quality
 from ray_tui.core.errors import InputError
 from ray_tui.core.plan import INPUTS_OPTIONAL, INPUTS_REQUIRED
 
@@ -57,3 +58,23 @@ def test_what_the_baseline_schema_requires_is_needed() -> None:
     for key in schema("baseline-metrics")["required"]:
         less = json.dumps({k: v for k, v in example.items() if k != key}).encode()
         assert f"'{key}' is missing" in read_prior(less, "x").problem
+
+
+def test_the_alert_that_the_page_shows_has_all_that_2_1_wants() -> None:
+    """Nothing is wrong with it, and each line that the page names is one without which something is."""
+    page = (DOCS / "inputs.md").read_text()
+    shown = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[-1]
+
+    def wrong(text: str) -> set[str]:
+        file = loaded_rules.RuleFile("orders.yml", text, rule_files.parse(text), "orders.yml")
+        (rule,) = loaded_rules.as_loaded(file)
+        return {issue.id for issue in rule_quality.check(rule, rule_quality.Policy())}
+
+    assert wrong(shown) == set()
+    assert wrong(shown.replace("        for: 5m\n", "")) == {"for-missing"}
+    assert wrong(shown.replace(" > 0.05", "")) == {"threshold-missing"}
+    assert wrong(shown.replace("severity: critical, ", "")) == {"severity-missing"}
+    assert wrong(shown.replace("owner: orders-team, ", "")) == {"owner-missing"}
+    assert wrong(shown.replace("owner:", "team:")) == set()
+    assert wrong(re.sub(r" *runbook_url: .*\n", "", shown)) == {"runbook-missing"}
+    assert wrong(re.sub(r" *summary: .*\n", "", shown)) == {"summary-missing"}

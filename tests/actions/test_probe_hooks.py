@@ -1,5 +1,6 @@
 """Which message at a sink or in a chat belongs to which receiver's integration, and where nothing can be seen."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,16 @@ from ray_tui.actions.probe_alert import Alert
 from ray_tui.actions.probe_judging import Channel, Leg
 from ray_tui.actions.probe_sightings import Turn, by_webhook
 from ray_tui.core.ports import WebhookReceipt
+from ray_tui.core.verdicts import Verdict
 from tests.actions.probe_world import World
 from tests.fakes import InMemoryWebhook, actual, verdicts
+
+
+class NamesNoReceiver(InMemoryWebhook):
+    """A sink whose rows do not say which receiver they are of."""
+
+    async def receipts(self, token: str, since: float) -> tuple[WebhookReceipt, ...]:
+        return tuple(replace(one, receiver="") for one in await super().receipts(token, since))
 
 
 def a_receipt(at: float, receiver: str = "", status: str = "firing", by: str = "") -> WebhookReceipt:
@@ -117,6 +126,16 @@ async def test_a_chat_is_no_proof_of_the_dead_mans_switch(tmp_path: Path) -> Non
     world.tables["webhook"] = chat
     result = await world.tested(attempt=2)
     assert verdicts(result)["alert_paths.watchdog"] == "inconclusive"
+
+
+async def test_a_sink_that_names_no_receiver_leaves_the_dead_mans_switch_open(tmp_path: Path) -> None:
+    """It got the alert, nobody knows for whom: neither failed nor passed, and what to mend is named. (P46)"""
+    world = World(tmp_path)
+    sink = NamesNoReceiver(clock=world.clock, received=world.webhook.received)
+    result = await world.tested(ports=world.ports(webhook=sink))
+    switch = next(one for one in result.criteria if one.id == "alert_paths.watchdog")
+    assert (switch.verdict, "names no `receiver`" in switch.actual) == (Verdict.INCONCLUSIVE, True)
+    assert "docs/backends.md" in switch.remedy
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,13 @@ async def test_a_question_is_asked_at_the_time_given(factory: Any, tmp_path: Pat
 
 
 @METRICS
+async def test_the_server_says_which_rule_files_it_reads(factory: Any, tmp_path: Path):
+    """The patterns as they stand in its configuration: whether a folder is read at all is known before 2.1 writes."""
+    async with factory(tmp_path) as case:
+        assert await case.port.rule_files() == (f"{case.rule_folder}/*.yml",)
+
+
+@METRICS
 async def test_a_wrong_expression_is_refused_with_the_servers_reason(factory: Any, tmp_path: Path):
     """A parse error is the asker's, not the server's: 400 with its words."""
     async with factory(tmp_path) as case:

@@ -13,11 +13,12 @@ from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendUnreachable, ConfigError, InputError
 from ray_tui.core.ports import Health, Ports
 from ray_tui.core.state import RunState
-from tests.fakes import all_ports
+from tests import papers
+from tests.fakes import InMemoryMetrics, all_ports
 
 CONFIG = """
 [run]
-release = "v1"
+release = "checkout-v2.4.1"
 
 [policy]
 unsigned_approvals = true
@@ -28,6 +29,7 @@ unsigned_approvals = true
 def place(tmp_path):
     """A repository with a configuration, and an outside world in which all is well."""
     (tmp_path / "ray-tui.toml").write_text(CONFIG)
+    papers.write(tmp_path)
     sockets = tmp_path / "sockets"
     sockets.mkdir()
     outside = doctor.Outside(
@@ -153,9 +155,111 @@ async def test_what_a_console_cannot_use_and_an_owner_that_is_not_there_are_wron
         assert any(words in one for one in said), words
 
 
+async def test_each_input_file_is_judged_as_the_prerequisites_will(place):
+    """Missing, of another release, unreadable: in their words, with what to do, before a run halts at it. (P17)"""
+    papers.write(place.folder, staging=papers.changed(papers.STAGING, release="v0"), report="# Nothing\n")
+    (place.folder / papers.FOLDER / "deployment-health-log.md").unlink()
+    found = [finding for finding in await doctor.examine(None, place.outside) if finding.name == "input"]
+    wrong = {finding.detail.partition(":")[0]: finding for finding in found if not finding.ok}
+    assert len(found) == 4
+    assert set(wrong) == {"deployment-health-log.md", "staging-test-results.json", "DEPLOYMENT-REPORT.md"}
+    assert "missing: not in .artifacts/deployment" in wrong["deployment-health-log.md"].detail
+    assert "is about release v0" in wrong["staging-test-results.json"].detail
+    assert all(finding.todo for finding in wrong.values())
+
+
+RULES = """
+[paths]
+rules = ["*.rules.yml"]
+
+[rules]
+kind = "directory"
+directory = "rules"
+"""
+A_RULE = "groups:\n  - name: g\n    rules:\n      - {alert: Down, expr: up == 0}\n"
+
+
+class Telling(InMemoryMetrics):
+    """A metrics store that says which rule files it reads; an exception: it cannot be asked."""
+
+    said: tuple[str, ...] | Exception = ()
+
+    async def rule_files(self):
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
+
+
+async def test_a_rule_folder_that_is_not_there_is_wrong(place):
+    """It cannot be read only because nobody looked: 2.1 would fail when it writes."""
+    (place.folder / "ray-tui.toml").write_text(CONFIG + RULES)
+    finding = (await examined(place))["system.rules"]
+    assert (finding.ok, "there is no such folder" in finding.detail) == (False, True)
+    (place.folder / "rules").write_text("")
+    assert "is no folder" in (await examined(place))["system.rules"].detail
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said", "warned"),
+    [
+        (("{folder}/rules/*.yml",), "that takes in shop.rules.yml", False),
+        (("rules/shop*.yml", "other/*.yml"), "that takes in shop.rules.yml", False),
+        (("{folder}/rules/slo-*.yml",), "that misses {folder}/rules/shop.rules.yml", True),
+        (("/etc/prometheus/*.yml",), "that misses {folder}/rules/shop.rules.yml", True),
+        ((), "reads nothing", True),
+        (BackendUnreachable("metrics", "refused"), "cannot be seen: ", True),
+        (None, "cannot be seen", True),
+    ],
+)
+async def test_whether_the_metrics_server_reads_the_rule_folder_is_said_as_far_as_it_tells(
+    place, patterns, said, warned
+):
+    """A file of the release that no pattern takes in would be written and never loaded; another path is no proof."""
+    (place.folder / "ray-tui.toml").write_text(CONFIG + RULES)
+    (place.folder / "rules").mkdir()
+    (place.folder / "shop.rules.yml").write_text(A_RULE)
+    metrics = InMemoryMetrics() if patterns is None else Telling()
+    if isinstance(patterns, tuple):
+        patterns = tuple(pattern.replace("{folder}", str(place.folder)) for pattern in patterns)
+    metrics.said = patterns
+    found = await examined(place, open_ports=opening(all_ports(metrics=metrics)))
+    finding = found["system.rules.read"]
+    assert found["system.rules"].ok
+    assert said.replace("{folder}", str(place.folder)) in finding.detail
+    assert (finding.ok, bool(finding.todo)) == (True, warned)
+    assert str(place.folder / "rules") in finding.todo or not warned
+
+
+async def test_a_host_that_is_still_the_examples_is_wrong(place):
+    """File, line and key of each; an address of mail, or a host of ours, is none of them."""
+    tables = """
+[metrics]
+kind = "prometheus"
+url = "https://prometheus.example:9090"
+
+[alerting]
+kind = "alertmanager"
+urls = ["http://am.ours.test:9093", "http://am.example"]
+
+[services.checkout]
+url = "https://shop.example/healthz"
+
+[people.mira]
+email = "mira@shop.example"
+"""
+    (place.folder / "ray-tui.toml").write_text(CONFIG + tables)
+    found = await doctor.examine(None, place.outside)
+    hosts = [finding.detail.partition("ray-tui.toml:")[2] for finding in found if finding.name == "config.hosts"]
+    assert [one.split(": ")[:2] for one in hosts] == [
+        ["10", "metrics.url"], ["14", "alerting.urls.1"], ["17", "services.checkout.url"],
+    ]  # fmt: skip
+    (place.folder / "ray-tui.toml").write_text(CONFIG)
+    assert (await examined(place))["config.hosts"].ok
+
+
 async def test_a_folder_that_cannot_be_written_is_wrong(place):
     """A file stands where the evidence folder should be."""
-    (place.folder / ".artifacts").mkdir()
+    (place.folder / ".artifacts").mkdir(exist_ok=True)
     (place.folder / ".artifacts" / "monitoring").symlink_to("/proc/1")
     found = await examined(place)
     assert not found["folder.evidence"].ok

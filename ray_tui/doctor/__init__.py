@@ -23,6 +23,8 @@ from ray_tui.core.errors import RayError
 from ray_tui.core.ports import Health, Ports
 from ray_tui.core.state import RunState
 from ray_tui.core.untrusted import line
+from ray_tui.doctor import examples, papers, rule_folder, sink
+from ray_tui.doctor.finding import Finding
 
 SYSTEM_SECONDS = 20.0
 SKEW_SECONDS = 5.0
@@ -30,24 +32,7 @@ SKEW_SECONDS = 5.0
 FREE_BYTES = 200 * 1024 * 1024
 NEEDED = ("metrics", "logs", "traces", "alerting", "dashboards", "paging", "chat", "mail")
 """Systems without which the prerequisites or gate 2 cannot pass."""
-OPTIONAL = ("rules", "visits", "webhook", "heartbeat", "pusher")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. ``ok`` with a ``todo`` is a warning: a run would go on, but see to it."""
-
-    name: str
-    ok: bool
-    detail: str
-    todo: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "todo": self.todo}
-
-    def to_text(self) -> str:
-        mark = "✗" if not self.ok else "!" if self.todo else "✓"
-        return f"{mark} {self.name:22} {self.detail}" + (f"\n  {'':22} → {self.todo}" if self.todo else "")
+OPTIONAL = ("visits", "webhook", "heartbeat", "pusher")
 
 
 class FoundRun(Protocol):
@@ -87,6 +72,7 @@ async def examine(config_path: Path | None, outside: Outside) -> list[Finding]:
         findings += [
             *_written(chosen, outside),
             _approvals(chosen),
+            *papers.look(chosen),
             *await _systems(chosen, outside),
             *_acknowledging(chosen, outside),
         ]
@@ -139,16 +125,27 @@ def _config(path: Path | None, outside: Outside) -> tuple[Config | None, Finding
 def _written(chosen: Config, outside: Outside) -> list[Finding]:
     """What is valid as it is written, and does not fit this machine, this console or this team."""
     found = [
-        ("files", "a run does not begin before it is there", named_files.faults(chosen)),
-        ("looks", "correct it; until then the console uses its own", outside.looks(chosen)),
-        ("owners", "name the team under [owners]: what nobody owns fails gate 3", _unknown_owners(chosen)),
+        (
+            "files",
+            "a run does not begin before it is there",
+            named_files.faults(chosen),
+            "each file that it names is there",
+        ),
+        ("looks", "correct it; until then the console uses its own", outside.looks(chosen), "theme and keys are known"),
+        (
+            "owners",
+            "name the team under [owners]: what nobody owns fails gate 3",
+            _unknown_owners(chosen),
+            "each owner of a check is under [owners]",
+        ),
+        ("hosts", "name your own, or remove the table", examples.faults(chosen), "no host is still the example's"),
     ]
     findings = []
-    for name, todo, faults in found:
+    for name, todo, faults, well in found:
         said = [line(str(config.refusal(chosen.file, [fault]))) for fault in faults]
         findings += [Finding(f"config.{name}", False, one, todo) for one in said]
         if not said:
-            findings.append(Finding(f"config.{name}", True, "as they are named, they are there"))
+            findings.append(Finding(f"config.{name}", True, well))
     return findings
 
 
@@ -177,6 +174,8 @@ async def _systems(chosen: Config, outside: Outside) -> list[Finding]:
         async with outside.open_ports(chosen, outside.clock) as ports:
             asked = list(_named(ports))
             findings = await asyncio.gather(*(_system(name, port) for name, port in asked))
+            findings.append(await rule_folder.look(chosen, ports))
+            findings.append(await sink.look(chosen, ports, outside.clock.wall()))
     except (RayError, ValueError, OSError) as exc:
         return [Finding("systems", False, line(f"cannot be opened: {exc}"), "mend the configuration of that system")]
     there = {name for name, _ in asked}
@@ -207,9 +206,6 @@ async def _system(name: str, port: Any) -> list[Finding]:
     key = f"system.{name}"
     try:
         async with asyncio.timeout(SYSTEM_SECONDS):
-            if not hasattr(port, "health"):  # a rule folder is asked by reading from it
-                await port.read("ray-tui-doctor.yml")
-                return [Finding(key, True, "can be read")]
             health: Health = await port.health()
     except TimeoutError:
         return [Finding(key, False, f"no answer within {SYSTEM_SECONDS:.0f} s", "check its address and the network")]

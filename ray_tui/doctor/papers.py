@@ -1,0 +1,18 @@
+"""Whether the artifacts of the protocols before this one are there, judged as the prerequisites will judge them."""
+
+from ray_tui import prerequisites
+from ray_tui.config import Config
+from ray_tui.core.plan import INPUTS_REQUIRED
+from ray_tui.core.untrusted import line
+from ray_tui.core.verdicts import Verdict
+from ray_tui.doctor.finding import Finding
+from ray_tui.inputs import Inputs
+
+
+def look(chosen: Config) -> list[Finding]:
+    """One finding a required file."""
+    judged = [(name, prerequisites.paper(chosen, Inputs(chosen), name)[0]) for name in INPUTS_REQUIRED]
+    return [
+        Finding("input", one.verdict is Verdict.PASSED, f"{name}: {line(one.actual)}", one.remedy)
+        for name, one in judged
+    ]
