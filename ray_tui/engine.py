@@ -21,7 +21,18 @@ from ray_tui.core.commands import Accepted, AcknowledgeProbe, Command, Refused, 
 from ray_tui.core.errors import BackendError, JournalError, RayError
 from ray_tui.core.ports import Ports, SideEffect
 from ray_tui.core.readings import Reading
-from ray_tui.core.rules import TOO_MANY_CODES, UNKNOWN_CODE, Do, Over, Rulebook, Wait, blocking, decide, next_step
+from ray_tui.core.rules import (
+    TOO_MANY_CODES,
+    UNKNOWN_CODE,
+    Do,
+    Over,
+    Rulebook,
+    Wait,
+    blocking,
+    decide,
+    next_step,
+    paid,
+)
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict, worst
 from ray_tui.evidence import gate_inputs, records, writer
@@ -319,6 +330,7 @@ class Engine:
                 criteria=result.criteria, data=result.data,
             ),
             *result.gaps,
+            *paid(self.state, step, result.criteria),
         )  # fmt: skip
         self._write_documents(step)
         self._halt_unless_passed(step)

@@ -176,6 +176,22 @@ async def test_a_waived_halt_lets_the_run_go_on_as_waived(tmp_path):
     assert state.waivers["W1"].approver == "tom"
 
 
+async def test_what_was_waived_and_then_passes_is_off_the_backlog(tmp_path):
+    """The waiver's entry is resolved by the attempt that no longer needs it. (P70)"""
+    toy = Toy(Verdict.FAILED)
+    await Rig(tmp_path, {"1.1": toy}).until(halted("1.1"), "the halt")
+    again = Rig(tmp_path, {"1.1": toy, "1.2": Toy(wait=True)})
+    again.engine.submit(
+        ProposeWaiver(criterion="toy.ok", step="1.1", reason="known and accepted today", claimed_approver="tom"), MIRA
+    )
+    assert again.engine.state.backlog["waived:1.1:toy.ok"].status == "open"
+    toy.verdict = Verdict.PASSED
+    again.engine.submit(RunStep(step="1.1"), MIRA)
+    state = await again.until(lambda s: s.running() == "1.2", "the second attempt")
+    assert state.steps["1.1"].attempt == 2
+    assert state.backlog["waived:1.1:toy.ok"].status == "resolved"
+
+
 async def came(condition):
     async with asyncio.timeout(10):
         while not condition():
