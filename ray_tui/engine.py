@@ -234,6 +234,7 @@ class Engine:
         reader = asyncio.create_task(self._fan_out_readings())
         looker = asyncio.create_task(self._look())
         try:
+            self._publish_again()
             await self._repair_evidence()
             while not self._stopping:
                 changed = self._changed
@@ -411,6 +412,16 @@ class Engine:
             self.record(fact)
         return fact
 
+    def _publish_again(self) -> None:
+        """Another run may have published since this one stopped; what is not as recorded is left for `verify`."""
+        for name, recorded in self.state.evidence.items():
+            with contextlib.suppress(OSError):
+                data = (self.places.evidence / name).read_bytes()
+                if hashlib.sha256(data).hexdigest() == recorded.sha256:
+                    writer.publish(self.places.store, name, data)
+        if self.state.manuals:
+            self._fill_manual_folder()
+
     async def _repair_evidence(self) -> None:
         """After a crash: write what finished steps had not written yet, and halt where a halt was not recorded."""
         for step in plan.STEPS:
@@ -466,6 +477,10 @@ class Engine:
             self.publish(step, "improvement-backlog.md", as_markdown)
 
     def _write_manual(self) -> None:
+        log = self._fill_manual_folder()
+        self.publish(plan.PREREQUISITES, "manual-validation-log.md", log, required=False)
+
+    def _fill_manual_folder(self) -> bytes:
         """The manual fallback's log, its spreadsheet, and copies of what was attached, where the seed wants them."""
         folder = self.places.manual
         for manual in self.state.manuals.values():
@@ -474,7 +489,7 @@ class Engine:
         writer.publish(folder, "manual-alert-tests.csv", records.manual_sheet(self.state).encode())
         log = records.manual_log(self.state).encode()
         writer.publish(folder, "manual-validation-log.md", log)
-        self.publish(plan.PREREQUISITES, "manual-validation-log.md", log, required=False)
+        return log
 
     def _keep_attachment(self, attachment: Mapping[str, str]) -> None:
         """A screenshot is copied only when it still is what was recorded; a file that is gone keeps its hash."""
