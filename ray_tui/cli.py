@@ -179,6 +179,7 @@ def run(
     answers: Annotated[Path | None, typer.Option(help="A TOML answers file, for --headless.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run that is not over.")] = False,
     run_id: Annotated[str | None, typer.Option("--run", help="Which run to resume.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Begin a new run, though one is not over.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Line by line instead of full screen.")] = False,
     timeout: TimeoutOption = 0,
     sign_with: SignOption = None,
@@ -186,11 +187,15 @@ def run(
 ) -> int:
     """Carry the protocol out for one release."""
     _want_no_json_of_a_console(as_json, headless)
+    if anew and (resume or run_id):
+        raise InputError("--anew begins a new run, and --resume goes on with one: choose one of them")
     chosen = _config(config, release, environment)
     wanted = _resumed(chosen, run_id) if resume or run_id else None
     if headless:
+        if wanted is None and not anew:
+            holding.to_go_on_with(chosen, asking=False)
         return holding.without_a_person(chosen, _answers(answers), wanted, timeout, as_json)
-    return holding.on_console(chosen, resume=wanted, observe=False, plain=plain, key=sign_with)
+    return holding.on_console(chosen, resume=wanted, observe=False, plain=plain, key=sign_with, anew=anew)
 
 
 @app.command()
@@ -224,7 +229,7 @@ def demo(
         if headless:
             return holding.without_a_person(stack.config, stack.answers, None, timeout, as_json)
         try:
-            return holding.on_console(stack.config, resume=None, observe=False, plain=plain)
+            return holding.on_console(stack.config, resume=None, observe=False, plain=plain, anew=True)
         finally:  # however the console ended: a hang-up must not take the run's world away
             stack.leave_running_if_unfinished()
             if parting := stack.parting():

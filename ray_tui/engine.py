@@ -22,7 +22,18 @@ from ray_tui.core.commands import Accepted, AcknowledgeProbe, Command, Refused, 
 from ray_tui.core.errors import BackendError, JournalError, RayError
 from ray_tui.core.ports import Ports, SideEffect
 from ray_tui.core.readings import Reading
-from ray_tui.core.rules import TOO_MANY_CODES, UNKNOWN_CODE, Do, Over, Rulebook, Wait, blocking, decide, next_step
+from ray_tui.core.rules import (
+    TOO_MANY_CODES,
+    UNKNOWN_CODE,
+    Do,
+    Over,
+    Rulebook,
+    Wait,
+    blocking,
+    decide,
+    next_step,
+    paid,
+)
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict, worst
 from ray_tui.evidence import gate_inputs, records, writer
@@ -224,6 +235,7 @@ class Engine:
         reader = asyncio.create_task(self._fan_out_readings())
         looker = asyncio.create_task(self._look())
         try:
+            self._publish_again()
             await self._repair_evidence()
             while not self._stopping:
                 changed = self._changed
@@ -320,6 +332,7 @@ class Engine:
                 criteria=result.criteria, data=result.data,
             ),
             *result.gaps,
+            *paid(self.state, step, result.criteria),
         )  # fmt: skip
         self._write_documents(step)
         self._halt_unless_passed(step)
@@ -402,6 +415,16 @@ class Engine:
             self.record(fact)
         return fact
 
+    def _publish_again(self) -> None:
+        """Another run may have published since this one stopped; what is not as recorded is left for `verify`."""
+        for name, recorded in self.state.evidence.items():
+            with contextlib.suppress(OSError):
+                data = (self.places.evidence / name).read_bytes()
+                if hashlib.sha256(data).hexdigest() == recorded.sha256:
+                    writer.publish(self.places.store, name, data)
+        if self.state.manuals:
+            self._fill_manual_folder()
+
     async def _repair_evidence(self) -> None:
         """After a crash: write what finished steps had not written yet, and halt where a halt was not recorded."""
         for step in plan.STEPS:
@@ -456,6 +479,10 @@ class Engine:
             self.publish(step, "improvement-backlog.md", as_markdown)
 
     def _write_manual(self) -> None:
+        log = self._fill_manual_folder()
+        self.publish(plan.PREREQUISITES, "manual-validation-log.md", log, required=False)
+
+    def _fill_manual_folder(self) -> bytes:
         """The manual fallback's log, its spreadsheet, and copies of what was attached, where the seed wants them."""
         folder = self.places.manual
         for manual in self.state.manuals.values():
@@ -464,7 +491,7 @@ class Engine:
         writer.publish(folder, "manual-alert-tests.csv", records.manual_sheet(self.state).encode())
         log = records.manual_log(self.state).encode()
         writer.publish(folder, "manual-validation-log.md", log)
-        self.publish(plan.PREREQUISITES, "manual-validation-log.md", log, required=False)
+        return log
 
     def _keep_attachment(self, attachment: Mapping[str, str]) -> None:
         """A screenshot is copied only when it still is what was recorded; a file that is gone keeps its hash."""

@@ -73,7 +73,9 @@ def want_terminal(instead: str = WITHOUT_TERMINAL) -> None:
         raise InputError(f"TERM={os.environ.get('TERM', '')!r} cannot show a full screen. Add --plain.")
 
 
-def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None) -> int:
+def on_console(
+    chosen: "Config", *, resume: str | None, observe: bool, plain: bool, key: Path | None = None, anew: bool = False
+) -> int:
     from ray_tui import named_files, rendezvous, runs_on_disk
     from ray_tui.clock import Clock
 
@@ -83,6 +85,8 @@ def on_console(chosen: "Config", *, resume: str | None, observe: bool, plain: bo
     if live is not None and live.run_id != resume:
         _offer(live.run_id)
         return on_socket(chosen, rendezvous.socket_path(live.run_id, chosen), observe, plain, key)
+    if resume is None and not anew:
+        resume = to_go_on_with(chosen)
     run_id = resume or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     folder = chosen.store / "runs" / run_id
     if resume and rendezvous.is_locked(folder):
@@ -98,6 +102,24 @@ def _offer(live: str) -> None:
     said = f"{live} is being carried out here already"
     if not (sys.stdin.isatty() and typer.confirm(f"{said}. Join it?", True, err=True)):
         raise InputError(f"{said}. Join it: `ray-tui attach {live}`; or begin when it is over.")
+
+
+def to_go_on_with(chosen: "Config", *, asking: bool = True) -> str | None:
+    """The unfinished run of this release, where a person would rather resume it than begin anew.
+
+    Raises InputError naming it and both ways on where nobody can be asked.
+    """
+    from ray_tui import runs_on_disk
+
+    left = runs_on_disk.unfinished(chosen)
+    if left is None:
+        return None
+    said = f"{left.run_id} is not over: {left.stands()}"
+    if not (asking and sys.stdin.isatty()):
+        raise InputError(
+            f"{said}. Go on with it: `ray-tui run --resume --run {left.run_id}`; or begin anew: `ray-tui run --anew`."
+        )
+    return left.run_id if typer.confirm(f"{said}. Resume it (no: begin anew)?", True, err=True) else None
 
 
 def on_socket(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ray_tui import journal, rendezvous
 from ray_tui.config import Config
+from ray_tui.core import facts as f
+from ray_tui.core import plan
 from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.views import TAMPER_CODE, USAGE_CODE
@@ -54,6 +56,22 @@ class RunOnDisk:
     def broken(self) -> JournalError | None:
         """Why the journal cannot be read to its end; TamperError where it is not what was written."""
         return self._read[1]
+
+    def is_of(self, release: str, environment: str) -> bool:
+        """Read off the journal's first entry alone: a store may hold the runs of many releases."""
+        try:
+            first = next(journal.read(self.folder / "journal.jsonl", tail=True), None)
+        except JournalError:
+            return False
+        opened = first.entry.fact if first is not None else None
+        return isinstance(opened, f.RunOpened) and (opened.release, opened.environment) == (release, environment)
+
+    def stands(self) -> str:
+        """``halted at 1.2 Verify …``: where a run that is not over has come to."""
+        if self.state.halt is not None:
+            return f"halted at {plan.title(self.state.halt.step)}"
+        step = self.state.running()
+        return f"stopped in {plan.title(step)}" if step else "stopped between two steps"
 
 
 def new_run_id(release: str, at: float) -> str:
@@ -106,6 +124,18 @@ def find_live(store: Path, wanted: str | None) -> RunOnDisk:
 def carried_out(store: Path) -> RunOnDisk | None:
     """The run that a host carries out now and that is not over; None where there is none."""
     return next((run for run in runs(store) if run.alive and not run.state.ended), None)
+
+
+def unfinished(chosen: Config) -> RunOnDisk | None:
+    """The newest run of this release and environment that could be resumed; none where a newer one was completed."""
+    for run in runs(chosen.store):
+        if not run.is_of(chosen.run.release, chosen.run.environment) or run.broken is not None:
+            continue
+        if run.state.completed is not None:
+            return None
+        if not run.state.ended:
+            return None if run.alive else run
+    return None
 
 
 def hold_store(store: Path) -> rendezvous.Lock:

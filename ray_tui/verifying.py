@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_tui import journal, runs_on_disk
+from ray_tui.core import facts as f
 from ray_tui.core import plan
 from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.state import RunState, apply
@@ -26,6 +27,8 @@ class Kept:
 
     state: RunState
     heads: tuple[str, ...]
+    began: float
+    """When its last host did: one host at a time publishes into a store, and begins by publishing its run's files."""
 
 
 def verify(target: Path) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def _store(store: Path) -> list[Check]:
 def _published(store: Path, kept: Sequence[Kept]) -> list[Check]:
     """Each published file against the run that was the last to be carried out and to write it."""
     checks, owners = [], {}
-    for one in sorted(kept, key=lambda one: one.state.at):
+    for one in sorted(kept, key=lambda one: one.began):
         owners.update(dict.fromkeys(one.state.evidence, one.state))
     for name, state in sorted(owners.items()):
         check = _hashed(store / name, state.evidence[name].sha256)
@@ -126,20 +129,22 @@ def _run_journal(path: Path) -> tuple[list[Check], Kept | None]:
 
 
 def _journal(path: Path) -> tuple[Check, Kept | None]:
-    state, heads = RunState(), []
+    state, heads, began = RunState(), [], 0.0
     if not path.exists():
         return _check(path, "journal.missing", "is not there: a run cannot be without its journal"), None
     try:
         for line in journal.read(path, tail=True):
             apply(state, line.entry)
             heads.append(line.head)
+            if isinstance(line.entry.fact, f.RunOpened | f.HostStarted):
+                began = line.entry.at
     except TamperError as exc:
         return _check(path, exc.cause, str(exc)), None
     except JournalError as exc:
         return _check(path, "journal.unreadable", str(exc)), None
     if not heads:
         return _check(path, "journal.empty", "holds no entry, and a run begins with one"), None
-    return _check(path, "", f"{state.seq} entries, chain intact"), Kept(state, tuple(heads))
+    return _check(path, "", f"{state.seq} entries, chain intact"), Kept(state, tuple(heads), began)
 
 
 def _head(path: Path, kept: Kept, manifest: Path) -> list[Check]:

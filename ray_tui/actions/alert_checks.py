@@ -1,7 +1,7 @@
 """Whether every alert that Prometheus has loaded is complete, and whom the live Alertmanager would tell of it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,8 @@ EVIDENCE = ("dashboard-config.json",)
 POLICY = rule_quality.Policy()
 ROUTE_CHECK = "RayTuiRouteCheck"
 """The name of an alert that nobody fires: routing is asked where a critical alert of a service would go."""
+_ROUTING = ("routed-to-nobody", "only-default", "muted-now")
+"""The gaps that are found in the live routing, not in the rule."""
 _THRESHOLD = frozenset({"threshold-missing", "threshold-unreachable", "expression-broken"})
 _NAMED_AT_MOST = 10
 
@@ -350,6 +352,11 @@ def gaps(
         elif one.critical and routes.configs and routes.muted(one.labels, now):
             add(one, "muted-now", "time intervals keep it from everybody at this hour", False)
     return tuple(found.values())
+
+
+def unchecked(ids: Iterable[str], routes: Routes) -> set[str]:
+    """Which entries of alerts nothing can be said about with the routing that could be read."""
+    return set() if routes.configs else {one for one in ids if one.startswith("alert:") and one.endswith(_ROUTING)}
 
 
 def _owner(alert: Alert, services: Mapping[str, ServiceFacts], config: Config) -> str:

@@ -12,7 +12,7 @@ from ray_tui.actions.foreseen import failures
 from ray_tui.actions.monitoring_apply import Applied
 from ray_tui.actions.monitoring_plan import Current, Desired, Item
 from ray_tui.actions.panel_queries import Asker
-from ray_tui.actions.services import effective_services
+from ray_tui.actions.services import effective_services, with_resolved
 from ray_tui.analysis import slo
 from ray_tui.analysis.rule_files import format_duration
 from ray_tui.core import facts as f
@@ -36,6 +36,8 @@ class Attempt:
     applied: Applied | None = None
     criteria: list[Criterion] = field(default_factory=list)
     gaps: list[f.GapFound] = field(default_factory=list)
+    unchecked: set[str] = field(default_factory=set)
+    """Ids of backlog entries that this attempt has not looked at yet: at first all."""
     alerts: list[dict[str, Any]] = field(default_factory=list)
     boards: list[dict[str, Any]] = field(default_factory=list)
     loaded_equals_written: bool | None = None
@@ -47,7 +49,7 @@ async def run(context: Context) -> Result:
     """Plan, confirm, apply, and check what is live. Nothing is touched before a person has said yes."""
     await context.progress("reading rules, SLOs and dashboards of the release")
     desired = await asyncio.to_thread(monitoring_plan.read_desired, context.inputs, context.config)
-    attempt = Attempt(desired, criteria=[_inputs(desired)])
+    attempt = Attempt(desired, criteria=[_inputs(desired)], unchecked=set(context.state.backlog))
     if not desired.problems and await _put_in_place(context, attempt):
         await _validate(context, attempt)
     return _result(context, attempt)
@@ -204,6 +206,8 @@ async def _validate_alerts(context: Context, attempt: Attempt) -> None:
     if managers is not None:
         attempt.criteria.append(_managers(managers))
     attempt.gaps += alert_checks.gaps(alerts, routes, services, context.config, context.now())
+    looked_at = {one for one in attempt.unchecked if one.startswith("alert:") and alerts}  # none at all closes nothing
+    attempt.unchecked -= looked_at - alert_checks.unchecked(looked_at, routes)
     attempt.alerts = alert_checks.rows(alerts)
 
 
@@ -265,6 +269,9 @@ async def _validate_boards(context: Context, attempt: Attempt) -> None:
     attempt.criteria.append(_found(len(uids), missing))
     attempt.criteria += dashboard_checks.judge(checked, threshold)
     attempt.gaps += dashboard_checks.gaps(checked, setting, config, threshold)
+    looked_at = {one for one in attempt.unchecked if one.startswith(("panel:", "lint:", "red-panel:"))}
+    lost = [uid for uid in uids if uid not in {one.board.uid for one in checked}]
+    attempt.unchecked -= looked_at - dashboard_checks.unchecked(looked_at, checked, lost)
     attempt.boards = [dashboard_checks.row(one) for one in checked]
 
 
@@ -313,7 +320,8 @@ def _result(context: Context, attempt: Attempt) -> Result:
         "thresholds": {"dashboard_score": context.config.thresholds.dashboard_score},
     }
     criteria = tuple(attempt.criteria)
-    return Result(_summary(attempt, criteria), criteria, data, tuple(attempt.gaps))
+    gaps = with_resolved(context.state, context.step, attempt.gaps, attempt.unchecked)
+    return Result(_summary(attempt, criteria), criteria, data, gaps)
 
 
 def _slo_row(one: slo.Slo) -> dict[str, Any]:

@@ -322,6 +322,14 @@ def gaps(found: Sequence[CheckedBoard], setting: Setting, config: Config, thresh
     return tuple(out)
 
 
+def unchecked(ids: Iterable[str], found: Sequence[CheckedBoard], lost: Sequence[str]) -> set[str]:
+    """Which entries of dashboards nothing can be said about: those of dashboards that are lost, panels not checked."""
+    about = {f"panel:{one.board.uid}:{each.panel.id}" for one in found for each in one.panels
+             if each.state == "not-checked"} | {f"lint:{uid}" for uid in lost}  # fmt: skip
+    starts = (*(f"panel:{uid}:" for uid in lost), *(["red-panel:"] if lost else []))
+    return {one for one in ids if one in about or one.startswith(starts)}
+
+
 def _shows_red(checked: CheckedBoard, service: str) -> bool:
     return any(dashboards.red_kind(one.panel) is not None and service in one.services for one in checked.panels)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ray_tui.actions.services import with_resolved
 from ray_tui.analysis import deployment_papers as papers
 from ray_tui.clock import iso
 from ray_tui.config import Config
@@ -16,7 +17,8 @@ from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.evidence.text import cell, table
 from ray_tui.step import Context, Header, InputFile, Result, criterion
 
-OPTIONAL = ("observability-baseline.md", "quality-audit-summary.json")
+AUDIT = "quality-audit-summary.json"
+OPTIONAL = ("observability-baseline.md", AUDIT)
 EVIDENCE = ("monitoring-requirements.md",)
 
 
@@ -38,7 +40,10 @@ async def run(context: Context) -> Result:
     data = _data(context.config, [*claims, *extras], [*files, *extra_files], warnings)
     if len(claims) == len(INPUTS_REQUIRED):
         criteria += _documented(data)
-    return Result(_summary(data, criteria), tuple(criteria), data, _gaps(extras, context.config))
+    gaps = _gaps(extras, context.config)
+    if any(paper.name == AUDIT for paper in extras):  # one that cannot be read has closed nothing
+        gaps = with_resolved(context.state, context.step, gaps)
+    return Result(_summary(data, criteria), tuple(criteria), data, gaps)
 
 
 def read_paper(context: Context, name: str) -> tuple[Criterion, InputFile | None, papers.Claims | None]:

@@ -12,7 +12,7 @@ from ray_tui.actions import runbook_links, runbook_signals
 from ray_tui.actions.alert_checks import named
 from ray_tui.actions.monitoring_plan import shown
 from ray_tui.actions.runbook_links import Resolved
-from ray_tui.actions.services import effective_services, owner_for_gap
+from ray_tui.actions.services import effective_services, owner_for_gap, with_resolved
 from ray_tui.clock import iso
 from ray_tui.core import facts as f
 from ray_tui.core.errors import EvidenceError, InputError
@@ -80,7 +80,8 @@ async def run(context: Context) -> Result:
     updates = await _update(context, books)
     criteria = (_resolved(books), _updated(updates))
     data = _data(context, books, updates)
-    return Result(_summary(books, updates), criteria, data, _gaps(context, books))
+    gaps = with_resolved(context.state, context.step, _gaps(context, books)) if books else ()
+    return Result(_summary(books, updates), criteria, data, gaps)
 
 
 def documents(data: Mapping[str, Any], header: Header) -> dict[str, str]:

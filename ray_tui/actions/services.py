@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 from ray_tui.config import SIGNALS, Config, Service, Signal
 from ray_tui.core import facts as f
+from ray_tui.core.rules import OWED
 from ray_tui.core.state import RunState
 
 Changed = Literal["", "new", "modified"]
@@ -88,9 +89,11 @@ def with_resolved(
 ) -> tuple[f.GapFound, ...]:
     """A step's gaps, and the open ones of its earlier attempts that it no longer finds, marked resolved.
 
-    ``unchecked`` are ids that this attempt could say nothing about: they stay as they were.
+    ``unchecked`` are ids that this attempt could say nothing about: they stay as they were, and so does what was
+    waived, which is no finding.
     """
     now = tuple(found)
     known = {gap.id for gap in now} | set(unchecked)
-    gone = (gap for gap in state.backlog.values() if gap.step == step and gap.status == "open" and gap.id not in known)
+    open_ = (gap for gap in state.backlog.values() if gap.step == step and gap.status == "open")
+    gone = (gap for gap in open_ if gap.id not in known and not gap.id.startswith(OWED))
     return (*now, *(gap.model_copy(update={"status": "resolved"}) for gap in gone))

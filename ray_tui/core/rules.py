@@ -410,10 +410,21 @@ def _granted(
     return [waived, _owed(waived), *_clears(state, waived, book)]
 
 
+OWED = "waived:"
+"""What the id of an entry begins with that a waiver made."""
+
+
+def paid(state: RunState, step: str, criteria: Sequence[Criterion]) -> list[f.GapFound]:
+    """Entries of what was waived of a step and has passed since; one that was not looked at stays open."""
+    passed = {f"{OWED}{step}:{one.id}" for one in criteria if one.verdict is Verdict.PASSED}
+    owed = (gap for gap in state.backlog.values() if gap.id in passed and gap.status == "open")
+    return [gap.model_copy(update={"status": "resolved"}) for gap in owed]
+
+
 def _owed(waived: f.Waived) -> f.GapFound:
     """What is waived is put off, not done: an entry with its initiator as owner and its expiry as due date."""
     return f.GapFound(
-        id=f"waived:{waived.step}:{waived.criterion}", step=waived.step, title=f"{waived.criterion} was waived",
+        id=f"{OWED}{waived.step}:{waived.criterion}", step=waived.step, title=f"{waived.criterion} was waived",
         subject=waived.criterion, owner=waived.operator,
         due=datetime.fromtimestamp(waived.expires_at, UTC).date().isoformat(), reference=waived.ticket or waived.id,
     )  # fmt: skip

@@ -58,6 +58,7 @@ slos:
       ticket_alert: {labels: {severity: warning}}
 """
 PROM = {"type": "prometheus", "uid": "prom"}
+LOKI = {"type": "loki", "uid": "loki"}
 RATE = 'sum(rate(http_requests_total{service="checkout"}[$__rate_interval]))'
 TOTAL = 'sum(rate(http_requests_total{service="checkout"}[5m]))'
 ERRORS = f'sum(rate(http_requests_total{{service="checkout",status=~"5.."}}[5m])) / {TOTAL}'
@@ -611,6 +612,35 @@ async def test_an_incomplete_alert_blocks_where_it_is_critical_or_its_service_ch
     assert all(gap.owner for gap in gaps)
 
 
+async def backlog_of(world: World, before: Any, rules: tuple[LoadedRule, ...], **ports: Any) -> dict[str, str]:
+    """Id -> status of the alerts' entries after an attempt that found ``before``, and one over these rules."""
+    world.metrics.loaded, world.answers = rules, {"apply": "yes"}
+    world.ports.update(ports)
+    paths = {"rules": [], "slos": [], "dashboards": ["boards/*.json"]}
+    context = world.context(attempt=2, facts=list(before.gaps), paths=paths)
+    await context.record(*(await configure.run(context)).gaps)
+    return {gap.id: gap.status for gap in context.state.backlog.values() if gap.id.startswith("alert:Other")}
+
+
+async def test_what_a_later_attempt_no_longer_finds_is_resolved(world: World) -> None:
+    """An owner was added: its entry is closed, that of the runbook that is still missing stays open. (P70)"""
+    before = await judged(world, alert(labels={"owner": ""}, annotations={"runbook_url": ""}))
+    found = await backlog_of(world, before, (alert(annotations={"runbook_url": ""}),))
+    assert found == {"alert:Other:owner-missing": "resolved", "alert:Other:runbook-missing": "open"}
+
+
+async def test_what_a_later_attempt_could_not_look_at_stays_open(world: World) -> None:
+    """Without routing nobody knows whom an alert reaches; without rules nobody knows of any alert."""
+    world.alerting.routes = [({"severity": "critical", "service": "checkout"}, ("pager",))]
+    before = await judged(world, alert(labels={"owner": ""}))
+    assert {"alert:Other:routed-to-nobody", "alert:Other:owner-missing"} <= {gap.id for gap in before.gaps}
+    found = await backlog_of(world, before, (alert(),), alerting=None)
+    assert found == {"alert:Other:routed-to-nobody": "open", "alert:Other:owner-missing": "resolved"}
+    for nothing in ({}, {"metrics": None}):
+        found = await backlog_of(world, before, (), **nothing)
+        assert found == {"alert:Other:routed-to-nobody": "open", "alert:Other:owner-missing": "open"}
+
+
 async def test_no_alert_at_all_is_inconclusive(world: World) -> None:
     """Zero items are never a pass."""
     found = verdicts(await judged(world))
@@ -768,6 +798,26 @@ async def test_a_panel_whose_metric_does_not_exist_is_broken_and_fails_its_dashb
     assert {"configure.panels:checkout-red"} <= unmet(result)
     assert "configure.dashboard:checkout-red" not in unmet(result)
     assert "no such metric: legacy_requests_total" in actual(result, "configure.panels:checkout-red")
+
+
+@pytest.mark.parametrize(
+    ("then", "status"),
+    [
+        (board(panel(1, "Mended", RATE)), "resolved"),
+        (board(panel(1, "Elsewhere", "", targets=[{"refId": "A", "expr": "{}", "datasource": LOKI}])), "open"),
+        (board(elements={}), "open"),
+    ],
+)
+async def test_a_panel_that_works_again_is_resolved(world: World, then: dict[str, Any], status: str) -> None:
+    """One that could not be looked at is not, nor is any of a dashboard that cannot be read. (P70)"""
+    world.metrics.answer("legacy", Vector(()))
+    before = await checked(world, panel(1, "Dead", 'rate(legacy_requests_total{service="checkout"}[5m])'))
+    world.boards.sources = (*world.boards.sources, Datasource("loki", "Loki", "loki", False))
+    world.put("boards/checkout.json", json.dumps(then))
+    paths = {"rules": [], "slos": [], "dashboards": ["boards/*.json"]}
+    context = world.context(attempt=2, facts=list(before.gaps), paths=paths)
+    await context.record(*(await configure.run(context)).gaps)
+    assert context.state.backlog["panel:checkout-red:1"].status == status
 
 
 async def test_a_guard_does_not_hide_a_metric_that_does_not_exist(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ray_tui.actions import coverage
+from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendBusy, BackendTimeout, NotSupported
 from ray_tui.core.ports import Ports, Sample, Target, Vector
 from ray_tui.core.verdicts import Verdict
@@ -388,6 +389,14 @@ async def test_a_gap_that_is_closed_is_resolved(tmp_path: Path) -> None:
     await run.record(*(await coverage.run(run)).gaps)
 
     assert run.state.backlog["coverage:search:logs"].status == "resolved"
+
+
+async def test_what_was_waived_is_no_finding_of_the_next_attempt(tmp_path: Path) -> None:
+    """Its entry says that it was put off: that another attempt finds other things does not pay it."""
+    owed = f.GapFound(id="waived:1.2:coverage.logs", step="1.2", title="waived", owner="mira", due="2026-12-24")
+    run = FakeContext(tmp_path, step="1.2", ports=world(), facts=[owed])
+    await run.record(*(await coverage.run(run)).gaps)
+    assert run.state.backlog[owed.id].status == "open"
 
 
 async def test_without_a_deploy_time_nothing_is_judged(tmp_path: Path) -> None:

@@ -259,6 +259,19 @@ async def test_gaps_of_the_quality_audit_go_into_the_backlog(tmp_path: Path) -> 
     assert gap.due
 
 
+@pytest.mark.parametrize(("then", "closed"), [({**papers.AUDIT, "gaps": []}, True), (b"{", False)])
+async def test_a_gap_that_the_quality_audit_no_longer_names_is_resolved(
+    tmp_path: Path, then: Any, closed: bool
+) -> None:
+    """An audit that cannot be read says nothing of it."""
+    before = await review(tmp_path, audit=papers.AUDIT)
+    papers.write(tmp_path, audit=then)
+    after = await review_deployment.run(FakeContext(tmp_path, step="1.1", attempt=2, facts=before.gaps))
+
+    resolved = [gap.id for gap in after.gaps if gap.status == "resolved"]
+    assert resolved == (["quality-audit:QA-1"] if closed else [])
+
+
 async def test_expectations_are_used_where_they_are_there(tmp_path: Path) -> None:
     """observability-baseline.md adds its KPIs. (P6)"""
     result = await review(tmp_path, expectations=papers.EXPECTATIONS)

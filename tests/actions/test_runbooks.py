@@ -191,9 +191,23 @@ async def test_a_missing_runbook_of_an_uncritical_alert_is_a_gap(world: World) -
     assert (gap.id, gap.severity, gap.owner) == ("runbook:SearchSlow", "warns", "checkout")
 
 
+async def test_a_runbook_that_is_there_at_last_is_resolved(world: World) -> None:
+    """The next attempt closes the entry that it no longer finds. (P48)"""
+    (world.folder / "docs/runbooks/CheckoutErrors.md").unlink()
+    before = await runbooks.run(world.context(row()))
+    assert [gap.id for gap in before.gaps] == ["runbook:CheckoutErrors"]
+    world.put("docs/runbooks/CheckoutErrors.md", BOOK)
+    after = await runbooks.run(world.context(row(), attempt=2, facts=list(before.gaps)))
+    assert [(gap.id, gap.status) for gap in after.gaps] == [("runbook:CheckoutErrors", "resolved")]
+
+
 async def test_no_alert_is_inconclusive(world: World) -> None:
-    """2.1 has recorded nothing: nothing can be said."""
-    assert verdicts(await runbooks.run(world.context()))["runbooks.resolved"] == "inconclusive"
+    """2.1 has recorded nothing: nothing can be said, nor is anything resolved."""
+    (world.folder / "docs/runbooks/CheckoutErrors.md").unlink()
+    before = await runbooks.run(world.context(row()))
+    nothing = await runbooks.run(world.context(attempt=2, facts=list(before.gaps)))
+    assert verdicts(nothing)["runbooks.resolved"] == "inconclusive"
+    assert nothing.gaps == ()
 
 
 # --- signals ---------------------------------------------------------------------------------------------------------

@@ -287,6 +287,18 @@ def test_what_was_waived_becomes_a_backlog_entry():
     assert (gap.owner, gap.due, gap.status) == ("mira", "1970-01-02", "open")
 
 
+@pytest.mark.parametrize(("verdict", "paid"), [(Verdict.PASSED, True), (Verdict.FAILED, False), (None, False)])
+def test_what_was_waived_is_paid_once_it_passes(verdict, paid):
+    """While it does not, or nobody could look, the entry stays open. (P70)"""
+    run = Run().passes("prerequisites", "1.1").halts("1.2")
+    run.ask(MIRA, waive(run))
+    run.ask(SAM, ConfirmWaiver(waiver_id="W1"))
+    again = [Criterion(id="1.2.bad", title="bad", verdict=verdict, actual="4 of 4")] if verdict else []
+    assert [(gap.id, gap.status) for gap in rules.paid(run.state, "1.2", again)] == (
+        [("waived:1.2:1.2.bad", "resolved")] if paid else []
+    )
+
+
 def test_an_expired_waiver_covers_nothing():
     """After its expiry the criterion fails again."""
     run = Run().passes("prerequisites", "1.1").halts("1.2")

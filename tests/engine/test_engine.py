@@ -176,6 +176,22 @@ async def test_a_waived_halt_lets_the_run_go_on_as_waived(tmp_path):
     assert state.waivers["W1"].approver == "tom"
 
 
+async def test_what_was_waived_and_then_passes_is_off_the_backlog(tmp_path):
+    """The waiver's entry is resolved by the attempt that no longer needs it. (P70)"""
+    toy = Toy(Verdict.FAILED)
+    await Rig(tmp_path, {"1.1": toy}).until(halted("1.1"), "the halt")
+    again = Rig(tmp_path, {"1.1": toy, "1.2": Toy(wait=True)})
+    again.engine.submit(
+        ProposeWaiver(criterion="toy.ok", step="1.1", reason="known and accepted today", claimed_approver="tom"), MIRA
+    )
+    assert again.engine.state.backlog["waived:1.1:toy.ok"].status == "open"
+    toy.verdict = Verdict.PASSED
+    again.engine.submit(RunStep(step="1.1"), MIRA)
+    state = await again.until(lambda s: s.running() == "1.2", "the second attempt")
+    assert state.steps["1.1"].attempt == 2
+    assert state.backlog["waived:1.1:toy.ok"].status == "resolved"
+
+
 async def came(condition):
     async with asyncio.timeout(10):
         while not condition():
@@ -372,6 +388,38 @@ async def test_evidence_that_a_crash_left_unwritten_is_written_on_resume(tmp_pat
     state = await Rig(tmp_path, {"1.2": Toy(wait=True)}).until(lambda s: s.running() == "1.2", "the resume")
     assert path.read_bytes() == before
     assert "monitoring-requirements.json" in state.evidence
+
+
+async def test_what_another_run_has_published_meanwhile_is_published_anew_on_resume(tmp_path):
+    """Books and documents alike, for the next protocol and `verify` look there; the manual log in its folder, too."""
+    rig = Rig(tmp_path, {"1.2": Toy(Verdict.INCONCLUSIVE)})
+    await rig.until(halted("1.2"), "the halt")
+    again = Rig(tmp_path, {})
+    note = RecordManual(criterion="toy.ok", step="1.2", note="looked at every panel by hand")
+    assert isinstance(again.engine.submit(note, MIRA), Accepted)
+    state = await again.until(halted("gate.instrumentation"), "the gate's halt")
+    assert {"waivers.json", "monitoring-requirements.md", "manual-validation-log.md"} <= state.evidence.keys()
+    published = [again.places.store / name for name in state.evidence]
+    published += [again.places.manual / "manual-alert-tests.csv", again.places.manual / "manual-validation-log.md"]
+    written = [path.read_bytes() for path in published]
+    for path in published:
+        path.write_bytes(b"of a newer run\n")
+
+    facts = (await Rig(tmp_path, {}).until(halted("gate.instrumentation"), "the resume")).seq
+
+    assert [path.read_bytes() for path in published] == written
+    assert facts == state.seq, "the same bytes are no news"
+
+
+async def test_evidence_that_is_not_what_was_recorded_is_published_by_no_resume(tmp_path):
+    """What was changed in the run's own folder stays where `verify` finds it."""
+    rig = Rig(tmp_path, {})
+    await rig.until(halted("gate.instrumentation"), "the gate's halt")
+    (rig.places.evidence / "waivers.json").write_bytes(b"{}\n")
+    (rig.places.store / "waivers.json").write_bytes(b"of a newer run\n")
+    await Rig(tmp_path, {}).until(halted("gate.instrumentation"), "the resume")
+    assert (rig.places.evidence / "waivers.json").read_bytes() == b"{}\n"
+    assert (rig.places.store / "waivers.json").read_bytes() == b"of a newer run\n"
 
 
 async def test_a_full_disk_ends_the_loop_and_keeps_what_was_acknowledged(tmp_path):

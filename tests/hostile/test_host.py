@@ -55,7 +55,7 @@ def ended(process, seconds=30):
 def started(repo):
     """A new run in the background, once its journal is there."""
     before = runs_of(repo)
-    process = repo.start()
+    process = repo.start("--anew")
     wait_until(lambda: runs_of(repo) > before or process.poll() is not None, "the run")
     return process, max(runs_of(repo) - before, default=None)
 

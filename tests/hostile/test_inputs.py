@@ -142,7 +142,7 @@ def test_prerequisites_alone_says_the_same(repo, ruin):
 
 
 def test_every_paper_ruined_at_once_is_named_one_by_one(repo):
-    """One halt lists them all, and a run that is resumed after they are mended goes on. (P24)"""
+    """One halt lists them all, and a run that is begun after they are mended goes on. (P24)"""
     kept = {path: path.read_bytes() for path in repo.deployment.iterdir()}
     for path in kept:
         binary(path)
@@ -154,7 +154,7 @@ def test_every_paper_ruined_at_once_is_named_one_by_one(repo):
     for path, data in kept.items():
         path.write_bytes(data)
     repo_is_sound(repo)
-    again = repo.run()
+    again = repo.run("--anew")
     assert again.summary["verdicts"]["1.3"] == "passed"
 
 

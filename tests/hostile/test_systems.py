@@ -172,5 +172,5 @@ def test_a_system_that_comes_back_lets_the_next_run_pass(world, repo):
         world.fronts[server].faults.next("/", times=10_000, status=503, body="not ready")
     assert repo.run().code == 3
     world.clear()
-    done = repo.run()
+    done = repo.run("--anew")
     assert done.summary["verdicts"].get("gate.instrumentation") == "passed", done.said

@@ -91,6 +91,29 @@ def test_a_published_file_that_was_edited_is_not_what_its_run_wrote(store):
     assert causes(store) == {"evidence.hash"}
 
 
+def test_a_run_that_is_over_and_still_looked_at_has_not_published_last(tmp_path):
+    """Its host lingers for a console; another run may publish meanwhile, and the console leaves after that."""
+    first = ARun(tmp_path, "first")
+    first.record(f.HostStarted(pid=1), f.RunAborted(reason="not now"))
+    ARun(tmp_path, "second", at=1000.0).record(f.HostStarted(pid=2))
+    first.at = 2000.0
+    first.record(f.ConsoleDetached(console="c1"))
+    assert causes(tmp_path) == set()
+    (tmp_path / AUDIT).write_bytes(b'{"coverage": 2}\n')
+    assert causes(tmp_path) == {"evidence.hash"}
+
+
+def test_a_run_that_was_resumed_has_published_last(tmp_path):
+    """Its host has published everything anew; what another run wrote there is not what it wrote."""
+    first = ARun(tmp_path, "first")
+    ARun(tmp_path, "second", at=1000.0)
+    first.at = 2000.0
+    first.record(f.HostStarted(pid=3, resumed=True))
+    assert causes(tmp_path) == {"evidence.hash"}
+    shutil.copy(first.folder / "evidence" / RESULTS, tmp_path / RESULTS)
+    assert causes(tmp_path) == set()
+
+
 def test_a_published_file_that_is_gone_is_missed(store):
     """Of whatever the last run has written."""
     (store / RESULTS).unlink()
