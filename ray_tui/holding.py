@@ -41,6 +41,7 @@ def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, 
     verdicts = {name: views.verdict_of(outcome.state, name, now) for name in outcome.state.steps}
     summary = {
         "run_id": run_id, "exit_code": outcome.code, "why": outcome.why, "unanswered": outcome.unanswered,
+        "account": list(outcome.account),
         "halted_at": outcome.state.halt.step if outcome.state.halt else outcome.unanswered.partition(":")[0],
         "verdicts": {name: verdict.value for name, verdict in verdicts.items() if verdict is not None},
         "evidence": str(chosen.store / "runs" / run_id / "evidence"),
@@ -48,7 +49,7 @@ def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, 
     if as_json:
         typer.echo(json.dumps(summary, indent=2, sort_keys=True))
     else:
-        typer.echo(f"{run_id}: {outcome.why or 'protocol complete'}")
+        typer.echo("\n  ".join((f"{run_id}: {outcome.why or 'protocol complete'}", *outcome.account)))
         typer.echo(f"evidence: {summary['evidence']}")
     return outcome.code
 
