@@ -61,7 +61,7 @@ def _tell(as_json: bool) -> Any:
     fancy = "utf" in (sys.stderr.encoding or "").lower()
 
     def tell(line: "LogLine") -> None:
-        text = f"{iso(line.at)[11:19]} {line.text}"
+        text = f"{iso(line.at)[11:19]} {line.signed}"
         typer.echo(text if fancy else to_ascii(text), err=True)
 
     return tell
@@ -127,7 +127,7 @@ def on_socket(
 
                 code = await plainly.follow(
                     handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person),
-                    signing=signing,
+                    signing=signing, ascii_only=chosen.ui.ascii,
                 )  # fmt: skip
                 await handle.close("hung up" if code > 128 else "left")
                 return code
@@ -211,11 +211,13 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ray-tui"
 
 
-def replay_plain(path: Path) -> int:
+def replay_plain(path: Path, ascii_only: bool) -> int:
+    """The log, and on a terminal a look at any moment of it."""
     from ray_tui import wiring
     from ray_tui.clock import iso
     from ray_tui.core import views
     from ray_tui.core.state import RunState, apply
+    from ray_tui.plain.shown import shown
 
     entries = wiring.replay_entries(path)
     state = RunState()
@@ -223,7 +225,11 @@ def replay_plain(path: Path) -> int:
         before = len(state.log)
         apply(state, entry)
         if len(state.log) > before:
-            typer.echo(f"{iso(state.log[-1].at)} {state.log[-1].text}")
+            typer.echo(shown(f"{iso(state.log[-1].at)} {state.log[-1].signed}", sys.stdout, ascii_only))
+    if sys.stdin.isatty():
+        from ray_tui.plain import replayed
+
+        replayed.read(entries, wiring.open_replay(path, playing=False), sys.stdin, sys.stdout, ascii_only=ascii_only)
     return views.exit_code(state)
 
 
