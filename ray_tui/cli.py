@@ -309,7 +309,7 @@ def replay(
         typer.Argument(help="A run (by default the newest), a journal.jsonl, a run folder, a MONITORING-PACKAGE.zip."),
     ] = None,
     config: ConfigOption = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Print the log, from start to end.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Print the log; on a terminal, look anywhere in it.")] = False,
 ) -> int:
     """Show a past run on the same console: play, pause, seek."""
     from ray_tui import runs_on_disk, wiring
@@ -319,7 +319,7 @@ def replay(
     if path is None or not path.exists():
         path = runs_on_disk.find_run(_store(chosen), target).folder
     if plain:
-        return holding.replay_plain(path)
+        return holding.replay_plain(path, chosen is not None and chosen.ui.ascii)
     holding.want_terminal(holding.TO_READ)
     import asyncio
 

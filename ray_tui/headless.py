@@ -2,15 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from ray_tui.core import announcements, plan, views
 from ray_tui.core import facts as f
-from ray_tui.core import views
 from ray_tui.core.answers import Answers, Declined, prompt_name
-from ray_tui.core.commands import Decline, Refused, RunStep
+from ray_tui.core.commands import Command, Decline, ProposeWaiver, RecordManual, Refused, Reply, RunStep
 from ray_tui.core.handle import Rewound, RunHandle
+from ray_tui.core.rules import blocking
 from ray_tui.core.state import LogLine, RunState, apply
+from ray_tui.core.together import asked
+from ray_tui.core.verdicts import Criterion, Verdict
+
+QUIET_SECONDS = 0.2
+"""What a run has recorded about a halt has come when nothing more comes for so long."""
 
 
 @dataclass
@@ -21,6 +27,8 @@ class Outcome:
     why: str
     state: RunState
     unanswered: str = ""
+    account: tuple[str, ...] = ()
+    """Of a halt: what the answers file proposed, what became of it, and what still blocks and why; a line each."""
 
 
 @dataclass
@@ -37,24 +45,43 @@ class Headless:
     _declined: set[str] = field(default_factory=set)
     _tried: set[str] = field(default_factory=set)
     _retried: Counter[str] = field(default_factory=Counter)
+    _account: list[str] = field(default_factory=list)
+    _refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(Step, criterion) -> why what the file proposes of it was refused."""
+    _entries: AsyncIterator[f.Entry | Rewound] = field(init=False)
+    _coming: "asyncio.Future[f.Entry | Rewound | None]" = field(init=False)
 
     async def follow(self) -> Outcome:
         """Until the run ends, halts without an answer, or asks what the answers file does not say."""
-        entries = aiter(self.handle.entries())
-        coming = asyncio.ensure_future(anext(entries, None))
+        self._entries = aiter(self.handle.entries())
+        self._coming = asyncio.ensure_future(anext(self._entries, None))
         try:
-            while (entry := await coming) is not None:
-                coming = asyncio.ensure_future(anext(entries, None))
-                self._take(entry)
+            while await self._take_next():
                 await asyncio.sleep(0)
-                if coming.done():  # the past of a resumed run: what was open in it may be settled further on
+                if self._coming.done():  # the past of a resumed run: what was open in it may be settled further on
                     continue
                 ended = await self._react()
                 if ended is not None:
                     return ended
             return Outcome(views.exit_code(self.state), self._why(), self.state)
         finally:
-            coming.cancel()
+            self._coming.cancel()
+
+    async def _take_next(self) -> bool:
+        """False when nothing will come any more."""
+        entry = await self._coming
+        if entry is None:
+            return False
+        self._coming = asyncio.ensure_future(anext(self._entries, None))
+        self._take(entry)
+        return True
+
+    async def _catch_up(self, halt: f.Halted) -> None:
+        """Take, and so tell, what was recorded of this halt by now."""
+        while self.state.halt is halt:
+            coming, _ = await asyncio.wait({self._coming}, timeout=QUIET_SECONDS)
+            if not coming or not await self._take_next():
+                return
 
     def _take(self, entry: f.Entry | Rewound) -> None:
         if isinstance(entry, Rewound):
@@ -119,19 +146,60 @@ class Headless:
             if isinstance(reply, Refused):
                 return self._stays_halted(halt, f"the retry was refused: {reply.why}")
             return None
-        commands = self.answers.to_halt(halt)
+        commands = self.answers.to_halt(halt.step, [one.id for one in self._blocking(halt)])
         key = f"{halt.step}:{halt.criteria}"
-        if not commands or key in self._tried:
-            return Outcome(views.exit_code(self.state), f"halted at {halt.step}: {halt.reason}", self.state)
+        first = key not in self._tried
         self._tried.add(key)
+        if first:
+            await self._submit(halt, commands)
+        if self.state.halt is not halt:
+            return None
+        left = self._blocking(halt)
+        if not left and commands:  # what the file has proposed waits for a second person
+            return None
+        if first and left and all(map(_not_asked, left)):
+            reply = await self.handle.submit(RunStep(step=halt.step))
+            if not isinstance(reply, Refused):
+                return None
+            return self._stays_halted(halt, f"running it again was refused: {reply.why}")
+        return self._stays_halted(halt)
+
+    def _blocking(self, halt: f.Halted) -> list[Criterion]:
+        """What blocks there and does not wait for the second person of a waiver."""
+        waits = asked(self.state, halt.step)
+        return [one for one in blocking(self.state, halt.step, self.state.at) if one.id not in waits]
+
+    async def _submit(self, halt: f.Halted, commands: Sequence[Command]) -> None:
+        """Each by itself: what is refused keeps nothing else from being taken."""
         for command in commands:
             reply = await self.handle.submit(command)
             if isinstance(reply, Refused):
-                return self._stays_halted(halt, f"what the answers file says was refused: {reply.why}")
-        return None
+                self._refused[halt.step, getattr(command, "criterion", "")] = reply.why
+            self._account.append(f"{_proposal(command)}: {_became(command, reply)}")
+        await self._catch_up(halt)
 
-    def _stays_halted(self, halt: f.Halted, why: str) -> Outcome:
-        return Outcome(views.exit_code(self.state), f"halted at {halt.step}: {halt.reason} ({why})", self.state)
+    def _stays_halted(self, halt: f.Halted, why: str = "") -> Outcome:
+        left = self._blocking(halt)
+        some = left and len(left) < len(halt.criteria)
+        reason = announcements.not_passed(left) if some else halt.reason
+        refused = [said for (step, _), said in self._refused.items() if step == halt.step]
+        why = why or (f"what the answers file says was refused: {refused[0]}" if refused else "")
+        still = [f"still blocks: {one.id}: {one.title}: {one.actual}{self._because(halt, one)}" for one in left]
+        return Outcome(
+            views.exit_code(self.state), f"halted at {halt.step}: {reason}{f' ({why})' if why else ''}", self.state,
+            account=(*self._account, *still),
+        )  # fmt: skip
+
+    def _because(self, halt: f.Halted, criterion: Criterion) -> str:
+        """Why the answers file has not settled it."""
+        refused = self._refused.get((halt.step, criterion.id))
+        if refused is not None:
+            return f" (refused: {refused})"
+        if _not_asked(criterion):
+            return ""  # it says itself what comes first
+        if self.answers.to_halt(halt.step, [criterion.id]):
+            return " (the answers file has settled it once, and it was measured again since)"
+        return " (the answers file says nothing of it)"
 
     def _why(self) -> str:
         if self.state.completed is not None:
@@ -141,6 +209,28 @@ class Headless:
         if self.state.halt is not None:
             return f"halted at {self.state.halt.step}: {self.state.halt.reason}"
         return "the run stopped before it was over; `ray-tui run --resume` goes on"
+
+
+def _not_asked(criterion: Criterion) -> bool:
+    """An approval that nobody was asked for, because other prerequisites blocked."""
+    return criterion.id.startswith(plan.APPROVAL_CRITERION) and criterion.verdict is Verdict.INCONCLUSIVE
+
+
+def _proposal(command: Command) -> str:
+    match command:
+        case ProposeWaiver():
+            return f"waiver of {command.criterion}"
+        case RecordManual():
+            return f"manual validation of {command.criterion}"
+    return "decline"
+
+
+def _became(command: Command, reply: Reply) -> str:
+    if isinstance(reply, Refused):
+        return f"refused: {reply.why}"
+    if isinstance(command, ProposeWaiver) and not command.claimed_approver:
+        return "proposed; it waits for a second person"
+    return "taken"
 
 
 async def follow(handle: RunHandle, answers: Answers, tell: Callable[[LogLine], None], seconds: float) -> Outcome:

@@ -41,6 +41,7 @@ def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, 
     verdicts = {name: views.verdict_of(outcome.state, name, now) for name in outcome.state.steps}
     summary = {
         "run_id": run_id, "exit_code": outcome.code, "why": outcome.why, "unanswered": outcome.unanswered,
+        "account": list(outcome.account),
         "halted_at": outcome.state.halt.step if outcome.state.halt else outcome.unanswered.partition(":")[0],
         "verdicts": {name: verdict.value for name, verdict in verdicts.items() if verdict is not None},
         "evidence": str(chosen.store / "runs" / run_id / "evidence"),
@@ -48,7 +49,7 @@ def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, 
     if as_json:
         typer.echo(json.dumps(summary, indent=2, sort_keys=True))
     else:
-        typer.echo(f"{run_id}: {outcome.why or 'protocol complete'}")
+        typer.echo("\n  ".join((f"{run_id}: {outcome.why or 'protocol complete'}", *outcome.account)))
         typer.echo(f"evidence: {summary['evidence']}")
     return outcome.code
 
@@ -60,7 +61,7 @@ def _tell(as_json: bool) -> Any:
     fancy = "utf" in (sys.stderr.encoding or "").lower()
 
     def tell(line: "LogLine") -> None:
-        text = f"{iso(line.at)[11:19]} {line.text}"
+        text = f"{iso(line.at)[11:19]} {line.signed}"
         typer.echo(text if fancy else to_ascii(text), err=True)
 
     return tell
@@ -148,7 +149,7 @@ def on_socket(
 
                 code = await plainly.follow(
                     handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person),
-                    signing=signing,
+                    signing=signing, ascii_only=chosen.ui.ascii,
                 )  # fmt: skip
                 await handle.close("hung up" if code > 128 else "left")
                 return code
@@ -232,11 +233,13 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ray-tui"
 
 
-def replay_plain(path: Path) -> int:
+def replay_plain(path: Path, ascii_only: bool) -> int:
+    """The log, and on a terminal a look at any moment of it."""
     from ray_tui import wiring
     from ray_tui.clock import iso
     from ray_tui.core import views
     from ray_tui.core.state import RunState, apply
+    from ray_tui.plain.shown import shown
 
     entries = wiring.replay_entries(path)
     state = RunState()
@@ -244,7 +247,11 @@ def replay_plain(path: Path) -> int:
         before = len(state.log)
         apply(state, entry)
         if len(state.log) > before:
-            typer.echo(f"{iso(state.log[-1].at)} {state.log[-1].text}")
+            typer.echo(shown(f"{iso(state.log[-1].at)} {state.log[-1].signed}", sys.stdout, ascii_only))
+    if sys.stdin.isatty():
+        from ray_tui.plain import replayed
+
+        replayed.read(entries, wiring.open_replay(path, playing=False), sys.stdin, sys.stdout, ascii_only=ascii_only)
     return views.exit_code(state)
 
 

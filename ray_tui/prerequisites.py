@@ -14,7 +14,7 @@ from ray_tui.config import Config
 from ray_tui.core import facts as f
 from ray_tui.core.approvals import outdated
 from ray_tui.core.errors import BackendError, InputError
-from ray_tui.core.plan import CONTEXT_KIT, INPUTS_REQUIRED, PREREQUISITES, STORE
+from ray_tui.core.plan import APPROVAL_CRITERION, CONTEXT_KIT, INPUTS_REQUIRED, PREREQUISITES, STORE
 from ray_tui.core.ports import Health, Probed
 from ray_tui.core.rules import effective
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -326,7 +326,7 @@ def _title(role: str) -> str:
 
 def _approval_criterion(role: str, verdict: Verdict, actual: str, remedy: str = "") -> Criterion:
     return criterion(
-        f"prerequisites.approval:{role}", f"{_title(role)} approval", verdict, actual,
+        f"{APPROVAL_CRITERION}{role}", f"{_title(role)} approval", verdict, actual,
         required="given by somebody who holds the role, for this release and configuration, not expired",
         remedy=remedy,
     )  # fmt: skip

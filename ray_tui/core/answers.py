@@ -1,12 +1,13 @@
 """What a headless run answers, decided before it began: questions, approvals, waivers, retries, what a person saw."""
 
 import fnmatch
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ray_tui.core.commands import AnswerPrompt, Command, Decline, ProposeWaiver, RecordManual
-from ray_tui.core.facts import Halted, PromptRaised
+from ray_tui.core.facts import PromptRaised
 from ray_tui.core.policy import Role
 
 
@@ -125,15 +126,14 @@ class Answers(_Table):
             return self.confirm[name]
         return next((answer for glob, answer in self.confirm.items() if fnmatch.fnmatchcase(name, glob)), None)
 
-    def to_halt(self, halt: Halted) -> list[Command]:
-        """A waiver or a manual validation for each that blocks, or a decline; empty when this file cannot settle it."""
-        if f"decline:{halt.step}" not in halt.criteria:
+    def to_halt(self, step: str, criteria: Sequence[str]) -> list[Command]:
+        """A decline of the step; or a waiver or a manual validation for each of what blocks that this file names."""
+        if f"decline:{step}" not in criteria:
             for declined in self.decline:
-                if declined.step == halt.step:
+                if declined.step == step:
                     return [Decline(step=declined.step, reason=declined.reason)]
-        settled = [self._settles(halt.step, criterion) for criterion in halt.criteria]
-        commands = [command for command in settled if command is not None]
-        return commands if len(commands) == len(settled) else []
+        settled = (self._settles(step, criterion) for criterion in criteria)
+        return [command for command in settled if command is not None]
 
     def _settles(self, step: str, criterion: str) -> Command | None:
         """A manual validation comes first: it is refused where something was measured, a waiver never is."""

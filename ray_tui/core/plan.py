@@ -301,6 +301,8 @@ PHASES: tuple[Phase, ...] = (
 ACTIONS: tuple[Action, ...] = tuple(action for phase in PHASES for action in phase.actions)
 GATES: tuple[Gate, ...] = tuple(phase.gate for phase in PHASES)
 PREREQUISITES = "prerequisites"
+APPROVAL_CRITERION = "prerequisites.approval:"
+"""Before the role. Nobody is asked before all other prerequisites let the run go on: until then it is inconclusive."""
 COMPLETION = "completion"
 
 STEPS: tuple[str, ...] = (

@@ -1,13 +1,13 @@
 """How two runs differ: gates, coverage, delivery times, and the findings that came or went. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from ray_tui.core import plan, rules
 from ray_tui.core.state import Probe, RunState
 from ray_tui.core.untrusted import cell_width, line
-from ray_tui.core.verdicts import Verdict
+from ray_tui.core.verdicts import Finding, Verdict
 
 Change = Literal["same", "better", "worse", "new", "gone", "other"]
 SIGNS: dict[Change, str] = {"same": " ", "better": "+", "worse": "-", "new": "!", "gone": "+", "other": "~"}
@@ -183,10 +183,16 @@ def _delivery(a: RunState, b: RunState) -> list[Row]:
     left, right = _times(a), _times(b)
     rows = []
     for name in _both(left, right):
-        said = [_took(times[name]) if name in times else _absent(state, "2.2")
+        said = [_took(times[name]) if name in times else _untried(state)
                 for times, state in ((left, a), (right, b))]  # fmt: skip
         rows.append(Row("delivery", name, said[0], said[1], _delivery_change(name, left, right, said)))
     return rows
+
+
+def _untried(state: RunState) -> str:
+    """What stands for a path to which the last attempt sent nothing; what an attempt before it saw is not its own."""
+    attempt = state.steps["2.2"].attempt
+    return _absent(state, "2.2") or (f"not tried at attempt {attempt}" if attempt > 1 else "")
 
 
 def _took(seconds: float | None) -> str:
@@ -204,8 +210,11 @@ def _delivery_change(name: str, left: _Times, right: _Times, said: list[str]) ->
 
 
 def _times(state: RunState) -> _Times:
-    """``pd-checkout acknowledged`` -> seconds after it fired; None where it never came. The newest attempt counts."""
-    newest: dict[tuple[str, str], Probe] = {(p.intended.receiver, p.intended.purpose): p for p in state.probes.values()}
+    """``pd-checkout acknowledged`` -> seconds after it fired; None where it never came. The last attempt alone counts,
+    and of a path that it tried twice the newer alert."""
+    began = state.steps["2.2"].started_at or 0.0
+    fired = [probe for probe in state.probes.values() if probe.at >= began]
+    newest: dict[tuple[str, str], Probe] = {(p.intended.receiver, p.intended.purpose): p for p in fired}
     out: _Times = {}
     for (receiver, purpose), probe in newest.items():
         last, word = ("t6", "acknowledged") if purpose == "acknowledge" else ("t7", "escalated")
@@ -223,7 +232,68 @@ def _less(left: float | None, right: float | None, slack: float) -> Change:
 
 
 def _findings(a: RunState, b: RunState) -> list[Row]:
-    return _come_and_gone("findings", _findings_seen(a, b), _findings_seen(b, a))
+    return [*_come_and_gone("findings", _findings_seen(a, b), _findings_seen(b, a)), *_noise(a, b)]
+
+
+def _noise(a: RunState, b: RunState) -> list[Row]:
+    """Alert rules that are noisy in one of the runs, by precision and what was decided; and incidents that none told
+    of."""
+    left, right = _rules(a), _rules(b)
+    rows = []
+    for name in _both(left, right):
+        pair = [rules.get(name) for rules in (left, right)]
+        if not any(rule is not None and _noisy(rule) for rule in pair):
+            continue
+        said = [_precision(state, rule) if rule else _absent(state, "3.2")
+                for state, rule in zip((a, b), pair, strict=True)]  # fmt: skip
+        rows.append(Row("findings", f"3.2 {name}", said[0], said[1], _noise_change(pair, said)))
+    return [*rows, *_come_and_gone("findings", _missed(a, b), _missed(b, a))]
+
+
+def _rules(state: RunState) -> dict[str, Mapping[str, Any]]:
+    return {str(rule.get("rule", "?")): rule for rule in _listed(state, "rules")}
+
+
+def _listed(state: RunState, key: str) -> list[dict[str, Any]]:
+    found = state.steps["3.2"].data.get(key) if _judged(state, "3.2") else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _noisy(rule: Mapping[str, Any]) -> bool:
+    return rule.get("finding") == Finding.DEGRADED
+
+
+def _precision(state: RunState, rule: Mapping[str, Any]) -> str:
+    """``precision 29% (4 of 14), tuning accepted``."""
+    share = rule.get("precision")
+    counted = f"({rule.get('true', '?')} of {rule.get('n', '?')})"
+    said = f"precision {share:.0%} {counted}" if isinstance(share, int | float) else "no episode"
+    if not _noisy(rule):
+        return f"{said}, {rule.get('finding', '?')}"
+    status = str(rule.get("status") or "noisy")
+    return f"{said}, {f'tuning {status}' if status != 'noisy' else 'nothing decided'}"
+
+
+def _noise_change(pair: Sequence[Mapping[str, Any] | None], said: Sequence[str]) -> Change:
+    """Noise that came is worse, as is noise that nobody has decided about any more; too few episodes prove nothing,
+    but a rule that was noisy among few is."""
+    if UNJUDGED in said:
+        return "other"
+    left, right = (0 if rule is None or not _noisy(rule) else 1 + (rule.get("status") == "noisy") for rule in pair)
+    if left != right:
+        return "better" if right < left else "worse"
+    return "same" if said[0] == said[1] else "other"
+
+
+def _missed(state: RunState, other: RunState) -> dict[str, str]:
+    """Incidents that no alert told of."""
+
+    def told(of: RunState) -> dict[str, str]:
+        return {f"3.2 missed incident {one.get('incident', '?')}": f"{one.get('title', '')}, "
+                f"{one.get('action') or 'nothing decided'}" for one in _listed(of, "missed")}  # fmt: skip
+
+    unseen = {} if _judged(state, "3.2") else dict.fromkeys(told(other), UNJUDGED)
+    return {**unseen, **told(state)}
 
 
 def _findings_seen(state: RunState, other: RunState) -> dict[str, str]:
@@ -242,7 +312,10 @@ def _open_findings(state: RunState) -> dict[str, tuple[str, str]]:
 
 
 def _backlog(a: RunState, b: RunState) -> list[Row]:
-    return _come_and_gone("backlog", _gaps(a, b), _gaps(b, a))
+    """What only informs, as that samples were too few, is different where it is gone: what they showed may be bad."""
+    rows = _come_and_gone("backlog", _gaps(a, b), _gaps(b, a))
+    informs = {gap.id for gap in a.backlog.values() if gap.severity == "info"}
+    return [replace(row, change="other") if row.change == "gone" and row.name in informs else row for row in rows]
 
 
 def _gaps(state: RunState, other: RunState) -> dict[str, str]:

@@ -93,6 +93,11 @@ class LogLine:
     fact: f.Fact | None = None
     """What the journal holds there, to be read as it is."""
 
+    @property
+    def signed(self) -> str:
+        """The text; a note is somebody's own words, and says whose."""
+        return f"{self.text} ({self.person})" if self.kind == "NoteAdded" else self.text
+
 
 LOG_KEEPS = 2_000
 

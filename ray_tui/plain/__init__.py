@@ -34,6 +34,8 @@ from ray_tui.core.state import RunState, apply
 from ray_tui.core.together import group_of
 from ray_tui.core.verdicts import Criterion
 from ray_tui.plain import wishes
+from ray_tui.plain.named import Unknown
+from ray_tui.plain.shown import shown
 from ray_tui.tui import attention, editor
 from ray_tui.tui.attached import attachment
 from ray_tui.tui.subject import signing_line
@@ -77,13 +79,14 @@ async def follow(
     come_back: str = "",
     roles: tuple[str, ...] = (),
     signing: Callable[[], str] = str,
+    ascii_only: bool = False,
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
     ``roles``: whose questions are asked here; the host has the last word. Where the input ends while a question is
     open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles, signing)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles, signing, ascii_only)
     with _signals(console):
         return await console.follow()
 
@@ -118,6 +121,7 @@ class Console:
     """Of the person here, as the configuration says."""
     signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key."""
+    ascii_only: bool = False
     clock: Clock = field(default_factory=Clock)
     state: RunState = field(default_factory=RunState)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -164,8 +168,7 @@ class Console:
         self.output.flush()
 
     def _shown(self, text: str) -> str:
-        encoding = (getattr(self.output, "encoding", None) or "utf-8").lower()
-        return text if "utf" in encoding else announcements.to_ascii(text)
+        return shown(text, self.output, self.ascii_only)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -179,7 +182,7 @@ class Console:
             if self.state.log and self.state.log[-1].seq > last:
                 told = self.state.log[-1]
                 at = datetime.fromtimestamp(told.at, UTC).strftime("%H:%M:%S")
-                self.say(f"{at} {told.text}")
+                self.say(f"{at} {told.signed}")
             self._changed.set()
             if self.state.ended:
                 return
@@ -321,11 +324,11 @@ class Console:
             self._later.clear()
             return
         if text == "?":
-            self.say("\n".join((HELP, *wishes.help_lines(), "  abort                   end the run for good")))
+            self._help()
             return
         try:
             wished = await self._abort() if text == "abort" else wishes.granted(self.view(), text)
-        except wishes.Unknown as exc:
+        except Unknown as exc:
             self.say(str(exc))
             return
         if isinstance(wished, Sequence):
@@ -333,6 +336,19 @@ class Console:
         elif wished is not None:
             reply = await self.handle.submit(wished)
             self.say(f"Refused: {reply.why}" if isinstance(reply, Refused) else "Done.")
+
+    def _help(self) -> None:
+        self.say("\n".join((HELP, *wishes.help_lines(), "  abort                   end the run for good")))
+
+    def _looked(self, typed: str) -> bool:
+        """Whether it was a word that only looks: a question that is open goes on being asked."""
+        try:
+            said = wishes.looked(self.view(), typed)
+        except Unknown as exc:
+            said = [str(exc)]
+        if said is not None:
+            self.say("\n".join(said))
+        return said is not None
 
     # --- the kinds of question ---------------------------------------------------------------------------------------
 
@@ -576,7 +592,8 @@ class Console:
                 return None
             if typed.isdecimal() and 1 <= int(typed) <= len(options):
                 return int(typed) - 1
-            self.say("There is no such number.")
+            if not self._looked(typed):
+                self.say("There is no such number.")
 
     async def numbers(self, options: Sequence[str]) -> list[int]:
         """Which of these, counted from 0, each once; empty: later. With one option it is asked as ``number`` does."""
@@ -592,7 +609,8 @@ class Console:
             wanted = which(typed, len(options))
             if wanted:
                 return wanted
-            self.say("Name numbers of the list, with commas between them, or all.")
+            if not self._looked(typed):
+                self.say("Name numbers of the list, with commas between them, or all.")
 
     async def line(self, ask: str = "") -> str:
         """What is typed next. Raises Left for q, EOFError at the end of the input."""
@@ -610,6 +628,9 @@ class Console:
             typed = typed.strip()
             if typed == "q":
                 raise Left
+            if typed == "?" and ask:
+                self._help()
+                continue
             if typed != "d" or not (ask and self._details):
                 return typed
             self._tell_details()

@@ -3,25 +3,27 @@
 The words are the full screen's own: the same panes and details, as lines.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ray_tui.core import plan
 from ray_tui.core.commands import AddNote, Command, Decline, GrantSeat, KeepSeat, RequestSeat, RunStep, TakeSeat
+from ray_tui.plain.named import Unknown, rows_named
 from ray_tui.tui.about import about
-from ray_tui.tui.lines import Line
+from ray_tui.tui.copies import copies
+from ray_tui.tui.lines import Line, Row, wrap
 from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
-from ray_tui.tui.view import View, mappings, newest_probes, next_line, wall
+from ray_tui.tui.view import View, next_line, wall
 
 WIDTH = 100
 """Cells of a line; a narrower terminal wraps it."""
+UNCUT = 1_000
+"""Cells in which a pane cuts nothing: what it cuts at ``WIDTH`` is wrapped instead."""
 MOST_LINES = 200
 """Of the event log that one search shows, the newest."""
 PANES = {"1": instrumentation.rows, "2": alerts.rows, "3": assurance.rows, "4": handoff.rows}
-
-
-class Unknown(Exception):
-    """What was typed is no wish, or names nothing in this run; the text says what to type instead."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,16 @@ def granted(view: View, typed: str) -> Sequence[str] | Command:
     return wish.grant(view, rest.strip())
 
 
-def help_lines() -> list[str]:
-    return [f"  {wish.usage:<24}{wish.what}" for wish in dict.fromkeys(WISHES.values())]
+def looked(view: View, typed: str) -> Sequence[str] | None:
+    """Lines to print where what was typed only looks; None where it is anything else. Raises Unknown."""
+    word = typed.partition(" ")[0].lower()
+    return cast("Sequence[str]", granted(view, typed)) if word in LOOKS else None
+
+
+def help_lines(words: Collection[str] = ()) -> list[str]:
+    """A line each; of these words only, where some are given."""
+    listed = dict.fromkeys(wish for word, wish in WISHES.items() if not words or word in words)
+    return [f"  {wish.usage:<24}{wish.what}" for wish in listed]
 
 
 def standing(view: View) -> str:
@@ -63,30 +73,36 @@ def _show(view: View, rest: str) -> list[str]:
     if rest not in PANES:
         raise Unknown("show 1, 2, 3 or 4: which phase?")
     view.roomy = True
-    return [_text(row.line) for row in PANES[rest](view, WIDTH)]
+    rows, whole = PANES[rest](view, WIDTH), _by_target(PANES[rest](view, UNCUT))
+    left = _by_target(rows)
+    out: list[str] = []
+    for row in rows:
+        said, uncut = _text(row.line), whole.get(row.target, [])
+        at = len(uncut) - len(left[row.target])
+        left[row.target].pop(0)
+        full = uncut[at] if at >= 0 else said
+        cut = full.count("…") < said.count("…")
+        out += wrap(re.sub(" {3,}", "  ", full), WIDTH, indent="      ") if cut else [said]
+    return out
+
+
+def _by_target(rows: Sequence[Row]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.target, []).append(_text(row.line))
+    return found
 
 
 def _why(view: View, rest: str) -> list[str]:
-    title, lines = about(view, _target(view, rest), WIDTH)
-    return [title, *(_text(line) for line in lines)]
+    told = [about(view, target, WIDTH) for target in rows_named(view, rest)]
+    return [said for title, lines in told for said in (title, *(_text(line) for line in lines))]
 
 
-def _target(view: View, named: str) -> str:
-    """What a row of the full screen would open: a step, a gate, a service, a receiver, a journal line."""
-    wanted = named.casefold()
-    gates = {word.format(gate.number): gate.id for gate in plan.GATES for word in ("gate {}", "g{}")}
-    if wanted in plan.STEPS or wanted in gates:
-        return f"step:{gates.get(wanted, wanted)}"
-    if wanted.removeprefix("seq").strip().isdecimal():
-        return f"entry:{int(wanted.removeprefix('seq'))}"
-    services = {str(cell.get("service")) for cell in mappings(view.step("1.2").data.get("cells"))}
-    receivers = {probe.intended.receiver: name for name, probe in newest_probes(view.state)}
-    for kind, known in (("service", dict.fromkeys(services)), ("probe", receivers)):
-        for name, key in known.items():
-            if name.casefold() == wanted:
-                return f"{kind}:{key or name}"
-    known_names = ", ".join(sorted(services | set(receivers))) or "no service or receiver yet"
-    raise Unknown(f"why 1.2, gate 2, seq 17, or one of: {known_names}")
+def _copy(view: View, rest: str) -> list[str]:
+    found = [copy for target in rows_named(view, rest) for copy in copies(view, target)]
+    if not found:
+        raise Unknown(f"There is no query and no command behind {rest}; why {rest} shows what there is.")
+    return [said for name, text in found for said in (f"{name}:", f"  {text}")]
 
 
 def _grep(view: View, rest: str) -> list[str]:
@@ -95,7 +111,7 @@ def _grep(view: View, rest: str) -> list[str]:
     found = [line for line in log if wanted in f"{line.text} {line.kind} {line.step} {line.person}".casefold()]
     if not found:
         return [f"none of {len(log)} events has {rest!r} in it"]
-    return [f"{wall(line.at)} seq {line.seq}  {line.text}" for line in found[-MOST_LINES:]]
+    return [f"{wall(line.at)} seq {line.seq}  {line.signed}" for line in found[-MOST_LINES:]]
 
 
 def _note(view: View, rest: str) -> Command:
@@ -132,11 +148,17 @@ def _decline(view: View, rest: str) -> Command:
 _WISHES = (
     (("s", "status"), Wish("s, status", "where the run stands, who drives, who must act and by when", _status)),
     (("show",), Wish("show 1|2|3|4", "a phase's pane: coverage, baseline, alert paths, schedule, package …", _show)),
-    (("why",), Wish("why WHAT", "a step (1.2), a gate (gate 2), a service, a receiver, a line (seq 17)", _why)),
+    (
+        ("why",),
+        Wish("why WHAT", "a step, gate, service, KPI (payments p99), receiver, dashboard, rule, waivers, …", _why),
+    ),
+    (("copy",), Wish("copy WHAT", "the query behind it, and as a command: curl, promtool, amtool", _copy)),
     (("grep",), Wish("grep TEXT", "the event log, filtered", _grep)),
     (("n", "note"), Wish("n TEXT", "a note for the journal", _note)),
     (("seat",), Wish("seat ask|take|give|keep", "the driver's seat; give and keep name a person", _seat)),
     (("retry",), Wish("retry STEP", "run a step again, also an earlier one", _retry)),
     (("decline",), Wish("decline STEP REASON", "do without a guideline action", _decline)),
 )
+LOOKS = ("s", "status", "show", "why", "copy", "grep")
+"""The words that ask nothing of the run, and so can be typed while a question is open."""
 WISHES: Mapping[str, Wish] = {word: wish for words, wish in _WISHES for word in words}

@@ -1,5 +1,7 @@
 """Two runs side by side: what is better, worse, new and gone, and what was not looked at."""
 
+import pytest
+
 from ray_tui.core import facts as f
 from ray_tui.core import run_diff
 from ray_tui.core.state import RunState, apply
@@ -22,13 +24,13 @@ def criterion(verdict, id_="c", actual="a"):
     return Criterion(id=id_, title="C", verdict=verdict, actual=actual)
 
 
-def probe(acked):
+def probe(acked, id_="p", receiver="pd"):
     intended = f.ProbeIntended(
-        id="p", step="2.2", receiver="pd", purpose="acknowledge", labels={}, starts_at=100.0, ends_at=200.0
+        id=id_, step="2.2", receiver=receiver, purpose="acknowledge", labels={}, starts_at=100.0, ends_at=200.0
     )
-    hops = [f.ProbeHopSeen(id="p", hop="t4", earliest=101, latest=101, source="x")]
+    hops = [f.ProbeHopSeen(id=id_, hop="t4", earliest=101, latest=101, source="x")]
     if acked is not None:
-        hops.append(f.ProbeHopSeen(id="p", hop="t6", earliest=100 + acked, latest=100 + acked, source="x"))
+        hops.append(f.ProbeHopSeen(id=id_, hop="t6", earliest=100 + acked, latest=100 + acked, source="x"))
     return [intended, *hops]
 
 
@@ -130,3 +132,84 @@ def test_the_text_lists_what_differs_and_counts_the_rest():
     assert "never" in text
     assert max(len(line) for line in text.split("\n")) <= 100
     assert run_diff.to_json(a, b)["changes"]["worse"] == 1
+
+
+def attempt(number, verdict, *probes):
+    """2.2 carried out once."""
+    return [f.StepStarted(step="2.2", attempt=number), *(fact for one in probes for fact in one),
+            f.StepFinished(step="2.2", attempt=number, verdict=verdict, summary="", data={})]  # fmt: skip
+
+
+def test_an_attempt_does_not_lend_its_numbers_to_the_next_one():
+    """A second attempt that fired nothing has tried no path; one that fired one has tried that one."""
+    once = run(*attempt(1, Verdict.PASSED, probe(3.0), probe(4.0, "q", "slack")))
+    nothing = run(*attempt(1, Verdict.PASSED, probe(3.0), probe(4.0, "q", "slack")), *attempt(2, Verdict.FAILED))
+    one = run(*attempt(1, Verdict.FAILED, probe(9.0), probe(4.0, "q", "slack")),
+              *attempt(2, Verdict.FAILED, probe(3.1, "p2")))  # fmt: skip
+    found = {row.name: row for row in run_diff.diff(once, nothing) if row.section == "delivery"}
+    assert (found["pd acknowledged"].b, found["pd acknowledged"].change) == ("not tried at attempt 2", "worse")
+    found = {row.name: row for row in run_diff.diff(once, one) if row.section == "delivery"}
+    assert (found["pd acknowledged"].b, found["pd acknowledged"].change) == ("3.1 s", "same")
+    assert (found["slack acknowledged"].b, found["slack acknowledged"].change) == ("not tried at attempt 2", "worse")
+
+
+def test_an_attempt_that_is_under_way_has_no_numbers_yet():
+    """It is not judged: what the one before it measured is not what it will find."""
+    once = run(*attempt(1, Verdict.PASSED, probe(3.0)))
+    again = run(*attempt(1, Verdict.PASSED, probe(3.0)), f.StepStarted(step="2.2", attempt=2))
+    (found,) = [row for row in run_diff.diff(once, again) if row.name == "pd acknowledged"]
+    assert (found.b, found.change) == (run_diff.UNJUDGED, "other")
+
+
+def correlated(*rules, missed=()):
+    return run(finished("3.2", Verdict.PASSED, rules=list(rules), missed=list(missed)))
+
+
+def rule(n, true, finding, status=None, name="CartErrors"):
+    return {"rule": name, "n": n, "true": true, "precision": true / n, "finding": finding, "status": status or finding}
+
+
+CALM, FEW = rule(14, 14, "ok"), rule(4, 4, "insufficient")
+ACCEPTED, UNDECIDED = rule(14, 4, "degraded", "accepted"), rule(14, 4, "degraded", "noisy")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "change"),
+    [
+        (CALM, ACCEPTED, "worse"), (FEW, ACCEPTED, "worse"), (ACCEPTED, CALM, "better"),
+        (ACCEPTED, UNDECIDED, "worse"), (UNDECIDED, ACCEPTED, "better"), (ACCEPTED, ACCEPTED, "same"),
+        (ACCEPTED, rule(20, 4, "degraded", "accepted"), "other"),
+    ],
+)  # fmt: skip
+def test_an_alert_that_became_noisy_is_a_finding_that_is_worse(a, b, change):
+    """Also where its tuning is accepted: the pages were noise."""
+    assert changes(correlated(a), correlated(b))["findings", "3.2 CartErrors"] == change
+
+
+def test_noise_is_told_by_its_precision_and_what_was_decided():
+    """Both runs' figures stand side by side; a calm rule is no finding."""
+    rows = {row.name: row for row in run_diff.diff(correlated(FEW, rule(12, 12, "ok", name="Slow")),
+                                                   correlated(ACCEPTED, rule(12, 11, "ok", name="Slow")))}  # fmt: skip
+    assert rows["3.2 CartErrors"].a == "precision 100% (4 of 4), insufficient"
+    assert rows["3.2 CartErrors"].b == "precision 29% (4 of 14), tuning accepted"
+    assert "3.2 Slow" not in rows
+    (noisy,) = [row for row in run_diff.diff(run(), correlated(UNDECIDED)) if row.name == "3.2 CartErrors"]
+    assert (noisy.a, noisy.b, noisy.change) == (run_diff.UNJUDGED, "precision 29% (4 of 14), nothing decided", "other")
+
+
+def test_an_incident_that_no_alert_told_of_comes_and_goes():
+    """With what was decided about it."""
+    missed = correlated(missed=[{"incident": "INC-7", "title": "cart down", "action": ""}])
+    found = [row for row in run_diff.diff(correlated(), missed) if row.section == "findings"]
+    assert [(row.name, row.b, row.change) for row in found] == [
+        ("3.2 missed incident INC-7", "cart down, nothing decided", "new")
+    ]
+    assert changes(missed, correlated())["findings", "3.2 missed incident INC-7"] == "gone"
+    assert changes(missed, run())["findings", "3.2 missed incident INC-7"] == "other"
+
+
+def test_an_entry_that_only_informs_is_not_mended_by_going():
+    """Too few episodes to judge became enough, and what they showed may be bad."""
+    gap = f.GapFound(id="g", step="3.2", title="too few", owner="jo", due="soon", severity="info")
+    judged = finished("3.2", Verdict.PASSED)
+    assert changes(run(judged, gap), run(judged))["backlog", "g"] == "other"

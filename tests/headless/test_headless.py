@@ -119,6 +119,7 @@ async def test_a_refusal_ends_the_run_with_its_words():
     left = await outcome(handle, {"waivers": [waiver]})
     assert left.code == 3
     assert "cannot be waived" in left.why
+    assert left.account[0] == f"waiver of {BROKEN.id}: refused: cannot be waived"
 
 
 @pytest.mark.parametrize("wrong", [{"times": 0}, {"after_seconds": float("inf")}, {"after_seconds": -1}])

@@ -31,13 +31,15 @@ from tests.tui.fake_handle import ENDS, FakeHandle, done, failed, opened, until
 class Desk:
     """A person at a line console: reads what is printed, types what they are told to."""
 
-    def __init__(self, handle, edit=None, roles=("operator", "sre-lead")):
+    def __init__(self, handle, edit=None, roles=("operator", "sre-lead"), ascii_only=False):
         self.handle = handle
         self.output = io.StringIO()
         reading, writing = os.pipe()
         self.source = os.fdopen(reading, encoding="utf-8")
         self.keys = os.fdopen(writing, "w", encoding="utf-8")
-        self.task = asyncio.create_task(plain.follow(handle, self.source, self.output, edit, roles=roles))
+        self.task = asyncio.create_task(
+            plain.follow(handle, self.source, self.output, edit, roles=roles, ascii_only=ascii_only)
+        )
 
     @property
     def shown(self):
@@ -63,8 +65,8 @@ class Desk:
 async def desk():
     made = []
 
-    def sit(*facts, edit=None, roles=("operator", "sre-lead"), **how):
-        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit, roles))
+    def sit(*facts, edit=None, roles=("operator", "sre-lead"), ascii_only=False, **how):
+        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit, roles, ascii_only))
         return made[-1]
 
     yield sit
@@ -497,3 +499,46 @@ async def test_waivers_that_were_asked_for_together_are_one_question(desk):
 def test_numbers_of_a_list_are_read_to_the_letter(typed, wanted):
     """A part that is no number of the list makes all of it none."""
     assert plain.which(typed, 3) == wanted
+
+
+async def test_ascii_is_ascii_here_too(desk):
+    """[ui] ascii: glyphs, arrows and charts as on the full screen."""
+    at = desk(*done("1.1", "10 services"), *HALT, ascii_only=True)
+    await at.sees("Enter for later")
+    at.types("show 1")
+    await at.sees("Gate 1")
+    assert "+ 1.1 Review Deployment Outputs: 10 services" in at.shown
+    assert at.shown.isascii()
+
+
+async def test_a_note_says_whose_it_is(desk):
+    """Two people talk in one log."""
+    at = desk()
+    at.handle.feed(f.NoteAdded(text="rolling back at noon"), person="sam")
+    await at.sees("rolling back at noon (sam)")
+
+
+async def test_at_a_halt_the_words_are_listed_and_those_that_look_can_be_typed(desk):
+    """The question stays open, and is asked again."""
+    at = desk(*HALT)
+    await at.sees("Enter for later")
+    at.types("?")
+    await at.sees("Enter for later", 2)
+    assert "why WHAT" in at.shown
+    assert "There is no such number." not in at.shown
+    at.types("why 1.3")
+    await at.sees("Enter for later", 3)
+    assert "measured  p99 +60%" in at.shown
+    at.types("why nosuch", "9")
+    await at.sees("There is no such number.")
+    assert "Name a step" in at.shown
+    assert at.handle.submitted == []
+
+
+async def test_a_question_mark_confirms_nothing(desk):
+    """It is no no either."""
+    at = desk(asked("confirm"))
+    await at.sees("N: no (default)")
+    at.types("?")
+    await at.sees("N: no (default)", 2)
+    assert at.handle.submitted == []

@@ -14,6 +14,7 @@ from ray_tui.core.handle import Link, Marker, Rewound
 from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState, fold
 from ray_tui.core.verdicts import Criterion, Verdict
+from ray_tui.tui.view import View
 
 T0 = 1_763_812_500.0
 ENDS = object()
@@ -141,6 +142,13 @@ def folded(*facts: f.Fact) -> RunState:
     """The state after these facts, all of one moment."""
     actor = f.Actor(person="engine")
     return fold(Entry(seq=seq, at=T0, mono=T0, actor=actor, fact=fact) for seq, fact in enumerate(facts, start=1))
+
+
+def view_of(facts: Sequence[f.Fact], person: str = "engine") -> View:
+    """What mira's console paints from these facts, a second apart."""
+    actor = f.Actor(person=person)
+    state = fold(Entry(seq=n, at=T0 + n, mono=T0 + n, actor=actor, fact=fact) for n, fact in enumerate(facts, start=1))
+    return View(state=state, now=T0 + 400, person="mira", console="c-mira")
 
 
 def opened(*, demo: bool = False) -> list[f.Fact]:

@@ -14,7 +14,19 @@ from ray_tui.tui.about import about, seq_of
 from ray_tui.tui.panes import alerts, assurance, baseline, frame, handoff, instrumentation, waterfall
 from ray_tui.tui.panes.actions import action_rows
 from ray_tui.tui.view import View, lookers, measured
-from tests.tui.fake_handle import T0, FakeHandle, configured, coverage, done, failed, mid_run, opened, probe, until
+from tests.tui.fake_handle import (
+    T0,
+    FakeHandle,
+    configured,
+    coverage,
+    done,
+    failed,
+    mid_run,
+    opened,
+    probe,
+    until,
+    view_of,
+)
 from tests.tui.fake_handle import baseline as fake_baseline
 from tests.tui.on_screen import console, dialog, shows, text_of
 
@@ -546,3 +558,9 @@ async def test_at_60_by_20_each_pane_is_usable(number):
         await shows(app, first)
         await shows(app, f"Gate {number}")
         assert all(len(row) == 60 for row in text_of(app).split("\n"))
+
+
+def test_a_note_under_a_dialog_says_whose_it_is():
+    """As in the event log that the dialog hides."""
+    noted = view_of([*opened(), f.NoteAdded(text="rolling back at noon")], person="sam")
+    assert "rolling back at noon (sam)" in "".join(text for line in frame.last_events(noted, 80) for text, _ in line)

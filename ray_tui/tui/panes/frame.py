@@ -77,7 +77,7 @@ def _driver_short(view: View) -> tuple[Span, ...]:
 
 def last_events(view: View, width: int, most: int = 3) -> list[Line]:
     """The newest lines of the log, under a dialog."""
-    return [crop(((f" {wall(line.at)}  ", "dim"), (line.text.split("\n")[0], TONES[line.tone])), width)
+    return [crop(((f" {wall(line.at)}  ", "dim"), (line.signed.split("\n")[0], TONES[line.tone])), width)
             for line in view.state.log[-most:]]  # fmt: skip
 
 

@@ -129,11 +129,10 @@ class EventLog(Listing):
         return self.wanted in f"{line.text} {line.kind} {line.step} {line.person}".casefold()
 
     def _wrapped(self, line: LogLine) -> list[Row]:
-        who = f" ({line.person})" if line.kind == "NoteAdded" else ""
         style = TONES[line.tone]
         target = f"entry:{line.seq}"
         rows = []
-        parts = wrap(line.text + who, self.inner_width - 10)
+        parts = wrap(line.signed, self.inner_width - 10)
         if line.kind not in WHOLE and len(parts) > MOST_ROWS:
             parts = [*parts[: MOST_ROWS - 1], fit(" ".join(parts[MOST_ROWS - 1 :]), self.inner_width - 10)]
         for index, part in enumerate(parts):
