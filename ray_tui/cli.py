@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ray_tui import __version__, holding, invoked
+from ray_tui.core.counted import counted
 from ray_tui.core.errors import InputError, RayError, TamperError
 
 if TYPE_CHECKING:
@@ -561,7 +562,7 @@ def evidence(
         raise InputError(f"{folder}: no such folder. `ray-tui locations` says where the evidence is.")
     content = index.index(folder)
     writer.publish(folder, index.NAME, text.dumps(content))
-    _say(content, as_json, f"{content['count']} files indexed in {folder / index.NAME}")
+    _say(content, as_json, f"{counted(content['count'], 'file')} indexed in {folder / index.NAME}")
     return PASSED
 
 
@@ -569,6 +570,7 @@ def evidence(
 def verify(
     target: Annotated[Path | None, typer.Argument(help="A run folder, a package, or an evidence folder.")] = None,
     config: ConfigOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="List what is intact as well.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Check that journal, package and evidence are what was written. Exit 4 names the cause."""
@@ -576,11 +578,7 @@ def verify(
 
     chosen = _config_or_none(config)
     found = verifying.verify(target or _store(chosen))
-    checks = found["checks"]
-    said = [f"{'✓' if item['ok'] else '✗'} {item['what']}: {item['detail']}" for item in checks]
-    wrong = sum(not item["ok"] for item in checks)
-    said.append(f"{wrong} of {len(checks)} are not what was written" if wrong else f"all {len(checks)} are intact")
-    _say(found, as_json, "\n".join(said))
+    _say(found, as_json, verifying.to_text(found, Path.cwd(), everything=everything))
     return PASSED if found["ok"] else TAMPERED
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ray_tui import journal, runs_on_disk
 from ray_tui.core import facts as f
 from ray_tui.core import plan
+from ray_tui.core.counted import counted
 from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.state import RunState, apply
 from ray_tui.evidence import index, text
@@ -48,6 +49,26 @@ def verify(target: Path) -> dict[str, Any]:
             raise InputError(f"{target}: holds no run and no package; nothing could be verified")
     bad = [check for check in checks if not check["ok"]]
     return {"ok": not bad, "cause": bad[0]["cause"] if bad else "", "checks": checks}
+
+
+def to_text(found: Mapping[str, Any], here: Path, *, everything: bool) -> str:
+    """What failed, by its path from ``here``, then how much was checked; what is intact where it is asked for."""
+    checks = sorted(found["checks"], key=lambda check: bool(check["ok"]))
+    wrong, whole = sum(not check["ok"] for check in checks), counted(len(checks), "check")
+    if wrong:
+        summary = f"{wrong} of {whole} failed: not what was written"
+        more = " (--all lists the others, too)" if wrong < len(checks) else ""
+    else:
+        summary = f"{whole}, {'all ' if len(checks) > 1 else ''}intact"
+        more = f" (--all lists {'them' if len(checks) > 1 else 'it'})"
+    listed = [_line(check, here) for check in checks if everything or not check["ok"]]
+    return "\n".join([*listed, summary if everything else summary + more])
+
+
+def _line(check: Check, here: Path) -> str:
+    path = Path(check["what"])
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{'✓' if check['ok'] else '✗'} {shown}: {check['detail']}"
 
 
 # --- a store ---------------------------------------------------------------------------------------------------------

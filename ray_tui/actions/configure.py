@@ -16,6 +16,7 @@ from ray_tui.actions.services import effective_services, with_resolved
 from ray_tui.analysis import slo
 from ray_tui.analysis.rule_files import format_duration
 from ray_tui.core import facts as f
+from ray_tui.core.counted import counted
 from ray_tui.core.errors import BackendError, InputError
 from ray_tui.core.ports import Dashboards, LoadedRule
 from ray_tui.core.readings import Reading
@@ -65,7 +66,7 @@ def documents(data: Mapping[str, Any], header: Header) -> dict[str, str]:
 
 def _inputs(desired: Desired) -> Criterion:
     """A problem cannot be waived: what is written would be another thing than what was meant."""
-    verdict, actual = Verdict.PASSED, f"{len(desired.read)} files read: {alert_checks.named(desired.read)}"
+    verdict, actual = Verdict.PASSED, f"{counted(len(desired.read), 'file')} read: {alert_checks.named(desired.read)}"
     remedy = "Correct the file at the line that is named; nothing was changed"
     if not desired.read:
         verdict, actual = Verdict.INCONCLUSIVE, "none is named: what the release wants is not known"
@@ -216,7 +217,7 @@ def _loaded(attempt: Attempt, loaded: Sequence[LoadedRule]) -> Criterion:
     differing = loaded_rules.differences(files, loaded)
     attempt.loaded_equals_written = not differing if files else None
     written = sum(len(group.rules) for file in files for group in file.groups)
-    verdict, actual = Verdict.PASSED, f"{written} rules of {len(files)} files are loaded as written"
+    verdict, actual = Verdict.PASSED, f"{counted(written, 'rule')} of {counted(len(files), 'file')} loaded as written"
     remedy = "See that the server reads the rule folder, run 2.1 again"
     if not files:
         verdict, actual = Verdict.INCONCLUSIVE, "the release names no rules: there is nothing to compare"

@@ -112,6 +112,24 @@ def test_a_tampered_journal_is_exit_4_with_its_cause(ray, tmp_path):
     assert "✗" in clean(ray("verify", folder), 4).stdout
 
 
+def test_verify_says_what_is_wrong_and_how_much_was_looked_at(ray, tmp_path):
+    """What failed comes first, by its path from here; what is intact is only counted unless --all asks for it."""
+    store = tmp_path / ".artifacts" / "monitoring"
+    sound, changed = a_run(store, "2026-11-22T1915Z-v1-aaaaaa"), a_run(store, "2026-11-22T1916Z-v1-bbbbbb")
+    whole = clean(ray("verify"), 0).stdout.splitlines()
+    assert whole == ["2 checks, all intact (--all lists them)"]
+    assert clean(ray("verify", sound), 0).stdout == "1 check, intact (--all lists it)\n"
+    path = changed / "journal.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"the first note", b"the worst note"))
+    said = clean(ray("verify"), 4).stdout.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith(f"✗ .artifacts/monitoring/runs/{changed.name}/journal.jsonl: ")
+    assert said[1] == "1 of 2 checks failed: not what was written (--all lists the others, too)"
+    everything = clean(ray("verify", "--all"), 4).stdout.splitlines()
+    assert [line[0] for line in everything] == ["✗", "✓", "1"]
+    assert everything[2] == "1 of 2 checks failed: not what was written"
+
+
 def test_replaying_a_tampered_journal_is_refused(ray, tmp_path):
     """Exit 4, too."""
     path = a_run(tmp_path / ".artifacts" / "monitoring") / "journal.jsonl"
