@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ray_tui.core import alert_tests, announcements, declining, plan, ways
+from ray_tui.core import alert_tests, announcements, changed, declining, plan, ways
 from ray_tui.core.answering import Limits, limits_of, wrong_days
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
@@ -48,12 +48,16 @@ def halt_lines(view: View, halt: Halted, width: int) -> list[Line]:
     if progress:
         lines += [((f"{progress}; {len(blocks)} still block{'s' * (len(blocks) == 1)}", "warn"),), ()]
     lines += paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
+    if stale := changed.since(view.state):
+        lines += [(), *paragraph(f"{stale} {changed.to_go_on(view.state)}", width, "warn")]
     for group in by_cause(blocks):
         lines += [(), *cause_lines(view, halt.step, group, width)]
     if halt.step == "2.2":
         for probe_id, probe in view.state.probes.items():
             if any(problem.blocks for problem in probe.problems):
                 lines += [(), *probe_lines(probe_id, probe, width)]
+    if not stale and (noted := changed.of_remedies(view.state, blocks)):
+        lines += [(), *paragraph(noted, width, "dim")]
     return lines
 
 
