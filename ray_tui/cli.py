@@ -359,6 +359,7 @@ def diff(
 def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """List the runs of this repository, newest first."""
     from ray_tui import runs_on_disk
+    from ray_tui.core import changed
 
     chosen = _config_or_none(config)
     rows = []
@@ -375,9 +376,13 @@ def runs(config: ConfigOption = None, as_json: JsonOption = False) -> int:
                 "run_id": found.run_id, "status": status, "exit_code": _code_of(found),
                 "release": state.opened.release if state.opened else "",
                 "halted_at": state.halt.step if state.halt else "", "facts": state.seq,
+                "changed": changed.since(state) if found.alive else "",
             }
         )  # fmt: skip
-    lines = [f"{row['run_id']:56} {row['status']:10} {row['halted_at'] or '–'}" for row in rows]
+    lines = []
+    for row in rows:
+        lines.append(f"{row['run_id']:56} {row['status']:10} {row['halted_at'] or '–'}")
+        lines += [f"  {row['changed']}"] if row["changed"] else []
     _say(rows, as_json, "\n".join(lines) or "no runs yet; `ray-tui run` or `ray-tui demo` starts one")
     if not as_json:
         from ray_tui import demo_stack

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray_tui import __version__, backends, config, headless, host, journal, rendezvous, runs_on_disk
+from ray_tui import __version__, backends, config, headless, host, journal, rendezvous, rereading, runs_on_disk
 from ray_tui.actions.baseline import unselected
 from ray_tui.clock import Clock
 from ray_tui.config import Config
@@ -97,13 +97,17 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
                               config_digest=chosen.digest(), reason_characters=chosen.policy.reason_characters,
                               waiver_days=chosen.policy.waiver_days)
             )  # fmt: skip
-            tape = asyncio.create_task(_tape(engine, places.run / "tape.jsonl"))
+            beside = [
+                asyncio.create_task(_tape(engine, places.run / "tape.jsonl")),
+                asyncio.create_task(rereading.watch(engine)),
+            ]
             try:
                 yield engine
             finally:
-                tape.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await tape
+                for task in beside:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
                 with contextlib.suppress(JournalError):
                     written.close()
     finally:

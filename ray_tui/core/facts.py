@@ -71,6 +71,15 @@ class HostStarted(Fact):
     """[policy]: the longest a waiver may run."""
 
 
+class ConfigurationChanged(Fact):
+    """The file, while a host that has read it carries the run out: it goes on with what it began with."""
+
+    kind = "ConfigurationChanged"
+    file: str
+    back: bool = False
+    """It says again what the host has read."""
+
+
 class HostStopped(Fact):
     kind = "HostStopped"
     reason: str

@@ -109,6 +109,8 @@ class RunState:
     at: float = 0.0
     started_at: float = 0.0
     host: f.HostStarted | None = None
+    changed_file: str = ""
+    """The configuration file, where it says something else than what the host has read."""
     steps: dict[str, Step] = field(default_factory=lambda: {step: Step() for step in plan.STEPS})
     halt: f.Halted | None = None
     halt_seq: int = 0
@@ -186,8 +188,13 @@ def _opened(state: RunState, entry: f.Entry, fact: f.RunOpened) -> None:
 
 def _host(state: RunState, entry: f.Entry, fact: f.HostStarted) -> None:
     state.host = fact
+    state.changed_file = ""
     state.consoles.clear()  # consoles of a host that died did not say goodbye
     state.driver_console = ""
+
+
+def _configuration(state: RunState, entry: f.Entry, fact: f.ConfigurationChanged) -> None:
+    state.changed_file = "" if fact.back else fact.file
 
 
 def _host_stopped(state: RunState, entry: f.Entry, fact: f.HostStopped) -> None:
@@ -438,6 +445,7 @@ def _announced(state: RunState, entry: f.Entry, fact: f.Announced) -> None:
 
 _BRANCHES: dict[type[f.Fact], Any] = {
     f.RunOpened: _opened, f.HostStarted: _host, f.HostStopped: _host_stopped, f.RunAborted: _aborted,
+    f.ConfigurationChanged: _configuration,
     f.RunCompleted: _completed, f.ConsoleAttached: _attached, f.ConsoleDetached: _detached,
     f.SeatRequested: _seat_requested, f.SeatTaken: _seat, f.SeatKept: _seat_kept,
     f.NoteAdded: _note, f.StepStarted: _started,
@@ -508,6 +516,10 @@ def _tell(fact: f.Fact) -> tuple[Any, str, str] | None:
             return "plain", "", f"run {fact.run_id} opened for {fact.release} in {fact.environment}"
         case f.HostStarted():
             return "plain", "", "run resumed" if fact.resumed else "host started"
+        case f.ConfigurationChanged():
+            if fact.back:
+                return "plain", "", f"{fact.file} says again what this run began with"
+            return "warn", "", f"{fact.file} has changed; this run uses what it began with"
         case f.HostStopped():
             return ("warn", "", f"host stopped: {fact.reason}") if fact.reason else ("plain", "", "host stopped")
         case f.RunAborted():

@@ -19,6 +19,7 @@ from ray_tui import config, named_files
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.config_errors import Fault
+from ray_tui.core import changed
 from ray_tui.core.errors import RayError
 from ray_tui.core.ports import Health, Ports
 from ray_tui.core.state import RunState
@@ -310,6 +311,8 @@ def _runs(store: Path, outside: Outside) -> list[Finding]:
     for run in known:
         if run.alive:
             found.append(Finding("runs.live", True, run.run_id, f"join it: ray-tui attach {run.run_id}"))
+            if stale := changed.since(run.state):
+                found.append(Finding("runs.changed", True, line(f"{run.run_id}: {stale}"), changed.to_go_on(run.state)))
         elif run.state.opened is None:
             todo = f"`ray-tui verify {store / 'runs' / run.run_id}` names the cause"
             found.append(Finding("runs.unreadable", False, f"{run.run_id}: its journal cannot be read", todo))

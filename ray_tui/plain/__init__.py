@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, declining, plan, views, ways
+from ray_tui.core import alert_tests, announcements, changed, declining, plan, views, ways
 from ray_tui.core import facts as f
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer, wrong_days
 from ray_tui.core.commands import (
@@ -488,6 +488,10 @@ class Console:
         now = self.clock.wall()
         for criterion in ways.failing(self.state, halt.step, now):
             self._show(criterion)
+        if stale := changed.since(self.state):
+            self.say(f"  {stale} {changed.to_go_on(self.state)}")
+        elif noted := changed.of_remedies(self.state, ways.failing(self.state, halt.step, now)):
+            self.say(f"  {noted}")
         offered = ways.ways(self.state, halt.step, now)
         chosen = await self.number([_way(way, halt.step) for way in offered])
         if chosen is None:

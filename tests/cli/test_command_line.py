@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ray_tui import __version__, scaffold
+from ray_tui import __version__, rendezvous, scaffold
+from ray_tui.core import facts as f
 from ray_tui.core import plan
 from tests.cli.runs import a_run, clean
 
@@ -194,6 +195,19 @@ def test_runs_are_listed_with_their_exit_codes(ray, tmp_path):
     a_run(tmp_path / ".artifacts" / "monitoring")
     (row,) = json.loads(clean(ray("runs", "--json"), 0).stdout)
     assert (row["status"], row["exit_code"], row["release"]) == ("aborted", 5, "v1")
+
+
+def test_a_live_run_whose_configuration_has_changed_is_listed_so(ray, tmp_path):
+    """Whoever looks for the run sees why a retry changed nothing; of a run that nobody carries out it says nothing."""
+    folder = a_run(tmp_path / ".artifacts" / "monitoring", facts=(f.ConfigurationChanged(file="ray-tui.toml"),))
+    stale = "ray-tui.toml has changed since; this run uses what it began with."
+    assert stale not in ray("runs").stdout
+    lock = rendezvous.Lock.take(folder)
+    try:
+        assert stale in clean(ray("runs"), 0).stdout
+        assert json.loads(ray("runs", "--json").stdout)[0]["changed"] == stale
+    finally:
+        lock.release()
 
 
 def test_a_past_run_is_printed_from_start_to_end(ray, tmp_path):

@@ -12,7 +12,7 @@ from ray_tui import doctor, holding
 from ray_tui.core import facts as f
 from ray_tui.core.errors import BackendUnreachable, ConfigError, InputError
 from ray_tui.core.ports import Health, Ports
-from ray_tui.core.state import RunState
+from ray_tui.core.state import RunState, fold
 from tests import papers
 from tests.fakes import InMemoryMetrics, all_ports
 
@@ -313,6 +313,16 @@ async def test_live_unfinished_and_unreadable_runs_are_told_apart(place):
     assert "--resume --run r-left" in found["runs.unfinished"].todo
     assert not found["runs.unreadable"].ok
     assert "r-done" not in json.dumps([finding.to_json() for finding in found.values()])
+
+
+async def test_a_live_run_whose_configuration_has_changed_is_said(place):
+    """With the way to go on by it; the run itself uses what it began with."""
+    facts = [f.HostStarted(pid=7), f.ConfigurationChanged(file="ray-tui.toml")]
+    folded = fold([f.Entry(seq=n, at=n, mono=n, actor=f.ENGINE, fact=fact) for n, fact in enumerate(facts, 1)])
+    live = [SimpleNamespace(run_id="r", state=folded, alive=True)]
+    finding = (await examined(place, runs=lambda store: live))["runs.changed"]
+    assert "r: ray-tui.toml has changed since" in finding.detail
+    assert "`kill 7`" in finding.todo
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,14 @@ async def test_a_halt_shows_why_and_offers_a_retry_that_must_be_confirmed(desk):
     assert (await at.sent(RunStep)).step == "1.3"
 
 
+async def test_a_halt_says_that_the_configuration_has_changed_and_how_to_go_on(desk):
+    """Before a retry that would judge by the old one once more."""
+    at = desk(*HALT, f.ConfigurationChanged(file="ray-tui.toml"))
+    await at.sees("abort the run for good")
+    assert "ray-tui.toml has changed since; this run uses what it began with." in at.shown
+    assert "ray-tui run --resume" in at.shown
+
+
 async def test_a_halt_can_be_waived_with_a_reason_and_an_expiry(desk):
     """The proposal names one criterion of one step."""
     at = desk(*HALT)

@@ -10,6 +10,7 @@ from ray_tui.core.rules import criterion_digest
 from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.lines import clock_text, crop, left_of
 from ray_tui.tui.panes.frame import rail
+from ray_tui.tui.screens import decide
 from ray_tui.tui.screens.ask import TypedDialog
 from ray_tui.tui.screens.decide import WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, ConfirmDialog, Dialog, FormDialog
@@ -280,6 +281,24 @@ async def test_a_halt_lists_what_was_measured_not_what_was_required():
         await dialog(app, ChoiceDialog)
         await shows(app, "✗ a: SLA of 15 s expired: no person")
         await shows(app, "✗ b: SLA of 15 s expired: no person")
+
+
+def test_a_halt_says_that_the_configuration_has_changed_before_what_blocks():
+    """And where it has not, a remedy that names it says what must follow its change."""
+
+    def said(*facts):
+        view = View(state=folded(*facts), now=T0)
+        lines = decide.halt_lines(view, view.state.halt, 78)
+        return " ".join("".join(text for text, _ in line).strip() for line in lines)
+
+    unset = failed("a.b", "A", "not configured", remedy="add [logs] to the configuration")
+    stale = "ray-tui.toml has changed since; this run uses what it began with."
+    changed = said(*halted(unset), f.ConfigurationChanged(file="ray-tui.toml"))
+    assert changed.index(stale) < changed.index("remedy")
+    assert "a retry alone sees no change" not in changed
+    assert "a retry alone sees no change" in said(*halted(unset))
+    assert "`kill 1`" in said(*halted(unset))
+    assert "a retry alone" not in said(*halted())
 
 
 async def test_the_footer_always_says_how_to_leave():

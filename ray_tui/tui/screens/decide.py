@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import takewhile
 
-from ray_tui.core import alert_tests, announcements, declining, plan, ways
+from ray_tui.core import alert_tests, announcements, changed, declining, plan, ways
 from ray_tui.core.answering import Limits, limits_of, wrong_days
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
@@ -37,19 +37,19 @@ def halt_lines(view: View, halt: Halted, width: int) -> list[Line]:
     for then it names them all in one breath."""
     blocks = ways.failing(view.state, halt.step, view.now)
     error = paragraph(announcements.error(plan.title(halt.step), halt.reason), width, "bad")
-    lines = [*_in_sum(view, halt.step, blocks, width), ()] if len(blocks) > 1 else []
-    progress = settled_words(view, halt.step)
-    if progress:
-        lines += [((f"{progress}; {len(blocks)} still block{'s' * (len(blocks) == 1)}", "warn"),), ()]
-    lines += error if len(blocks) < 2 else []
-    for group in by_cause(blocks):
-        lines += [*([()] if lines and lines[-1] else []), *cause_lines(view, halt.step, group, width)]
-    lines += [(), *error] if len(blocks) > 1 else []
-    if halt.step == "2.2":
-        for probe_id, probe in view.state.probes.items():
-            if any(problem.blocks for problem in probe.problems):
-                lines += [(), *probe_lines(probe_id, probe, width)]
-    return lines
+    stale = changed.since(view.state)
+    noted = "" if stale else changed.of_remedies(view.state, blocks)
+    parts: list[list[Line]] = [_in_sum(view, halt.step, blocks, width) if len(blocks) > 1 else error]
+    if progress := settled_words(view, halt.step):
+        still = f"{progress}; {len(blocks)} still block{'s' * (len(blocks) == 1)}"
+        parts.insert(len(blocks) > 1, [((still, "warn"),)])
+    parts += [paragraph(f"{stale} {changed.to_go_on(view.state)}", width, "warn")] if stale else []
+    parts += [cause_lines(view, halt.step, group, width) for group in by_cause(blocks)]
+    parts += [error] if len(blocks) > 1 else []
+    parts += [probe_lines(probe_id, probe, width) for probe_id, probe in view.state.probes.items()
+              if halt.step == "2.2" and any(problem.blocks for problem in probe.problems)]  # fmt: skip
+    parts += [paragraph(noted, width, "dim")] if noted else []
+    return [line for part in parts for line in ((), *part)][1:]
 
 
 def _in_sum(view: View, step: str, blocks: Sequence[Criterion], width: int) -> list[Line]:
