@@ -124,10 +124,7 @@ def on_socket(
             if plain:
                 from ray_tui import plain as plainly
 
-                code = await plainly.follow(
-                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person),
-                    signing=signing,
-                )  # fmt: skip
+                code = await plainly.follow(handle, come_back=_come_back(chosen, handle.run_id), signing=signing)
                 await handle.close("hung up" if code > 128 else "left")
                 return code
             return await show(handle, chosen, signing)
@@ -149,7 +146,6 @@ async def show(handle: Any, chosen: "Config | None", signing: "Callable[[], str]
         keymap=ui.keymap if ui else {},
         animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
         theme_folders=(user_themes(),),
-        roles=_roles(chosen, handle.person),
         signing=signing,
         attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
         runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
@@ -195,15 +191,6 @@ def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
 
 def _watch_again(chosen: "Config", run_id: str) -> str:
     return invoked.command("replay", run_id, "--config", chosen.file.resolve())
-
-
-def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:
-    """Which questions open by themselves for this person; a demo's person holds every role."""
-    if chosen is None:
-        return ()
-    if chosen.policy.demo:
-        return ("release-manager", "sre-lead", "security", "operator")
-    return chosen.people[person].roles if person in chosen.people else ()
 
 
 def cache() -> Path:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, declining, plan, views, ways
+from ray_tui.core import alert_tests, announcements, declining, plan, views, ways, whom
 from ray_tui.core import facts as f
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer, wrong_days
 from ray_tui.core.commands import (
@@ -75,15 +75,14 @@ async def follow(
     output: TextIO | None = None,
     edit: Editor | None = None,
     come_back: str = "",
-    roles: tuple[str, ...] = (),
     signing: Callable[[], str] = str,
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
-    ``roles``: whose questions are asked here; the host has the last word. Where the input ends while a question is
+    Where the input ends while a question is
     open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles, signing)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, signing)
     with _signals(console):
         return await console.follow()
 
@@ -114,8 +113,6 @@ class Console:
     edit: Editor | None = None
     come_back: str = ""
     """How to attach again; from the run id alone where empty."""
-    roles: tuple[str, ...] = ()
-    """Of the person here, as the configuration says."""
     signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key."""
     clock: Clock = field(default_factory=Clock)
@@ -225,7 +222,7 @@ class Console:
         handle = self.handle
         return View(
             state=self.state, now=self.clock.wall(), person=handle.person, console=handle.console,
-            read_only=handle.read_only, roles=self.roles, link=handle.link, transport=handle.transport,
+            read_only=handle.read_only, link=handle.link, transport=handle.transport,
             signing=self.signing(),
         )  # fmt: skip
 
@@ -355,8 +352,7 @@ class Console:
             self._tell_details()
         else:
             self.say(f"  ({len(self._details)} lines of detail; d shows them)")
-        if raised.roles:
-            self.say(f"Asks: {' or '.join(raised.roles)}")
+        self.say(f"Answered by {whom.answered_by(raised, self.state)}")
         if raised.prompt == "approve":
             self._tell_signing()
 

@@ -399,7 +399,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         return View(
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
-            roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            link=self.shown_link, transport=self.handle.transport, looks=self._looks,
             signing=self.options.signing(),
         )  # fmt: skip
 

@@ -109,7 +109,7 @@ class Desk:
         view = self.view
         raised = view.state.prompts[name].raised
         if not view.may_answer(raised):
-            return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(raised, view.person, width)))
+            return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(self.view, raised, width)))
         dialog = self.fitted(lambda width: ask.dialog_for(self.view, raised, width))
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 

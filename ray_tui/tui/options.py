@@ -11,15 +11,13 @@ from ray_tui.clock import Clock
 
 @dataclass(frozen=True)
 class ConsoleOptions:
-    """The person's wishes. ``animations`` None: on, but off over SSH; ``roles`` are the person's in [people]."""
+    """The person's wishes. ``animations`` None: on, but off over SSH."""
 
     theme: str = "ray-dark"
     ascii: bool = False
     keymap: Mapping[str, str] = field(default_factory=dict)
     animations: bool | None = None
     theme_folders: tuple[Path, ...] = ()
-    roles: tuple[str, ...] = ()
-    """Decides which questions open by themselves here; who may answer is the host's decision."""
     signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key; empty: it does not."""
     clock: Clock = field(default_factory=Clock)

@@ -31,13 +31,13 @@ from tests.tui.fake_handle import ENDS, FakeHandle, done, failed, opened, until
 class Desk:
     """A person at a line console: reads what is printed, types what they are told to."""
 
-    def __init__(self, handle, edit=None, roles=("operator", "sre-lead")):
+    def __init__(self, handle, edit=None):
         self.handle = handle
         self.output = io.StringIO()
         reading, writing = os.pipe()
         self.source = os.fdopen(reading, encoding="utf-8")
         self.keys = os.fdopen(writing, "w", encoding="utf-8")
-        self.task = asyncio.create_task(plain.follow(handle, self.source, self.output, edit, roles=roles))
+        self.task = asyncio.create_task(plain.follow(handle, self.source, self.output, edit))
 
     @property
     def shown(self):
@@ -63,8 +63,8 @@ class Desk:
 async def desk():
     made = []
 
-    def sit(*facts, edit=None, roles=("operator", "sre-lead"), **how):
-        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit, roles))
+    def sit(*facts, edit=None, **how):
+        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit))
         return made[-1]
 
     yield sit
@@ -168,7 +168,7 @@ async def test_an_approval_wants_the_whole_word_and_takes_a_note(desk):
     """y is not enough."""
     at = desk(asked("approve", roles=("sre-lead",), data={"role": "sre-lead", "sha256": "abc"}))
     await at.sees("Approve?")
-    assert "Asks: sre-lead" in at.shown
+    assert "Answered by sre-lead: mira or jo" in at.shown
     at.types("y")
     await at.sees("Write yes or no in full")
     at.types("yes", "seen on the dashboard")
@@ -380,7 +380,7 @@ async def test_ctrl_c_ends_nothing_and_says_how_to_leave(desk):
 
 async def test_who_does_not_drive_is_told_for_whom_the_run_waits_and_is_asked_nothing(desk):
     """A halt is the driver's, an approval its role's; both are said once."""
-    at = desk(*SAM_DRIVES, *HALT, roles=())
+    at = desk(*SAM_DRIVES, *HALT)
     await at.sees("next: sam must decide on 1.3 Baseline")
     at.handle.feed(f.HaltCleared(step="1.3", how="waived"), asked("approve", roles=("security",)))
     await at.sees("next: waiting for security to answer: Apply the plan?")

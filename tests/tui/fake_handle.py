@@ -1,7 +1,7 @@
 """A run without a host: scripted facts go in, submitted commands come out. Knows how a handle behaves, nothing more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +143,16 @@ def folded(*facts: f.Fact) -> RunState:
     return fold(Entry(seq=seq, at=T0, mono=T0, actor=actor, fact=fact) for seq, fact in enumerate(facts, start=1))
 
 
-def opened(*, demo: bool = False) -> list[f.Fact]:
+ROLES = {
+    "mira": ("operator", "sre-lead"),
+    "jo": ("sre-lead",),
+    "sam": ("release-manager",),
+    "lee": ("release-manager",),
+}
+"""Who holds which roles where a test does not say otherwise."""
+
+
+def opened(*, demo: bool = False, roles: Mapping[str, tuple[str, ...]] = ROLES) -> list[f.Fact]:
     """A run that mira drives."""
     return [
         f.RunOpened(
@@ -155,7 +164,7 @@ def opened(*, demo: bool = False) -> list[f.Fact]:
             operator="mira",
             demo=demo,
         ),
-        f.HostStarted(pid=1),
+        f.HostStarted(pid=1, roles=dict(roles)),
         f.ConsoleAttached(console="c-mira", person="mira"),
         f.SeatTaken(person="mira", console="c-mira"),
     ]
