@@ -131,6 +131,7 @@ class RunState:
     notes: list[tuple[float, str, str]] = field(default_factory=list)
     consoles: dict[str, Console] = field(default_factory=dict)
     driver: str = ""
+    """Who drives now; empty once their console has gone: an empty seat is anybody's."""
     driver_console: str = ""
     seat_requests: list[str] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
@@ -142,8 +143,13 @@ class RunState:
         return self.completed is not None or self.aborted is not None
 
     @property
-    def open_prompts(self) -> list[Prompt]:
+    def unanswered(self) -> list[Prompt]:
         return [prompt for prompt in self.prompts.values() if prompt.answered is None]
+
+    @property
+    def open_prompts(self) -> list[Prompt]:
+        """What waits for an answer; of a run that has ended nothing does."""
+        return [] if self.ended else self.unanswered
 
     def running(self) -> str | None:
         """The step that is running now."""
@@ -182,12 +188,16 @@ def _opened(state: RunState, entry: f.Entry, fact: f.RunOpened) -> None:
 def _host(state: RunState, entry: f.Entry, fact: f.HostStarted) -> None:
     state.host = fact
     state.consoles.clear()  # consoles of a host that died did not say goodbye
-    state.driver_console = ""
+    _leave_seat(state)
 
 
 def _host_stopped(state: RunState, entry: f.Entry, fact: f.HostStopped) -> None:
     state.consoles.clear()
-    state.driver_console = ""
+    _leave_seat(state)
+
+
+def _leave_seat(state: RunState) -> None:
+    state.driver = state.driver_console = ""
 
 
 def _aborted(state: RunState, entry: f.Entry, fact: f.RunAborted) -> None:
@@ -206,7 +216,7 @@ def _attached(state: RunState, entry: f.Entry, fact: f.ConsoleAttached) -> None:
 def _detached(state: RunState, entry: f.Entry, fact: f.ConsoleDetached) -> None:
     state.consoles.pop(fact.console, None)
     if state.driver_console == fact.console:
-        state.driver_console = ""
+        _leave_seat(state)
 
 
 def _seat_requested(state: RunState, entry: f.Entry, fact: f.SeatRequested) -> None:

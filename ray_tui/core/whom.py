@@ -16,10 +16,15 @@ def holders(raised: PromptRaised, state: RunState) -> tuple[str, ...]:
     return tuple(person for person in book.people if set(raised.roles) & set(roles_of(person, book)))
 
 
+def driver(state: RunState) -> str:
+    """Who decides what the driver decides."""
+    return state.driver or "anybody who may drive"
+
+
 def asked(raised: PromptRaised, state: RunState) -> str:
     """``sam or lee (release-manager)``; who drives, where no role is asked for."""
     if not raised.roles:
-        return state.driver or "anybody"
+        return driver(state)
     people = holders(raised, state)
     roles = " or ".join(raised.roles)
     return f"{_either(people)} ({roles})" if people else roles
@@ -27,13 +32,13 @@ def asked(raised: PromptRaised, state: RunState) -> str:
 
 def answered_by(raised: PromptRaised, state: RunState) -> str:
     """The same at length: ``release-manager: sam or lee``, ``the driver: mira``."""
-    driver = f"the driver: {state.driver or 'anybody, for nobody drives'}"
+    seat = f"the driver: {driver(state)}"
     if not raised.roles:
-        return driver
+        return seat
     said = " or ".join(raised.roles)
     if state.host is not None and state.host.roles:
         said += f": {_either(holders(raised, state)) or 'nobody in [people] is one'}"
-    return f"{said}; in a demo also {driver}" if state.opened is not None and state.opened.demo else said
+    return f"{said}; in a demo also {seat}" if state.opened is not None and state.opened.demo else said
 
 
 def _either(people: Sequence[str]) -> str:

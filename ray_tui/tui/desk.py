@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ray_tui.core import ways
+from ray_tui.core import ways, whom
 from ray_tui.core.commands import (
     Command,
     ConfirmWaiver,
@@ -103,7 +103,7 @@ class Desk:
         kind, _, name = key.partition(":")
         if kind == "waiver":
             return "a second person"
-        return asks_whom(view, view.state.prompts[name].raised) if kind == "prompt" else view.state.driver or "a driver"
+        return asks_whom(view, view.state.prompts[name].raised) if kind == "prompt" else whom.driver(view.state)
 
     def _open_prompt(self, name: str, key: str) -> None:
         view = self.view
@@ -215,7 +215,7 @@ class Desk:
         driver = view.state.driver
         if driver and view.state.driver_console == view.console:
             return self.app.say("You drive already.")
-        if not driver or not view.state.driver_console:
+        if not driver:
             return self.submit(TakeSeat())
         choices = [
             Choice("ask", "Ask for it", f"{driver} decides"),
@@ -228,6 +228,10 @@ class Desk:
 
     def grant_seat(self) -> None:
         state = self.view.state
+        if not state.driver:
+            return self.app.say("Nobody drives. t takes the seat.")
+        if not self.view.drives:
+            return self.app.say(f"{state.driver} drives, and gives the seat. t asks for it, or takes it.")
         others = [c.person for c in state.consoles.values() if c.id != state.driver_console and not c.read_only]
         people = list(dict.fromkeys([*state.seat_requests, *others]))
         if not people:

@@ -76,9 +76,9 @@ class View:
         return self.state.steps.get(name) or Step()
 
     def data(self, name: str) -> dict[str, Any]:
-        """A step's data; while it asks, what the question shows stands in for what is not there yet."""
+        """A step's data; until it is answered, what its question shows stands in for what is not there yet."""
         found = dict(mapping(self.step(name).data))
-        asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
+        asked = [prompt.raised.data for prompt in self.state.unanswered if prompt.raised.step == name]
         for data in asked:
             found.update({key: data[key] for key in ("plan", "entries") if data.get(key)})
         proposals = [data["proposal"] for data in asked if data.get("proposal")]
@@ -110,7 +110,7 @@ class View:
         verdict = self.verdict(name)
         glyph = views.glyph(step, verdict)
         if step.status == "running":
-            return glyph, "run"
+            return (glyph, "run") if self.state.aborted is None else ("✗", "bad")
         if step.status in ("waiting", "declined") or verdict is None:
             return glyph, "dim"
         return glyph, VERDICT_STYLES[verdict]
@@ -352,7 +352,7 @@ def next_line(view: View, room: int = 200) -> tuple[Span, ...]:
     if state.halt is not None:
         if second and (not view.drives or _all_asked(view, state.halt.step)):
             return second
-        who = "you" if view.drives else state.driver or "anyone"
+        who = "you" if view.drives else whom.driver(state)
         settled = f" ({progress})" if (progress := settled_words(view, state.halt.step)) else ""
         on = f" on {name_of(state.halt.step)}{settled}"
         return ((f"{who} must decide", "bad"), (on, ""), *_still_out(view), (f": {gist(view, state.halt)}", ""))

@@ -663,3 +663,20 @@ async def test_in_a_demo_too_who_holds_the_role_answers_from_their_own_console()
         await shows(app, "waiting for sam (release-manager) to answer: A question")
     async with console(FakeHandle(*facts, person="lee")) as (app, _):
         await dialog(app, ApproveDialog)
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (False, "mira drives, and gives the seat. t asks for it, or takes it."),
+        (True, "Nobody drives. t takes the seat."),
+    ],
+)
+async def test_g_on_a_console_that_does_not_drive_says_who_does_and_how_to_drive(left, said):
+    """It offers to give away nothing that is not here."""
+    gone = [f.ConsoleDetached(console="c-mira")] if left else []
+    facts = (*opened(), f.ConsoleAttached(console="c-jo", person="jo"), *gone)
+    async with console(FakeHandle(*facts, person="jo")) as (app, pilot):
+        await pilot.press("g")
+        await until(lambda: said in notices(app), "the notice")
+        assert app.screen is app.console_screen

@@ -209,6 +209,24 @@ async def test_who_drives_is_said_at_80_columns():
         await shows(app, "mira drives")
 
 
+async def test_an_empty_seat_is_said_at_once_and_by_the_same_who_may_act():
+    """The driver has left: header, next line and footer agree that nobody drives and that whoever is here may act."""
+    stopped = f.Halted(step="2.2", reason="sam's phone is off")
+    facts = (*opened(), f.ConsoleAttached(console="c-jo", person="jo"), stopped)
+    async with console(FakeHandle(*facts, f.ConsoleDetached(console="c-mira"), person="jo"), (160, 40)) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("escape")
+        await shows(app, "driving: nobody")
+        await shows(app, "you must decide")
+        assert "mira" not in rows(app)[0]
+    handle = FakeHandle(*facts, person="jo", read_only=True)
+    async with console(handle, (160, 40)) as (app, _):
+        await shows(app, "mira must decide")
+        handle.feed(f.ConsoleDetached(console="c-mira"))
+        await shows(app, "driving: nobody")
+        await shows(app, "anybody who may drive must decide")
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_an_observer_is_offered_only_what_an_observer_may_do(size):
     """READ-ONLY in the header, no p and no n in the footer, and the line says who answers."""
