@@ -29,7 +29,8 @@ from ray_tui.core.commands import (
     Refused,
     RunStep,
 )
-from ray_tui.core.handle import Rewound, RunHandle
+from ray_tui.core.handle import Link, Rewound, RunHandle
+from ray_tui.core.pulse import HEARD_AGAIN, silence
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.together import group_of
 from ray_tui.core.verdicts import Criterion
@@ -44,6 +45,8 @@ QUIET_SECONDS = 0.2
 """The past is over when nothing more comes for so long; only then is the first question asked."""
 CATCH_UP_SECONDS = 5.0
 """A run that never falls quiet is asked about after so long all the same."""
+LINK_SECONDS = 1.0
+"""Between two looks at whether the host is still heard."""
 HIDDEN = ("sign", "text", "draft")
 """Keys of a prompt's data that are not for reading: what is signed, what is edited."""
 SHORT_LINES = 12
@@ -134,6 +137,7 @@ class Console:
         threading.Thread(target=self._read, args=(loop,), daemon=True, name="plain-input").start()
         self.say(f"run {self.handle.run_id}. {'This console only watches. ' if self.handle.read_only else ''}{HELP}")
         pump = asyncio.create_task(self._pump())
+        watching = asyncio.create_task(self._watch_link())
         asking = asyncio.create_task(self._converse(pump))
         try:
             ends: list[asyncio.Future[Any]] = [pump, asking, self._left]
@@ -147,9 +151,9 @@ class Console:
         finally:
             self._over = True
             self._wanted.release()
-            for task in (pump, asking):
+            for task in (pump, asking, watching):
                 task.cancel()
-            await asyncio.gather(pump, asking, return_exceptions=True)
+            await asyncio.gather(pump, asking, watching, return_exceptions=True)
 
     def leave(self, code: int) -> None:
         """End this console; the run goes on."""
@@ -181,6 +185,18 @@ class Console:
             if self.state.ended:
                 return
         self.say("The connection to the run has ended.")
+
+    async def _watch_link(self) -> None:
+        """Say it once when the host falls silent, and when it is heard again."""
+        was = self.handle.link
+        while True:
+            await asyncio.sleep(LINK_SECONDS)
+            now = self.handle.link
+            if now is Link.SILENT and was is not now:
+                self.say(silence(self.state.host.pid if self.state.host else 0))
+            elif was is Link.SILENT and now is Link.LIVE:
+                self.say(HEARD_AGAIN)
+            was = now
 
     # --- what is asked -----------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from ray_tui.core.errors import RayError
 from ray_tui.core.facts import ConsoleAttached, Entry
 from ray_tui.core.handle import Link, Rewound, RunHandle
 from ray_tui.core.presence import Look, Presence
+from ray_tui.core.pulse import HEARD_AGAIN, Pulse, silence
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.untrusted import clean, line
@@ -396,10 +397,12 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def view(self) -> View:
         """What panes paint from, now."""
+        pulse = self.handle if isinstance(self.handle, Pulse) else None
         return View(
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
             link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            silent_seconds=pulse.silent_seconds if pulse else 0.0, unanswered=pulse.unanswered if pulse else 0,
             signing=self.options.signing(),
         )  # fmt: skip
 
@@ -415,12 +418,16 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._reload_themes()
         self._share_focus()
         if self._link is not self.shown_link:
-            self._link = self.shown_link
+            was, self._link = self._link, self.shown_link
+            if self._link is Link.SILENT:
+                self.say(silence(self.state.host.pid if self.state.host else 0), bad=True)
+            elif was is Link.SILENT and self._link is Link.LIVE:
+                self.say(HEARD_AGAIN)
             self.repaint_soon()
         elif self.handle.transport is not None:
             if self.player.moved():
                 self.repaint_soon()
-        elif not self.state.ended and self.state.opened is not None:
+        elif (not self.state.ended and self.state.opened is not None) or self._link is Link.SILENT:
             self.repaint_soon()
 
     def _share_focus(self) -> None:

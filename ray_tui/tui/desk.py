@@ -16,6 +16,8 @@ from ray_tui.core.commands import (
     TakeSeat,
 )
 from ray_tui.core.errors import RayError
+from ray_tui.core.handle import Link
+from ray_tui.core.pulse import ASKED_OF_THE_SILENT
 from ray_tui.core.together import group_of, named
 from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
@@ -272,6 +274,8 @@ class Desk:
 
     async def _refusal(self, command: Command) -> str:
         """Why the run has not taken it; "" where it has. A refused answer can be given again."""
+        if self.view.link is Link.SILENT:
+            self.app.say(ASKED_OF_THE_SILENT)
         try:
             reply = await self.app.handle.submit(command)
         except (RayError, OSError) as exc:

@@ -42,6 +42,10 @@ class View:
     console: str = ""
     read_only: bool = False
     link: Link = Link.LIVE
+    silent_seconds: float = 0.0
+    """How long the host has not been heard, where that is too long."""
+    unanswered: int = 0
+    """Commands that the host has not answered."""
     transport: Transport | None = None
     looks: Sequence[Look] = ()
     """Where the other consoles look."""

@@ -24,6 +24,7 @@ from ray_tui.core.commands import (
     Refused,
     RunStep,
 )
+from ray_tui.core.handle import Link
 from ray_tui.core.verdicts import Verdict
 from tests.tui.fake_handle import ENDS, FakeHandle, done, failed, opened, until
 
@@ -497,3 +498,15 @@ async def test_waivers_that_were_asked_for_together_are_one_question(desk):
 def test_numbers_of_a_list_are_read_to_the_letter(typed, wanted):
     """A part that is no number of the list makes all of it none."""
     assert plain.which(typed, 3) == wanted
+
+
+async def test_a_host_that_falls_silent_is_said_once_and_when_it_is_heard_again(desk, monkeypatch):
+    """A line console has no header: it says what has changed."""
+    monkeypatch.setattr(plain, "LINK_SECONDS", 0.01)
+    at = desk()
+    await at.sees("mira drives")
+    at.handle.link = Link.SILENT
+    await at.sees("The host has said nothing for 10 s: its process (1) is stopped or hangs.")
+    at.handle.link = Link.LIVE
+    await at.sees("The host is heard again.")
+    assert at.shown.count("has said nothing") == 1
