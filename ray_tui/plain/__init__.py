@@ -77,7 +77,7 @@ async def follow(
     source: TextIO | None = None,
     output: TextIO | None = None,
     edit: Editor | None = None,
-    come_back: str = "",
+    way_back: Callable[[], str] = str,
     signing: Callable[[], str] = str,
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
@@ -85,13 +85,13 @@ async def follow(
     Where the input ends while a question is
     open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, signing)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, way_back, signing)
     with _signals(console):
         return await console.follow()
 
 
-def _attach(console: "Console") -> str:
-    return console.come_back or f"ray-tui attach {console.handle.run_id}"
+def _way_back(console: "Console") -> str:
+    return console.way_back() or f"Come back: ray-tui attach {console.handle.run_id} --plain"
 
 
 Decided = Command | Sequence[Command] | None
@@ -114,8 +114,8 @@ class Console:
     source: TextIO
     output: TextIO
     edit: Editor | None = None
-    come_back: str = ""
-    """How to attach again; from the run id alone where empty."""
+    way_back: Callable[[], str] = str
+    """A sentence for who leaves: how to come back; from the run id alone where empty."""
     signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key."""
     clock: Clock = field(default_factory=Clock)
@@ -184,7 +184,7 @@ class Console:
             self._changed.set()
             if self.state.ended:
                 return
-        self.say("The connection to the run has ended.")
+        self.say(f"The connection to the run has ended. {_way_back(self)}")
 
     async def _watch_link(self) -> None:
         """Say it once when the host falls silent, and when it is heard again."""
@@ -211,7 +211,7 @@ class Console:
                 else:
                     await self._put(question)
         except Left:
-            self.say(f"Left. The run goes on; come back with: {_attach(self)} --plain")
+            self.say(f"Left. The run goes on. {_way_back(self)}")
             return 0
         except EOFError:
             self.say("The input has ended and a question is open. The run waits for somebody who answers.")

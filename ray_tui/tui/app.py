@@ -273,14 +273,18 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self.state.ended:
             word = "completed" if self.state.completed is not None else "aborted"
             return ConsoleExit("ended", code, f"Run {self.handle.run_id} is {word}.")
-        if self.shown_link is Link.LOST:
-            return ConsoleExit("lost", code, f"The host did not answer. Try again: {self.attach_hint}")
-        said = f"Detached; the run {without_us(self.state)}. Come back: {self.attach_hint}"
-        return ConsoleExit("detached", code, said)
+        if self.shown_link in (Link.LOST, Link.ENDED):
+            return ConsoleExit("lost", code, f"The host does not answer. {self.way_back}")
+        goes_on = f"the run {without_us(self.state)}" if self.shown_link is Link.LIVE else "the host is silent"
+        return ConsoleExit("detached", code, f"Detached; {goes_on}. {self.way_back}")
 
     @property
     def attach_hint(self) -> str:
         return self.options.attach_hint or f"ray-tui attach {self.handle.run_id.rsplit('-', 1)[-1]}"
+
+    @property
+    def way_back(self) -> str:
+        return self.options.way_back() or f"Come back: {self.attach_hint}"
 
     def action_interrupt(self) -> None:
         """Ctrl-C ends nothing, and says what does."""
@@ -346,7 +350,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         elif self.state.ended:
             said = f"The console crashed ({what}); the run was over already.{log} `ray-tui runs` lists it."
         else:
-            said = f"The console crashed ({what}); the run goes on.{log} Come back: {self.attach_hint}"
+            said = f"The console crashed ({what}); the run goes on.{log} {self.way_back}"
         return ConsoleExit("crashed", self.return_code or 1, said)
 
     # --- following the run -------------------------------------------------------------------------------------------
@@ -368,7 +372,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
                     await asyncio.sleep(0)
         except (RayError, OSError) as exc:
             self._lost = True
-            self.say(f"The link to the run broke: {exc}. The run goes on; come back with {self.attach_hint}", bad=True)
+            self.say(f"The link to the run broke: {exc}. {self.way_back}", bad=True)
         self.repaint_soon()
 
     def _begins_the_run(self, entry: Entry) -> None:
@@ -700,4 +704,4 @@ async def run_console(handle: RunHandle, options: ConsoleOptions, *, headless: b
         await handle.close(app.parting)
     if app.crash is not None:
         return app.crash_report()
-    return left if left is not None else ConsoleExit("detached", app.return_code or 0, f"Come back: {app.attach_hint}")
+    return left if left is not None else ConsoleExit("detached", app.return_code or 0, app.way_back)

@@ -23,7 +23,9 @@ class ConsoleOptions:
     clock: Clock = field(default_factory=Clock)
     show_mission: bool = True
     attach_hint: str = ""
-    """How to come back: ``ray-tui attach 7f3a``; derived from the run id where empty."""
+    """What joins this run: ``ray-tui attach 7f3a``; derived from the run id where empty."""
+    way_back: Callable[[], str] = str
+    """A sentence for who leaves: how to come back, or to go on with a run whose host has gone; empty: by joining it."""
     runs: Callable[[], Sequence[tuple[str, str]]] = tuple
     """(id, the command that opens it) of the runs there are, newest first; asked when somebody looks for one."""
     crash_log: Path | None = None

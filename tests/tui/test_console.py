@@ -471,6 +471,26 @@ async def test_a_lost_link_is_shown_and_reported():
     assert app.return_value.how == "lost"
 
 
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        (Link.LIVE, "Detached; the run goes on. Come back: x"),
+        (Link.SILENT, "Detached; the host is silent. Come back: x"),
+        (Link.LOST, "The host does not answer. Come back: x"),
+        (Link.ENDED, "The host does not answer. Come back: x"),
+    ],
+)
+async def test_leaving_says_what_is_known_of_the_host_and_the_way_back(link, said):
+    """That the run goes on is said only where somebody was heard who carries it out."""
+    handle = FakeHandle(*mid_run())
+    async with console(handle, way_back=lambda: "Come back: x") as (app, pilot):
+        handle.link = link
+        await pilot.press("q")
+        await until(lambda: app.return_value is not None, "the exit")
+    assert app.return_value is not None
+    assert app.return_value.message == said
+
+
 async def test_the_end_of_the_entries_is_no_crash():
     """A handle that ends leaves the screen as it was."""
     handle = FakeHandle(*mid_run())
