@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from ray_tui import invoked
 from ray_tui.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ray_tui.config import Config
     from ray_tui.config_errors import Fault
@@ -143,24 +144,24 @@ def on_socket(
         stamped = chosen.policy.demo and key is None  # a demo's approvals are signed by nobody
         signing = str if observe or stamped else own_keys.asked(key)
         handle = await SocketHandle.attach(path, read_only=observe, signer=signer, plays=plays)
+        way_back = partial(_way_back, chosen, handle.run_id, _words(observe, plain, key, plays))
         try:
             if plain:
                 from ray_tui import plain as plainly
 
-                code = await plainly.follow(
-                    handle, come_back=_come_back(chosen, handle.run_id), roles=_roles(chosen, handle.person),
-                    signing=signing, ascii_only=chosen.ui.ascii,
-                )  # fmt: skip
+                code = await plainly.follow(handle, way_back=way_back, signing=signing, ascii_only=chosen.ui.ascii)
                 await handle.close("hung up" if code > 128 else "left")
                 return code
-            return await show(handle, chosen, signing)
+            return await show(handle, chosen, signing, way_back)
         finally:
             await handle.close()
 
     return asyncio.run(hold())
 
 
-async def show(handle: Any, chosen: "Config | None", signing: "Callable[[], str]" = str) -> int:
+async def show(
+    handle: Any, chosen: "Config | None", signing: "Callable[[], str]" = str, way_back: "Callable[[], str]" = str
+) -> int:
     """The full-screen console, and what to do next when it ends."""
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions
@@ -172,9 +173,9 @@ async def show(handle: Any, chosen: "Config | None", signing: "Callable[[], str]
         keymap=ui.keymap if ui else {},
         animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
         theme_folders=(user_themes(),),
-        roles=_roles(chosen, handle.person),
         signing=signing,
-        attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
+        attach_hint=_join(chosen, handle.run_id) if chosen else "",
+        way_back=way_back,
         runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
@@ -202,8 +203,27 @@ def wrong_looks(chosen: "Config") -> "list[Fault]":
     return found
 
 
-def _come_back(chosen: "Config", run_id: str) -> str:
+def _join(chosen: "Config", run_id: str) -> str:
     return invoked.command("attach", run_id, "--config", chosen.file.resolve())
+
+
+def _words(observe: bool, plain: bool, key: Path | None, plays: str) -> dict[str, object]:
+    """The options that this console was started with."""
+    given = {"--observe": observe, "--plain": plain, "--sign-with": key and key.absolute(), "--as": plays}
+    return {option: value for option, value in given.items() if value}
+
+
+def _way_back(chosen: "Config", run_id: str, words: "Mapping[str, object]") -> str:
+    """What brings this person back as they were here; where no host is left, what goes on with the run."""
+    from ray_tui import rendezvous
+
+    alive = rendezvous.is_locked(chosen.store / "runs" / run_id)
+    kept = {option: value for option, value in words.items() if alive or option in ("--plain", "--sign-with")}
+    options = [word for option, value in kept.items() for word in (option, *(() if value is True else (value,)))]
+    options += ["--config", chosen.file.resolve()]
+    if alive:
+        return f"Come back: {invoked.command('attach', run_id, *options)}"
+    return f"No host carries it out now; go on with it: {invoked.command('run', '--resume', '--run', run_id, *options)}"
 
 
 def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
@@ -211,22 +231,13 @@ def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
     from ray_tui import runs_on_disk
 
     return [
-        (run.run_id, _come_back(chosen, run.run_id) if run.alive else _watch_again(chosen, run.run_id))
+        (run.run_id, _join(chosen, run.run_id) if run.alive else _watch_again(chosen, run.run_id))
         for run in runs_on_disk.runs(chosen.store)
     ]
 
 
 def _watch_again(chosen: "Config", run_id: str) -> str:
     return invoked.command("replay", run_id, "--config", chosen.file.resolve())
-
-
-def _roles(chosen: "Config | None", person: str) -> tuple[str, ...]:
-    """Which questions open by themselves for this person; a demo's person holds every role."""
-    if chosen is None:
-        return ()
-    if chosen.policy.demo:
-        return ("release-manager", "sre-lead", "security", "operator")
-    return chosen.people[person].roles if person in chosen.people else ()
 
 
 def cache() -> Path:

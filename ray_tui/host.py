@@ -61,6 +61,7 @@ class Host:
 
     engine: Engine
     allowed_signers: Path | None = None
+    beat_seconds: float = wire.BEAT_SECONDS
     consoles: dict[str, Attached] = field(default_factory=dict)
     _count: int = 0
     _server: asyncio.Server | None = None
@@ -137,6 +138,7 @@ class Host:
         opened = self.engine.state.opened
         welcome = {
             "run_id": opened.run_id if opened else "", "person": person, "console": console_id, "read_only": read_only,
+            "beats": True,
         }  # fmt: skip
         writer.write(wire.encode({"welcome": welcome}))
         for look in others:
@@ -147,6 +149,7 @@ class Host:
         pumps = [
             asyncio.create_task(self._send_entries(writer, since)),
             asyncio.create_task(self._send_readings(writer)),
+            asyncio.create_task(self._send_beats(writer)),
         ]
         how = LOST
         try:
@@ -209,6 +212,12 @@ class Host:
             if writer.transport.get_write_buffer_size() > 65536:
                 continue  # lossy by design: a slow console gets fewer points, never a stalled host
             writer.write(wire.encode({"reading": reading.model_dump(mode="json")}))
+
+    async def _send_beats(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await asyncio.sleep(self.beat_seconds)
+            if writer.transport.get_write_buffer_size() == 0:  # what waits there will be heard as well
+                writer.write(wire.BEAT)
 
     async def _listen_to(self, console: Attached, reader: asyncio.StreamReader) -> str:
         """Obey until it goes; how it went: as it says in its goodbye, or lost where it says none."""

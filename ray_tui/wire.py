@@ -5,6 +5,8 @@ from typing import Any
 
 LONGEST = 16 * 1024 * 1024
 """Bytes of one message, its newline included."""
+BEAT_SECONDS = 2.0
+"""How often a host says that it is there; its welcome says so, for a host of before did not."""
 
 
 class WireError(ValueError):
@@ -13,6 +15,9 @@ class WireError(ValueError):
 
 def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+BEAT = encode({"beat": True})
 
 
 def decode(line: bytes) -> dict[str, Any]:

@@ -95,7 +95,8 @@ async def engine_for(chosen: Config, run_id: str, *, resume: bool, clock: Clock 
             engine.record(
                 f.HostStarted(pid=os.getpid(), resumed=resumed, torn=written.torn, boot_id=_boot_id(),
                               config_digest=chosen.digest(), reason_characters=chosen.policy.reason_characters,
-                              waiver_days=chosen.policy.waiver_days)
+                              waiver_days=chosen.policy.waiver_days,
+                              roles={name: person.roles for name, person in chosen.people.items()})
             )  # fmt: skip
             beside = [
                 asyncio.create_task(_tape(engine, places.run / "tape.jsonl")),

@@ -69,6 +69,8 @@ class HostStarted(Fact):
     """[policy]: the shortest reason; so a console can ask for it before the host refuses."""
     waiver_days: int = 30
     """[policy]: the longest a waiver may run."""
+    roles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """[people]: who holds which roles; so a console can say who may answer, and a reader of the journal who could."""
 
 
 class ConfigurationChanged(Fact):

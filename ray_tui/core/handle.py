@@ -19,6 +19,7 @@ class Link(StrEnum):
     """How the run is reached right now."""
 
     LIVE = "live"
+    SILENT = "silent"  # the host is there, and has not been heard for longer than it should be
     LOST = "lost"  # the host does not answer; the handle keeps trying
     ENDED = "ended"  # the run is over, or the host has said goodbye
     REPLAY = "replay"

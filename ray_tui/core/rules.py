@@ -50,6 +50,14 @@ class Rulebook:
     """(Probe, integration) whose code this command carries, as the host found; None: it is nobody's code."""
 
 
+def book_of(state: RunState) -> Rulebook:
+    """As much of the host's rulebook as its facts tell: by it a console knows who may do what."""
+    demo = state.opened is not None and state.opened.demo
+    roles = state.host.roles if state.host is not None else {}
+    people = {name: Person().model_copy(update={"roles": held}) for name, held in roles.items()}
+    return Rulebook(policy=Policy(demo=demo), people=people)
+
+
 @dataclass(frozen=True)
 class Do:
     """Run this step now."""
@@ -229,11 +237,13 @@ def roles_of(person: str, book: Rulebook) -> tuple[str, ...]:
 
 
 def may_answer(prompt: f.PromptRaised, actor: f.Actor, state: RunState, book: Rulebook) -> Refused | None:
-    """None when this actor may answer this prompt."""
-    if not prompt.roles:
-        return None if drives(state, actor) else Refused(f"{state.driver} drives this run, and is asked.")
-    if book.policy.demo or set(prompt.roles) & set(roles_of(actor.person, book)):
+    """None when this actor may answer this prompt: by role, or from the driver's seat, which in a demo plays all."""
+    if set(prompt.roles) & set(roles_of(actor.person, book)):
         return None
+    if (book.policy.demo or not prompt.roles) and drives(state, actor):
+        return None
+    if not prompt.roles:
+        return Refused(f"{state.driver} drives this run, and is asked.")
     needed = " or ".join(prompt.roles)
     return Refused(f"This needs {needed}; {actor.person} has no such role in [people].")
 

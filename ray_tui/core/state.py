@@ -138,6 +138,7 @@ class RunState:
     notes: list[tuple[float, str, str]] = field(default_factory=list)
     consoles: dict[str, Console] = field(default_factory=dict)
     driver: str = ""
+    """Who drives now; empty once their console has gone: an empty seat is anybody's."""
     driver_console: str = ""
     seat_requests: list[str] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
@@ -149,8 +150,13 @@ class RunState:
         return self.completed is not None or self.aborted is not None
 
     @property
-    def open_prompts(self) -> list[Prompt]:
+    def unanswered(self) -> list[Prompt]:
         return [prompt for prompt in self.prompts.values() if prompt.answered is None]
+
+    @property
+    def open_prompts(self) -> list[Prompt]:
+        """What waits for an answer; of a run that has ended nothing does."""
+        return [] if self.ended else self.unanswered
 
     def running(self) -> str | None:
         """The step that is running now."""
@@ -190,7 +196,7 @@ def _host(state: RunState, entry: f.Entry, fact: f.HostStarted) -> None:
     state.host = fact
     state.changed_file = ""
     state.consoles.clear()  # consoles of a host that died did not say goodbye
-    state.driver_console = ""
+    _leave_seat(state)
 
 
 def _configuration(state: RunState, entry: f.Entry, fact: f.ConfigurationChanged) -> None:
@@ -199,7 +205,11 @@ def _configuration(state: RunState, entry: f.Entry, fact: f.ConfigurationChanged
 
 def _host_stopped(state: RunState, entry: f.Entry, fact: f.HostStopped) -> None:
     state.consoles.clear()
-    state.driver_console = ""
+    _leave_seat(state)
+
+
+def _leave_seat(state: RunState) -> None:
+    state.driver = state.driver_console = ""
 
 
 def _aborted(state: RunState, entry: f.Entry, fact: f.RunAborted) -> None:
@@ -218,7 +228,7 @@ def _attached(state: RunState, entry: f.Entry, fact: f.ConsoleAttached) -> None:
 def _detached(state: RunState, entry: f.Entry, fact: f.ConsoleDetached) -> None:
     state.consoles.pop(fact.console, None)
     if state.driver_console == fact.console:
-        state.driver_console = ""
+        _leave_seat(state)
 
 
 def _seat_requested(state: RunState, entry: f.Entry, fact: f.SeatRequested) -> None:

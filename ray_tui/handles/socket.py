@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray_tui import wire
+from ray_tui.clock import Clock
 from ray_tui.core import signing
 from ray_tui.core.commands import Accepted, AnswerPrompt, Command, ConfirmWaiver, Refused, Reply
 from ray_tui.core.errors import InputError, RayError
 from ray_tui.core.facts import Entry, PromptRaised, WaiverProposed, entry_from_json
 from ray_tui.core.handle import Link, Rewound, Transport
 from ray_tui.core.presence import TELL_SECONDS, Look, look_of, place_of
+from ray_tui.core.pulse import PENDING_SECONDS, SILENT_SECONDS
 from ray_tui.core.readings import Reading
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ async def acknowledge(path: Path, code: str, plays: str = "") -> dict[str, Any]:
 class SocketHandle:
     """A RunHandle on a host. Use ``await SocketHandle.attach(path)``."""
 
-    def __init__(self, path: Path, read_only: bool, signer: "Signer | None" = None, plays: str = "") -> None:
+    def __init__(
+        self, path: Path, read_only: bool, signer: "Signer | None" = None, plays: str = "", clock: Clock | None = None
+    ) -> None:
         self.path = path
         self.run_id = ""
         self.person = ""
@@ -75,6 +79,12 @@ class SocketHandle:
         self._place = ""
         self._telling: asyncio.TimerHandle | None = None
         self._link = Link.LOST
+        self._clock = clock or Clock()
+        self._beats = False
+        self._heard = 0.0
+        """When anything came from the host last."""
+        self._unanswered: dict[int, float] = {}
+        """Number of a command -> when it was sent."""
         self._seq = 0
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue()
         self._readings: deque[Reading] = deque(maxlen=4096)
@@ -86,17 +96,28 @@ class SocketHandle:
 
     @classmethod
     async def attach(
-        cls, path: Path, *, read_only: bool = False, signer: "Signer | None" = None, plays: str = ""
-    ) -> "SocketHandle":
+        cls, path: Path, *, read_only: bool = False, signer: "Signer | None" = None, plays: str = "",
+        clock: Clock | None = None,
+    ) -> "SocketHandle":  # fmt: skip
         """``plays``: whom of [people] to act as, in a demo. RayError when nobody answers, or the host refuses."""
-        handle = cls(path, read_only, signer, plays)
+        handle = cls(path, read_only, signer, plays, clock)
         reader = await handle._connect()
         handle._task = asyncio.create_task(handle._follow(reader))
         return handle
 
     @property
     def link(self) -> Link:
-        return self._link
+        return Link.SILENT if self.silent_seconds else self._link
+
+    @property
+    def silent_seconds(self) -> float:
+        passed = self._clock.monotonic() - self._heard
+        return passed if self._beats and self._link is Link.LIVE and passed >= SILENT_SECONDS else 0.0
+
+    @property
+    def unanswered(self) -> int:
+        now = self._clock.monotonic()
+        return sum(now - sent >= PENDING_SECONDS for sent in self._unanswered.values())
 
     @property
     def transport(self) -> Transport | None:
@@ -139,12 +160,15 @@ class SocketHandle:
         number = next(self._ids)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[number] = future
+        self._unanswered[number] = self._clock.monotonic()
         try:
             self._writer.write(wire.encode({"id": number, "command": command.model_dump(mode="json")}))
             await self._writer.drain()
             answer = await asyncio.wait_for(future, REPLY_SECONDS)
         except (OSError, TimeoutError):
-            return Refused("The host did not answer in time; look at the log before you try again.")
+            return Refused(
+                "The host did not answer in time, and may still take it. Look at the log before you try again."
+            )
         finally:
             self._replies.pop(number, None)
         return Refused(str(answer["refused"])) if "refused" in answer else Accepted(int(answer.get("accepted") or 0))
@@ -206,6 +230,9 @@ class SocketHandle:
         self.read_only = self.read_only or welcome.get("read_only") is True
         self._writer = writer
         self._link = Link.LIVE
+        self._beats = welcome.get("beats") is True
+        self._heard = self._clock.monotonic()
+        self._unanswered.clear()
         self._looks.clear()
         if self._place:
             self._tell_place()  # a new link is a new console to the host
@@ -215,6 +242,7 @@ class SocketHandle:
         while self._link is not Link.ENDED:
             with contextlib.suppress(OSError, ValueError):
                 while line := await reader.readline():
+                    self._heard = self._clock.monotonic()
                     if self._take(wire.decode(line)):
                         break
             if self.goodbye or self.link is Link.ENDED:
@@ -241,7 +269,9 @@ class SocketHandle:
             self._readings.append(Reading.model_validate(message["reading"]))
             self._read.set()
         elif "reply" in message:
-            waiting = self._replies.get(int(message["reply"].get("id") or 0))
+            number = int(message["reply"].get("id") or 0)
+            self._unanswered.pop(number, None)
+            waiting = self._replies.get(number)
             if waiting is not None and not waiting.done():
                 waiting.set_result(message["reply"])
         elif "looking" in message:

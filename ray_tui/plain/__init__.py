@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from ray_tui.clock import Clock
-from ray_tui.core import alert_tests, announcements, changed, declining, plan, views, ways
+from ray_tui.core import alert_tests, announcements, changed, declining, plan, views, ways, whom
 from ray_tui.core import facts as f
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer, wrong_days
 from ray_tui.core.commands import (
@@ -29,7 +29,8 @@ from ray_tui.core.commands import (
     Refused,
     RunStep,
 )
-from ray_tui.core.handle import Rewound, RunHandle
+from ray_tui.core.handle import Link, Rewound, RunHandle
+from ray_tui.core.pulse import HEARD_AGAIN, silence
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.together import group_of
 from ray_tui.core.verdicts import Criterion
@@ -46,6 +47,8 @@ QUIET_SECONDS = 0.2
 """The past is over when nothing more comes for so long; only then is the first question asked."""
 CATCH_UP_SECONDS = 5.0
 """A run that never falls quiet is asked about after so long all the same."""
+LINK_SECONDS = 1.0
+"""Between two looks at whether the host is still heard."""
 HIDDEN = ("sign", "text", "draft")
 """Keys of a prompt's data that are not for reading: what is signed, what is edited."""
 SHORT_LINES = 12
@@ -76,23 +79,22 @@ async def follow(
     source: TextIO | None = None,
     output: TextIO | None = None,
     edit: Editor | None = None,
-    come_back: str = "",
-    roles: tuple[str, ...] = (),
+    way_back: Callable[[], str] = str,
     signing: Callable[[], str] = str,
     ascii_only: bool = False,
 ) -> int:
     """Until the run ends (its exit code), the person leaves (0), or a signal comes (129, 143).
 
-    ``roles``: whose questions are asked here; the host has the last word. Where the input ends while a question is
+    Where the input ends while a question is
     open, the exit code is the run's: nobody has passed anything.
     """
-    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, come_back, roles, signing, ascii_only)
+    console = Console(handle, source or sys.stdin, output or sys.stdout, edit, way_back, signing, ascii_only)
     with _signals(console):
         return await console.follow()
 
 
-def _attach(console: "Console") -> str:
-    return console.come_back or f"ray-tui attach {console.handle.run_id}"
+def _way_back(console: "Console") -> str:
+    return console.way_back() or f"Come back: ray-tui attach {console.handle.run_id} --plain"
 
 
 Decided = Command | Sequence[Command] | None
@@ -115,10 +117,8 @@ class Console:
     source: TextIO
     output: TextIO
     edit: Editor | None = None
-    come_back: str = ""
-    """How to attach again; from the run id alone where empty."""
-    roles: tuple[str, ...] = ()
-    """Of the person here, as the configuration says."""
+    way_back: Callable[[], str] = str
+    """A sentence for who leaves: how to come back; from the run id alone where empty."""
     signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key."""
     ascii_only: bool = False
@@ -141,6 +141,7 @@ class Console:
         threading.Thread(target=self._read, args=(loop,), daemon=True, name="plain-input").start()
         self.say(f"run {self.handle.run_id}. {'This console only watches. ' if self.handle.read_only else ''}{HELP}")
         pump = asyncio.create_task(self._pump())
+        watching = asyncio.create_task(self._watch_link())
         asking = asyncio.create_task(self._converse(pump))
         try:
             ends: list[asyncio.Future[Any]] = [pump, asking, self._left]
@@ -154,9 +155,9 @@ class Console:
         finally:
             self._over = True
             self._wanted.release()
-            for task in (pump, asking):
+            for task in (pump, asking, watching):
                 task.cancel()
-            await asyncio.gather(pump, asking, return_exceptions=True)
+            await asyncio.gather(pump, asking, watching, return_exceptions=True)
 
     def leave(self, code: int) -> None:
         """End this console; the run goes on."""
@@ -186,7 +187,19 @@ class Console:
             self._changed.set()
             if self.state.ended:
                 return
-        self.say("The connection to the run has ended.")
+        self.say(f"The connection to the run has ended. {_way_back(self)}")
+
+    async def _watch_link(self) -> None:
+        """Say it once when the host falls silent, and when it is heard again."""
+        was = self.handle.link
+        while True:
+            await asyncio.sleep(LINK_SECONDS)
+            now = self.handle.link
+            if now is Link.SILENT and was is not now:
+                self.say(silence(self.state.host.pid if self.state.host else 0))
+            elif was is Link.SILENT and now is Link.LIVE:
+                self.say(HEARD_AGAIN)
+            was = now
 
     # --- what is asked -----------------------------------------------------------------------------------------------
 
@@ -201,7 +214,7 @@ class Console:
                 else:
                     await self._put(question)
         except Left:
-            self.say(f"Left. The run goes on; come back with: {_attach(self)} --plain")
+            self.say(f"Left. The run goes on. {_way_back(self)}")
             return 0
         except EOFError:
             self.say("The input has ended and a question is open. The run waits for somebody who answers.")
@@ -228,7 +241,7 @@ class Console:
         handle = self.handle
         return View(
             state=self.state, now=self.clock.wall(), person=handle.person, console=handle.console,
-            read_only=handle.read_only, roles=self.roles, link=handle.link, transport=handle.transport,
+            read_only=handle.read_only, link=handle.link, transport=handle.transport,
             signing=self.signing(),
         )  # fmt: skip
 
@@ -371,8 +384,7 @@ class Console:
             self._tell_details()
         else:
             self.say(f"  ({len(self._details)} lines of detail; d shows them)")
-        if raised.roles:
-            self.say(f"Asks: {' or '.join(raised.roles)}")
+        self.say(f"Answered by {whom.answered_by(raised, self.state)}")
         if raised.prompt == "approve":
             self._tell_signing()
 

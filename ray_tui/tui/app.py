@@ -30,6 +30,7 @@ from ray_tui.core.errors import RayError
 from ray_tui.core.facts import ConsoleAttached, Entry
 from ray_tui.core.handle import Link, Rewound, RunHandle
 from ray_tui.core.presence import Look, Presence
+from ray_tui.core.pulse import HEARD_AGAIN, Pulse, silence
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.untrusted import clean, line
@@ -272,14 +273,18 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self.state.ended:
             word = "completed" if self.state.completed is not None else "aborted"
             return ConsoleExit("ended", code, f"Run {self.handle.run_id} is {word}.")
-        if self.shown_link is Link.LOST:
-            return ConsoleExit("lost", code, f"The host did not answer. Try again: {self.attach_hint}")
-        said = f"Detached; the run {without_us(self.state)}. Come back: {self.attach_hint}"
-        return ConsoleExit("detached", code, said)
+        if self.shown_link in (Link.LOST, Link.ENDED):
+            return ConsoleExit("lost", code, f"The host does not answer. {self.way_back}")
+        goes_on = f"the run {without_us(self.state)}" if self.shown_link is Link.LIVE else "the host is silent"
+        return ConsoleExit("detached", code, f"Detached; {goes_on}. {self.way_back}")
 
     @property
     def attach_hint(self) -> str:
         return self.options.attach_hint or f"ray-tui attach {self.handle.run_id.rsplit('-', 1)[-1]}"
+
+    @property
+    def way_back(self) -> str:
+        return self.options.way_back() or f"Come back: {self.attach_hint}"
 
     def action_interrupt(self) -> None:
         """Ctrl-C ends nothing, and says what does."""
@@ -345,7 +350,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         elif self.state.ended:
             said = f"The console crashed ({what}); the run was over already.{log} `ray-tui runs` lists it."
         else:
-            said = f"The console crashed ({what}); the run goes on.{log} Come back: {self.attach_hint}"
+            said = f"The console crashed ({what}); the run goes on.{log} {self.way_back}"
         return ConsoleExit("crashed", self.return_code or 1, said)
 
     # --- following the run -------------------------------------------------------------------------------------------
@@ -367,7 +372,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
                     await asyncio.sleep(0)
         except (RayError, OSError) as exc:
             self._lost = True
-            self.say(f"The link to the run broke: {exc}. The run goes on; come back with {self.attach_hint}", bad=True)
+            self.say(f"The link to the run broke: {exc}. {self.way_back}", bad=True)
         self.repaint_soon()
 
     def _begins_the_run(self, entry: Entry) -> None:
@@ -396,10 +401,12 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def view(self) -> View:
         """What panes paint from, now."""
+        pulse = self.handle if isinstance(self.handle, Pulse) else None
         return View(
             state=self.state, gauges=self.gauges, now=self._now(),
             person=self.handle.person, console=self.handle.console, read_only=self.handle.read_only,
-            roles=self.options.roles, link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            link=self.shown_link, transport=self.handle.transport, looks=self._looks,
+            silent_seconds=pulse.silent_seconds if pulse else 0.0, unanswered=pulse.unanswered if pulse else 0,
             signing=self.options.signing(),
         )  # fmt: skip
 
@@ -415,12 +422,16 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._reload_themes()
         self._share_focus()
         if self._link is not self.shown_link:
-            self._link = self.shown_link
+            was, self._link = self._link, self.shown_link
+            if self._link is Link.SILENT:
+                self.say(silence(self.state.host.pid if self.state.host else 0), bad=True)
+            elif was is Link.SILENT and self._link is Link.LIVE:
+                self.say(HEARD_AGAIN)
             self.repaint_soon()
         elif self.handle.transport is not None:
             if self.player.moved():
                 self.repaint_soon()
-        elif not self.state.ended and self.state.opened is not None:
+        elif (not self.state.ended and self.state.opened is not None) or self._link is Link.SILENT:
             self.repaint_soon()
 
     def _share_focus(self) -> None:
@@ -693,4 +704,4 @@ async def run_console(handle: RunHandle, options: ConsoleOptions, *, headless: b
         await handle.close(app.parting)
     if app.crash is not None:
         return app.crash_report()
-    return left if left is not None else ConsoleExit("detached", app.return_code or 0, f"Come back: {app.attach_hint}")
+    return left if left is not None else ConsoleExit("detached", app.return_code or 0, app.way_back)

@@ -14,7 +14,7 @@ def wanted(view: View, later: Collection[str]) -> str | None:
 
 def waiting(view: View) -> list[str]:
     """Everything that this console may decide now, oldest question first."""
-    if view.read_only or view.transport is not None or view.state.ended:
+    if not view.decides or view.state.ended:
         return []
     state = view.state
     keys = [f"prompt:{prompt.raised.id}" for prompt in state.open_prompts if view.may_answer(prompt.raised)]

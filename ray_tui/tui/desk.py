@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ray_tui.core import ways
+from ray_tui.core import ways, whom
 from ray_tui.core.commands import (
     Command,
     ConfirmWaiver,
@@ -16,6 +16,8 @@ from ray_tui.core.commands import (
     TakeSeat,
 )
 from ray_tui.core.errors import RayError
+from ray_tui.core.handle import Link
+from ray_tui.core.pulse import ASKED_OF_THE_SILENT
 from ray_tui.core.together import group_of, named
 from ray_tui.tui import attention
 from ray_tui.tui.screens import ask, decide
@@ -103,13 +105,13 @@ class Desk:
         kind, _, name = key.partition(":")
         if kind == "waiver":
             return "a second person"
-        return asks_whom(view, view.state.prompts[name].raised) if kind == "prompt" else view.state.driver or "a driver"
+        return asks_whom(view, view.state.prompts[name].raised) if kind == "prompt" else whom.driver(view.state)
 
     def _open_prompt(self, name: str, key: str) -> None:
         view = self.view
         raised = view.state.prompts[name].raised
         if not view.may_answer(raised):
-            return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(raised, view.person, width)))
+            return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(self.view, raised, width)))
         dialog = self.fitted(lambda width: ask.dialog_for(self.view, raised, width))
         return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
 
@@ -215,7 +217,7 @@ class Desk:
         driver = view.state.driver
         if driver and view.state.driver_console == view.console:
             return self.app.say("You drive already.")
-        if not driver or not view.state.driver_console:
+        if not driver:
             return self.submit(TakeSeat())
         choices = [
             Choice("ask", "Ask for it", f"{driver} decides"),
@@ -228,6 +230,10 @@ class Desk:
 
     def grant_seat(self) -> None:
         state = self.view.state
+        if not state.driver:
+            return self.app.say("Nobody drives. t takes the seat.")
+        if not self.view.drives:
+            return self.app.say(f"{state.driver} drives, and gives the seat. t asks for it, or takes it.")
         others = [c.person for c in state.consoles.values() if c.id != state.driver_console and not c.read_only]
         people = list(dict.fromkeys([*state.seat_requests, *others]))
         if not people:
@@ -268,6 +274,8 @@ class Desk:
 
     async def _refusal(self, command: Command) -> str:
         """Why the run has not taken it; "" where it has. A refused answer can be given again."""
+        if self.view.link is Link.SILENT:
+            self.app.say(ASKED_OF_THE_SILENT)
         try:
             reply = await self.app.handle.submit(command)
         except (RayError, OSError) as exc:

@@ -11,21 +11,21 @@ from ray_tui.clock import Clock
 
 @dataclass(frozen=True)
 class ConsoleOptions:
-    """The person's wishes. ``animations`` None: on, but off over SSH; ``roles`` are the person's in [people]."""
+    """The person's wishes. ``animations`` None: on, but off over SSH."""
 
     theme: str = "ray-dark"
     ascii: bool = False
     keymap: Mapping[str, str] = field(default_factory=dict)
     animations: bool | None = None
     theme_folders: tuple[Path, ...] = ()
-    roles: tuple[str, ...] = ()
-    """Decides which questions open by themselves here; who may answer is the host's decision."""
     signing: Callable[[], str] = str
     """Whether what is approved here gets signed, and with which key; empty: it does not."""
     clock: Clock = field(default_factory=Clock)
     show_mission: bool = True
     attach_hint: str = ""
-    """How to come back: ``ray-tui attach 7f3a``; derived from the run id where empty."""
+    """What joins this run: ``ray-tui attach 7f3a``; derived from the run id where empty."""
+    way_back: Callable[[], str] = str
+    """A sentence for who leaves: how to come back, or to go on with a run whose host has gone; empty: by joining it."""
     runs: Callable[[], Sequence[tuple[str, str]]] = tuple
     """(id, the command that opens it) of the runs there are, newest first; asked when somebody looks for one."""
     crash_log: Path | None = None

@@ -13,7 +13,9 @@ SHOWN_ELSEWHERE = ("sign", "text", "draft", "diff", "pages", "receivers", "entri
 """Keys of a prompt's data that a table shows already, or that are not for reading."""
 
 
-def prompt_lines(raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None) -> list[Line]:
+def prompt_lines(
+    raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None, answered_by: str = ""
+) -> list[Line]:
     """The question, who may answer it, and what it decides."""
     pages = mappings(raised.data.get("pages"))
     entries = mappings(raised.data.get("entries"))
@@ -22,8 +24,8 @@ def prompt_lines(raised: PromptRaised, width: int, thresholds: Mapping[str, Any]
     for text in [] if draft and raised.text.strip() in draft else raised.text.split("\n"):
         if not ((pages and " (level " in text) or (entries and _names_an_entry(text, entries))):
             out += paragraph(text, width, _SIGNS.get(text[:2], ""))
-    if raised.roles:
-        out.append((("answered by ", "dim"), (" or ".join(raised.roles), "strong")))
+    if answered_by:
+        out += paragraph(answered_by, width, "strong", "answered by ")
     for table in (
         page_table(pages, width),
         _over_budget(raised.data.get("over_budget"), width),

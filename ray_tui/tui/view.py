@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ray_tui.core import facts as f
-from ray_tui.core import plan, rules, views
+from ray_tui.core import plan, rules, views, whom
 from ray_tui.core.handle import Link, Transport
 from ray_tui.core.presence import Look, phase_of
 from ray_tui.core.readings import Gauges
@@ -41,8 +41,11 @@ class View:
     person: str = ""
     console: str = ""
     read_only: bool = False
-    roles: tuple[str, ...] = ()
     link: Link = Link.LIVE
+    silent_seconds: float = 0.0
+    """How long the host has not been heard, where that is too long."""
+    unanswered: int = 0
+    """Commands that the host has not answered."""
     transport: Transport | None = None
     looks: Sequence[Look] = ()
     """Where the other consoles look."""
@@ -52,10 +55,22 @@ class View:
     """The pane has the screen for itself."""
 
     @property
+    def book(self) -> rules.Rulebook:
+        """What the host's facts tell of its rules; the host has the last word."""
+        return rules.book_of(self.state)
+
+    @property
+    def actor(self) -> f.Actor:
+        return f.Actor(person=self.person, console=self.console)
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything can be decided here: not in a replay, nor with --observe, nor by somebody unknown."""
+        return not self.read_only and self.transport is None and not rules.stranger(self.person, self.book)
+
+    @property
     def drives(self) -> bool:
-        if self.read_only or self.transport is not None:
-            return False
-        return rules.drives(self.state, f.Actor(person=self.person, console=self.console))
+        return self.decides and rules.drives(self.state, self.actor)
 
     @property
     def demo(self) -> bool:
@@ -65,9 +80,9 @@ class View:
         return self.state.steps.get(name) or Step()
 
     def data(self, name: str) -> dict[str, Any]:
-        """A step's data; while it asks, what the question shows stands in for what is not there yet."""
+        """A step's data; until it is answered, what its question shows stands in for what is not there yet."""
         found = dict(mapping(self.step(name).data))
-        asked = [prompt.raised.data for prompt in self.state.open_prompts if prompt.raised.step == name]
+        asked = [prompt.raised.data for prompt in self.state.unanswered if prompt.raised.step == name]
         for data in asked:
             found.update({key: data[key] for key in ("plan", "entries") if data.get(key)})
         proposals = [data["proposal"] for data in asked if data.get("proposal")]
@@ -90,12 +105,8 @@ class View:
         return views.verdict_of(self.state, name, self.now) if name in self.state.steps else None
 
     def may_answer(self, prompt: f.PromptRaised) -> bool:
-        """Whether the question should open here by itself; the host has the last word."""
-        if self.read_only or self.transport is not None:
-            return False
-        if not prompt.roles or self.demo:
-            return self.drives
-        return bool(set(prompt.roles) & set(self.roles))
+        """Whether the question should open here by itself."""
+        return self.decides and rules.may_answer(prompt, self.actor, self.state, self.book) is None
 
     def mark(self, name: str) -> Span:
         """A step's glyph and style."""
@@ -103,7 +114,7 @@ class View:
         verdict = self.verdict(name)
         glyph = views.glyph(step, verdict)
         if step.status == "running":
-            return glyph, "run"
+            return (glyph, "run") if self.state.aborted is None else ("✗", "bad")
         if step.status in ("waiting", "declined") or verdict is None:
             return glyph, "dim"
         return glyph, VERDICT_STYLES[verdict]
@@ -239,7 +250,7 @@ def asks_whom(view: View, prompt: f.PromptRaised) -> str:
     """Whose answer a step waits for, as this console's person reads it."""
     if view.may_answer(prompt):
         return "you"
-    return " or ".join(prompt.roles) or view.state.driver or "the driver"
+    return whom.asked(prompt, view.state)
 
 
 def _still_out(view: View) -> tuple[Span, ...]:
@@ -345,7 +356,7 @@ def next_line(view: View, room: int = 200) -> tuple[Span, ...]:
     if state.halt is not None:
         if second and (not view.drives or _all_asked(view, state.halt.step)):
             return second
-        who = "you" if view.drives else state.driver or "anyone"
+        who = "you" if view.drives else whom.driver(state)
         settled = f" ({progress})" if (progress := settled_words(view, state.halt.step)) else ""
         on = f" on {name_of(state.halt.step)}{settled}"
         return ((f"{who} must decide", "bad"), (on, ""), *_still_out(view), (f": {gist(view, state.halt)}", ""))
@@ -394,6 +405,4 @@ def _second_person(view: View) -> tuple[Span, ...]:
 
 def may_confirm(view: View, operator: str) -> bool:
     """Whether this console's person can be the second of a waiver; the host has the last word."""
-    if view.read_only or view.transport is not None:
-        return False
-    return not rules.no_second(operator, view.person, view.roles)
+    return view.decides and not rules.no_second(operator, view.person, rules.roles_of(view.person, view.book))

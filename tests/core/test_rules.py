@@ -449,14 +449,39 @@ def test_an_approval_needs_its_role():
 @pytest.mark.parametrize("signed", ["", "SHA256:key"])
 @pytest.mark.parametrize("claimed", ["jo", "intern"])
 def test_an_answers_file_approves_only_for_who_holds_the_role(claimed, signed):
-    """Neither a name that nobody knows nor an observer's good signature is an approval; the demo's people are. (P9)"""
+    """Neither a name that nobody knows nor an observer's good signature is an approval, not even in a demo. (P9)"""
     run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}))
     answer = AnswerPrompt(prompt_id="2.1#1:apply", answer="yes", claimed_person=claimed)
-    refused = run.ask(MIRA, answer, replace(book(unsigned_approvals=True), verified_key=signed))
-    assert isinstance(refused, Refused)
-    assert f"{claimed} has no such role" in refused.why
+    for demo in (False, True):
+        refused = run.ask(MIRA, answer, replace(book(unsigned_approvals=True, demo=demo), verified_key=signed))
+        assert isinstance(refused, Refused)
+        assert f"{claimed} has no such role" in refused.why
     assert run.state.approvals == []
-    assert not isinstance(run.ask(MIRA, answer, book(demo=True, unsigned_approvals=True)), Refused)
+
+
+@pytest.mark.parametrize(
+    ("person", "console", "demo", "may"),
+    [
+        ("mira", "c1", False, True),  # her role
+        ("sam", "c2", False, False),  # drives, and that is not enough
+        ("sam", "c2", True, True),  # drives a demo: plays every role
+        ("mira", "c1", True, True),  # holds the role in a demo that another drives
+        ("lee", "c3", True, False),  # neither
+    ],
+)
+def test_in_a_demo_the_role_answers_as_everywhere_and_who_drives_plays_every_role(person, console, demo, may):
+    """One rule for the host and for every console, which knows roles by what the host has recorded. (P9)"""
+    roles = {name: known.roles for name, known in PEOPLE.items()}
+    run = Run().feed(
+        f.RunOpened(run_id="r", release="v1", environment="e", deployed_at=0, config_digest="d1", demo=demo),
+        f.HostStarted(pid=1, roles=roles),
+        f.SeatTaken(person="sam", console="c2"),
+        prompt("approve", roles=("sre-lead",)),
+    )
+    actor = f.Actor(person=person, console=console)
+    raised = run.state.open_prompts[0].raised
+    for known in (book(demo=demo), rules.book_of(run.state)):
+        assert (rules.may_answer(raised, actor, run.state, known) is None) == may
 
 
 FAR = {"given_at": 5000.0, "expires_at": 9e9, "release": "v0", "config_digest": "d0"}

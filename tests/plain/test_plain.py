@@ -24,6 +24,7 @@ from ray_tui.core.commands import (
     Refused,
     RunStep,
 )
+from ray_tui.core.handle import Link
 from ray_tui.core.verdicts import Verdict
 from tests.tui.fake_handle import ENDS, FakeHandle, done, failed, opened, until
 
@@ -31,15 +32,13 @@ from tests.tui.fake_handle import ENDS, FakeHandle, done, failed, opened, until
 class Desk:
     """A person at a line console: reads what is printed, types what they are told to."""
 
-    def __init__(self, handle, edit=None, roles=("operator", "sre-lead"), ascii_only=False):
+    def __init__(self, handle, edit=None, ascii_only=False):
         self.handle = handle
         self.output = io.StringIO()
         reading, writing = os.pipe()
         self.source = os.fdopen(reading, encoding="utf-8")
         self.keys = os.fdopen(writing, "w", encoding="utf-8")
-        self.task = asyncio.create_task(
-            plain.follow(handle, self.source, self.output, edit, roles=roles, ascii_only=ascii_only)
-        )
+        self.task = asyncio.create_task(plain.follow(handle, self.source, self.output, edit, ascii_only=ascii_only))
 
     @property
     def shown(self):
@@ -65,8 +64,8 @@ class Desk:
 async def desk():
     made = []
 
-    def sit(*facts, edit=None, roles=("operator", "sre-lead"), ascii_only=False, **how):
-        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit, roles, ascii_only))
+    def sit(*facts, edit=None, ascii_only=False, **how):
+        made.append(Desk(FakeHandle(*opened(), *facts, **how), edit, ascii_only))
         return made[-1]
 
     yield sit
@@ -170,7 +169,7 @@ async def test_an_approval_wants_the_whole_word_and_takes_a_note(desk):
     """y is not enough."""
     at = desk(asked("approve", roles=("sre-lead",), data={"role": "sre-lead", "sha256": "abc"}))
     await at.sees("Approve?")
-    assert "Asks: sre-lead" in at.shown
+    assert "Answered by sre-lead: mira or jo" in at.shown
     at.types("y")
     await at.sees("Write yes or no in full")
     at.types("yes", "seen on the dashboard")
@@ -390,7 +389,7 @@ async def test_ctrl_c_ends_nothing_and_says_how_to_leave(desk):
 
 async def test_who_does_not_drive_is_told_for_whom_the_run_waits_and_is_asked_nothing(desk):
     """A halt is the driver's, an approval its role's; both are said once."""
-    at = desk(*SAM_DRIVES, *HALT, roles=())
+    at = desk(*SAM_DRIVES, *HALT)
     await at.sees("next: sam must decide on 1.3 Baseline")
     at.handle.feed(f.HaltCleared(step="1.3", how="waived"), asked("approve", roles=("security",)))
     await at.sees("next: waiting for security to answer: Apply the plan?")
@@ -550,3 +549,15 @@ async def test_a_question_mark_confirms_nothing(desk):
     at.types("?")
     await at.sees("N: no (default)", 2)
     assert at.handle.submitted == []
+
+
+async def test_a_host_that_falls_silent_is_said_once_and_when_it_is_heard_again(desk, monkeypatch):
+    """A line console has no header: it says what has changed."""
+    monkeypatch.setattr(plain, "LINK_SECONDS", 0.01)
+    at = desk()
+    await at.sees("mira drives")
+    at.handle.link = Link.SILENT
+    await at.sees("The host has said nothing for 10 s: its process (1) is stopped or hangs.")
+    at.handle.link = Link.LIVE
+    await at.sees("The host is heard again.")
+    assert at.shown.count("has said nothing") == 1

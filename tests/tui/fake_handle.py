@@ -1,7 +1,7 @@
 """A run without a host: scripted facts go in, submitted commands come out. Knows how a handle behaves, nothing more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,7 +151,16 @@ def view_of(facts: Sequence[f.Fact], person: str = "engine") -> View:
     return View(state=state, now=T0 + 400, person="mira", console="c-mira")
 
 
-def opened(*, demo: bool = False) -> list[f.Fact]:
+ROLES = {
+    "mira": ("operator", "sre-lead"),
+    "jo": ("sre-lead",),
+    "sam": ("release-manager",),
+    "lee": ("release-manager",),
+}
+"""Who holds which roles where a test does not say otherwise."""
+
+
+def opened(*, demo: bool = False, roles: Mapping[str, tuple[str, ...]] = ROLES) -> list[f.Fact]:
     """A run that mira drives."""
     return [
         f.RunOpened(
@@ -163,7 +172,7 @@ def opened(*, demo: bool = False) -> list[f.Fact]:
             operator="mira",
             demo=demo,
         ),
-        f.HostStarted(pid=1),
+        f.HostStarted(pid=1, roles=dict(roles)),
         f.ConsoleAttached(console="c-mira", person="mira"),
         f.SeatTaken(person="mira", console="c-mira"),
     ]

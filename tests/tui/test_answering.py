@@ -31,7 +31,7 @@ from ray_tui.tui.screens.ask import ApproveDialog, EditDialog, ReasonedDialog, T
 from ray_tui.tui.screens.decide import ManualDialog, WaiveDialog
 from ray_tui.tui.screens.dialog import ChoiceDialog, Choices, ConfirmDialog, Dialog, FormDialog
 from ray_tui.tui.screens.read import HelpDialog, ReadDialog
-from tests.tui.fake_handle import T0, FakeHandle, failed, mid_run, opened, until
+from tests.tui.fake_handle import ROLES, T0, FakeHandle, failed, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, submitted, text_of
 
 LATE = failed("alert_paths.ack:slack", "Acknowledgement by slack", "none within 5 min", remedy="Wake sam.")
@@ -62,7 +62,7 @@ async def test_a_confirmation_opens_by_itself_and_no_is_chosen():
 async def test_an_enter_that_comes_as_a_question_opens_answers_nothing():
     """Somebody presses Enter a few times, and the next question is not refused by the last of them."""
     handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
-    async with console(handle, roles=("sre-lead",)) as (app, pilot):
+    async with console(handle) as (app, pilot):
         asked = await dialog(app, ApproveDialog, read=False)
         await pilot.press("enter", "enter", "enter")
         (choices,) = asked.query(Choices)
@@ -161,7 +161,7 @@ async def test_an_approval_shows_its_subject_and_carries_a_note():
     """Subject, hash and role stand beside the choice; yes and a note become the answer."""
     data = {"subject": "MONITORING-PACKAGE.zip", "sha256": "ab" * 32, "role": "sre-lead", "sign": "secret-form"}
     handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",), data=data))
-    async with console(handle, roles=("sre-lead",)) as (app, pilot):
+    async with console(handle) as (app, pilot):
         await dialog(app, ApproveDialog)
         await shows(app, "MONITORING-PACKAGE.zip")
         assert "ab" * 32 in text_of(app)
@@ -181,7 +181,7 @@ async def test_an_approval_says_whether_it_is_signed(signing, shown):
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="jo",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
     for question in (asks("approve"), waiver):
-        async with console(FakeHandle(*opened(), question), roles=("sre-lead",), signing=lambda: signing) as (app, _):
+        async with console(FakeHandle(*opened(), question), signing=lambda: signing) as (app, _):
             await dialog(app)
             await shows(app, f"signing  {shown}")
 
@@ -226,7 +226,7 @@ async def test_a_key_after_the_one_that_closes_a_dialog_is_the_console_s():
 
 async def test_an_approval_defaults_to_no():
     """Enter through the whole form declines."""
-    handle = FakeHandle(*opened(), asks("approve"))
+    handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
     async with console(handle) as (app, pilot):
         await dialog(app, ApproveDialog)
         await pilot.press("enter", "enter")
@@ -361,10 +361,10 @@ async def test_a_question_answered_elsewhere_closes_here():
 
 
 async def test_a_console_that_may_not_answer_shows_whom_it_waits_for():
-    """Without the role nothing opens; the next line names the role."""
-    handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
+    """Without the role nothing opens; the next line names the role and the people who hold it."""
+    handle = FakeHandle(*opened(), asks("approve", roles=("release-manager",)))
     async with console(handle) as (app, _):
-        await shows(app, "waiting for sre-lead to answer: A question")
+        await shows(app, "waiting for sam or lee (release-manager) to answer: A question")
         assert app.screen is app.console_screen
 
 
@@ -395,13 +395,13 @@ async def test_p_lists_what_waits_for_others_with_their_names():
     """A question for a role, one for the driver and a waiver: each says whom it waits for."""
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
-    questions = (asks("approve", roles=("sre-lead",)), asks("confirm"))
+    questions = (asks("approve", roles=("release-manager",)), asks("confirm"))
     handle = FakeHandle(*opened(), *questions, waiver, person="jo", read_only=True)
     async with console(handle) as (app, pilot):
         await pilot.press("p")
         top = await dialog(app, ChoiceDialog)
         assert [choice.says for choice in top.choices] == [
-            "waits for sre-lead", "waits for mira", "waits for a second person"
+            "waits for sam or lee (release-manager)", "waits for mira", "waits for a second person"
         ]  # fmt: skip
 
 
@@ -549,7 +549,7 @@ async def test_the_second_person_confirms_a_waiver():
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), waiver, person="jo")
-    async with console(handle, roles=("sre-lead",)) as (app, pilot):
+    async with console(handle) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await shows(app, "sam is away until noon")
         await pilot.press("enter")
@@ -651,3 +651,32 @@ async def test_no_single_key_destroys_anything(key):
         await until(lambda: not app._opening, "settled")
         assert handle.submitted == []
         assert not isinstance(app.screen, Dialog) or handle.submitted == []
+
+
+async def test_in_a_demo_too_who_holds_the_role_answers_from_their_own_console():
+    """lee drives; sam holds the role and is asked, mira holds it not and reads whom the question waits for."""
+    seats = (f.ConsoleAttached(console="c-lee", person="lee"), f.SeatTaken(person="lee", console="c-lee"))
+    facts = (*opened(demo=True, roles={**ROLES, "lee": ()}), *seats, asks("approve", roles=("release-manager",)))
+    async with console(FakeHandle(*facts, person="sam")) as (app, _):
+        await dialog(app, ApproveDialog)
+    async with console(FakeHandle(*facts, person="mira")) as (app, _):
+        await shows(app, "waiting for sam (release-manager) to answer: A question")
+    async with console(FakeHandle(*facts, person="lee")) as (app, _):
+        await dialog(app, ApproveDialog)
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (False, "mira drives, and gives the seat. t asks for it, or takes it."),
+        (True, "Nobody drives. t takes the seat."),
+    ],
+)
+async def test_g_on_a_console_that_does_not_drive_says_who_does_and_how_to_drive(left, said):
+    """It offers to give away nothing that is not here."""
+    gone = [f.ConsoleDetached(console="c-mira")] if left else []
+    facts = (*opened(), f.ConsoleAttached(console="c-jo", person="jo"), *gone)
+    async with console(FakeHandle(*facts, person="jo")) as (app, pilot):
+        await pilot.press("g")
+        await until(lambda: said in notices(app), "the notice")
+        assert app.screen is app.console_screen

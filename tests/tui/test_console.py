@@ -20,6 +20,7 @@ from ray_tui.core.verdicts import Verdict
 from ray_tui.tui.app import ControlFilter, RayApp, run_console
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions
 from ray_tui.tui.screens import console as console_module
+from ray_tui.tui.screens.dialog import FormDialog
 from ray_tui.tui.widgets.painted import Painted
 from tests.tui.fake_handle import (
     ENDS,
@@ -427,6 +428,32 @@ async def test_a_finished_run_is_left_as_ended():
     assert app.return_value.how == "ended"
 
 
+@pytest.mark.parametrize("width", [60, 80, 160])
+async def test_a_silent_host_is_shown_with_its_seconds_and_said_once(width):
+    """Not lost, not live: for how long, what is unanswered, and once what that means; a note says that it waits."""
+    handle = FakeHandle(*mid_run())
+    handle.silent_seconds, handle.unanswered = 0.0, 0
+    async with console(handle, (width, 24)) as (app, pilot):
+        await shows(app, "● live")
+        handle.link, handle.silent_seconds = Link.SILENT, 12.0
+        await shows(app, "○ SILENT 12 s")
+        await until(lambda: "its process (1) is stopped or hangs" in notices(app), "what it means")
+        app.clear_notifications()
+        handle.silent_seconds = 14.0
+        await shows(app, "○ SILENT 14 s")
+        assert "stopped" not in notices(app)
+        await pilot.press("n")
+        await dialog(app, FormDialog)
+        handle.unanswered = 1
+        await pilot.press(*"hello", "enter")
+        await until(lambda: "it stays unanswered until the host wakes" in notices(app), "that the note waits")
+        if width == 160:
+            await shows(app, "○ SILENT 14 s, 1 unanswered")
+        handle.link, handle.silent_seconds, handle.unanswered = Link.LIVE, 0.0, 0
+        await shows(app, "● live")
+        await until(lambda: "heard again" in notices(app), "that it is heard again")
+
+
 async def test_a_lost_link_is_shown_and_reported():
     """The header says so within a second, and leaving says how to try again."""
     handle = FakeHandle(*mid_run())
@@ -442,6 +469,26 @@ async def test_a_lost_link_is_shown_and_reported():
         await until(lambda: app.return_value is not None, "the exit")
     assert app.return_value is not None
     assert app.return_value.how == "lost"
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        (Link.LIVE, "Detached; the run goes on. Come back: x"),
+        (Link.SILENT, "Detached; the host is silent. Come back: x"),
+        (Link.LOST, "The host does not answer. Come back: x"),
+        (Link.ENDED, "The host does not answer. Come back: x"),
+    ],
+)
+async def test_leaving_says_what_is_known_of_the_host_and_the_way_back(link, said):
+    """That the run goes on is said only where somebody was heard who carries it out."""
+    handle = FakeHandle(*mid_run())
+    async with console(handle, way_back=lambda: "Come back: x") as (app, pilot):
+        handle.link = link
+        await pilot.press("q")
+        await until(lambda: app.return_value is not None, "the exit")
+    assert app.return_value is not None
+    assert app.return_value.message == said
 
 
 async def test_the_end_of_the_entries_is_no_crash():

@@ -210,6 +210,24 @@ async def test_who_drives_is_said_at_80_columns():
         await shows(app, "mira drives")
 
 
+async def test_an_empty_seat_is_said_at_once_and_by_the_same_who_may_act():
+    """The driver has left: header, next line and footer agree that nobody drives and that whoever is here may act."""
+    stopped = f.Halted(step="2.2", reason="sam's phone is off")
+    facts = (*opened(), f.ConsoleAttached(console="c-jo", person="jo"), stopped)
+    async with console(FakeHandle(*facts, f.ConsoleDetached(console="c-mira"), person="jo"), (160, 40)) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("escape")
+        await shows(app, "driving: nobody")
+        await shows(app, "you must decide")
+        assert "mira" not in rows(app)[0]
+    handle = FakeHandle(*facts, person="jo", read_only=True)
+    async with console(handle, (160, 40)) as (app, _):
+        await shows(app, "mira must decide")
+        handle.feed(f.ConsoleDetached(console="c-mira"))
+        await shows(app, "driving: nobody")
+        await shows(app, "anybody who may drive must decide")
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_an_observer_is_offered_only_what_an_observer_may_do(size):
     """READ-ONLY in the header, no p and no n in the footer, and the line says who answers."""
@@ -516,7 +534,7 @@ def proposals(reason="Grafana is being moved"):
 async def test_the_second_person_sees_all_of_them_in_one_dialog():
     """Every criterion by name, one yes, and one confirmation for each."""
     handle = FakeHandle(*halted(*FIVE), *proposals(), person="jo")
-    async with console(handle, (120, 40), roles=("sre-lead",)) as (app, pilot):
+    async with console(handle, (120, 40)) as (app, pilot):
         top = await dialog(app, ConfirmDialog)
         assert top.dialog_title == "Confirm 5 waivers (W1, W2, W3, W4, W5)?"
         for criterion in FIVE:
@@ -532,7 +550,7 @@ async def test_a_waiver_for_another_reason_is_another_question():
     lone = f.WaiverProposed(id="W6", criterion=OTHER.id, step="2.2", reason="the score is read wrongly",
                             operator="mira", expires_at=T0 + 86_400, evidence_sha256="6" * 64)  # fmt: skip
     handle = FakeHandle(*halted(*FIVE, OTHER), *proposals(), lone, person="jo")
-    async with console(handle, (120, 40), roles=("sre-lead",)) as (app, pilot):
+    async with console(handle, (120, 40)) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await pilot.press("enter")
         await until(lambda: getattr(app.screen, "dialog_title", "") == "Confirm waiver W6?", "the other question")

@@ -168,15 +168,16 @@ async def test_a_dialog_keeps_the_rail_and_the_deadline_in_sight():
 async def test_a_question_for_somebody_else_is_shown_as_waiting_for_them():
     """Without the role the question does not open; p shows it, whom it waits for, and offers no answer."""
     question = f.PromptRaised(
-        id="q#1:x", step="4.2", prompt="approve", title="Approve?", text="the package", roles=("sre-lead",)
+        id="q#1:x", step="4.2", prompt="approve", title="Approve?", text="the package", roles=("release-manager",)
     )
     handle = FakeHandle(*opened(), question)
-    async with console(handle, roles=("operator",)) as (app, pilot):
-        await shows(app, "waiting for sre-lead to answer: Approve?")
+    async with console(handle) as (app, pilot):
+        await shows(app, "waiting for sam or lee (release-manager) to answer: Approve?")
         assert "? WAITS" in text_of(app)
         await pilot.press("p")
         top = await dialog(app, ReadDialog)
-        assert "waiting for sre-lead to answer" in top.text_shown()
+        assert "waiting for sam or lee (release-manager) to answer; mira cannot" in top.text_shown()
+        assert "answered by release-manager: sam or lee" in top.text_shown()
         await pilot.press("enter")
         assert handle.submitted == []
 
@@ -187,12 +188,12 @@ async def test_a_proposed_waiver_waits_for_a_second_person():
         id="W1", criterion="coverage.completeness", step="1.2", reason="traces come next week", operator="mira",
         expires_at=T0 + 86_400 * 7, evidence_sha256="e" * 64,
     )  # fmt: skip
-    async with console(FakeHandle(*opened(), proposal), roles=("sre-lead",)) as (app, pilot):
+    async with console(FakeHandle(*opened(), proposal)) as (app, pilot):
         await shows(app, "waiting for another person than mira to confirm")
         await pilot.press("p")
         top = await dialog(app, ReadDialog)
         assert "you proposed it" in top.text_shown()
-    async with console(FakeHandle(*opened(), proposal, person="jo"), roles=("sre-lead",)) as (app, _):
+    async with console(FakeHandle(*opened(), proposal, person="jo")) as (app, _):
         assert (await dialog(app)).dialog_title == "Confirm waiver W1?"
 
 

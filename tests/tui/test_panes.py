@@ -331,11 +331,21 @@ def asking(step, **more):
     return view
 
 
-@pytest.mark.parametrize(("roles", "whom"), [((), "mira"), (("sre-lead",), "sre-lead")])
+@pytest.mark.parametrize(("roles", "whom"), [((), "mira"), (("sre-lead",), "mira or jo (sre-lead)")])
 def test_a_step_that_asks_says_whom_it_waits_for(roles, whom):
     """Not what it did before it asked: whose answer it waits for."""
     rows = painted(action_rows(asking("2.1", roles=roles), 2, 90))
     assert any("2.1" in row and f"waits for {whom}: Shall we?" in row for row in rows)
+
+
+def test_a_run_that_was_aborted_asks_nobody_anything():
+    """The question was never answered, and no longer waits; nothing else waits either."""
+    view = asking("4.2")
+    aborted = f.RunAborted(reason="rolled back")
+    apply(view.state, f.Entry(seq=9, at=T0, mono=T0, actor=f.ENGINE, fact=aborted))
+    shown = painted(action_rows(view, 4, 90))
+    assert not any("wait" in row for row in shown)
+    assert any("4.2" in row and "not done" in row for row in shown)
 
 
 def test_the_plan_and_the_proposal_are_shown_while_they_are_asked_about():

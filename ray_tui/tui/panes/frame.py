@@ -7,7 +7,8 @@ from ray_tui.tui.lines import TONES, Line, Span, clock_text, crop, width_of, wra
 from ray_tui.tui.view import SHORT_PHASES, View, badge, day, leaving, lookers, measured, next_line, wall
 
 _LINKS: dict[Link, Span] = {
-    Link.LIVE: ("● live", "good"), Link.LOST: ("○ LOST, retrying", "bad"), Link.ENDED: ("○ ended", "dim"),
+    Link.LIVE: ("● live", "good"), Link.SILENT: ("○ SILENT", "bad"), Link.LOST: ("○ LOST, retrying", "bad"),
+    Link.ENDED: ("○ ended", "dim"),
 }  # fmt: skip
 FORMS = ("long", "short", "lean", "bare")
 """Of the rail: with names; with counts; with what was measured; glyphs alone."""
@@ -37,7 +38,7 @@ def header(view: View, width: int) -> Line:
         "known": [((known, "strong"),)],
         "run": [(("run ", "dim"), (run, "")), ((run, ""),), ()],
         "elapsed": [(("elapsed ", "dim"), (elapsed, "")), ((elapsed, ""),), ()],
-        "link": [(("recorded ", "dim"), (day(view.state.started_at), "")), ()] if replayed else [(_LINKS[view.link],)],
+        "link": [(("recorded ", "dim"), (day(view.state.started_at), "")), ()] if replayed else _link(view),
         "read-only": [((" READ-ONLY ", "badge-dim"),) if view.read_only and not replayed else ()],
         "driver": [_driver(view), _driver_short(view), ()] if view.state.driver or not over else [()],
         "here": _here(view),
@@ -53,6 +54,14 @@ def header(view: View, width: int) -> Line:
             break
     forms["known"] = [crop(forms["known"][0], max(0, room))]
     return crop(_joined([shown[0] for shown in forms.values() if shown[0]]), width)
+
+
+def _link(view: View) -> list[Line]:
+    """How the run is reached; for how long its host has been silent, and what it has not answered."""
+    word, style = _LINKS[view.link]
+    silent = f" {view.silent_seconds:.0f} s" if view.link is Link.SILENT else ""
+    said: Line = ((f"{word}{silent}", style),)
+    return [(*said, (f", {view.unanswered} unanswered", "warn")), said] if view.unanswered else [said]
 
 
 def _here(view: View) -> list[Line]:

@@ -117,8 +117,9 @@ def _waivers(view: View, width: int) -> list[Row]:
         cells: list[Span | str] = [("w", "warn"), waiver.id, waiver.criterion, _days_left(waiver, view.now),
                  (f"{waiver.operator}, {waiver.approver} ({waiver.assurance})", "dim")]  # fmt: skip
         found.append((cells, f"waiver:{waiver.id}"))
+    lacks = "not confirmed" if state.ended else "needs a second"
     for proposed in state.proposed.values():
-        cells = [("?", "warn"), proposed.id, proposed.criterion, ("needs a second", "warn"), (proposed.operator, "dim")]
+        cells = [("?", "warn"), proposed.id, proposed.criterion, (lacks, "warn"), (proposed.operator, "dim")]
         found.append((cells, f"waiver:{proposed.id}"))
     head, found_rows = table(shape, found, width)
     return [blank(), head, *found_rows]

@@ -10,10 +10,12 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.widgets import OptionList, TextArea
 
+from ray_tui.core import whom
 from ray_tui.core.answering import limits_of, safe_first, wrong_answer
 from ray_tui.core.commands import AnswerPrompt
 from ray_tui.core.facts import PromptRaised
 from ray_tui.tui import editor, keys
+from ray_tui.tui.about import paragraph
 from ray_tui.tui.lines import Line
 from ray_tui.tui.screens.dialog import (
     Q_TYPES,
@@ -39,7 +41,7 @@ def dialog_for(view: View, raised: PromptRaised, width: int) -> Dialog[Any]:
     """The dialog that asks this question; ``command_for`` makes the command of what it answers."""
     key = f"prompt:{raised.id}"
     thresholds = view.state.opened.thresholds if view.state.opened else {}
-    lines = prompt_lines(raised, width, thresholds)
+    lines = prompt_lines(raised, width, thresholds, whom.answered_by(raised, view.state))
     match raised.prompt:
         case "confirm":
             return ConfirmDialog(raised.title, lines, "go on", key=key)
@@ -55,16 +57,12 @@ def dialog_for(view: View, raised: PromptRaised, width: int) -> Dialog[Any]:
             return EditDialog(raised, lines, key=key)
 
 
-def waiting_dialog(raised: PromptRaised, person: str, width: int) -> ReadDialog:
+def waiting_dialog(view: View, raised: PromptRaised, width: int) -> ReadDialog:
     """The same question where it cannot be answered: who it waits for, and what it is about."""
-    whom = " or ".join(raised.roles) or "the driver"
-    head: list[Line] = [
-        (("waiting for ", "warn"), (whom, "strong"), (" to answer", "warn"), (f"; {person or 'you'} cannot", "dim")),
-        (),
-    ]
-    return ReadDialog(
-        f"{raised.title} (waiting for {whom})", [*head, *prompt_lines(raised, width)], key=f"prompt:{raised.id}"
-    )
+    named = whom.asked(raised, view.state)
+    head = paragraph(f"waiting for {named} to answer; {view.person or 'you'} cannot", width, "warn")
+    about = prompt_lines(raised, width, answered_by=whom.answered_by(raised, view.state))
+    return ReadDialog(f"{raised.title} (waiting for {named})", [*head, (), *about], key=f"prompt:{raised.id}")
 
 
 def command_for(raised: PromptRaised, answered: str | dict[str, str]) -> AnswerPrompt:

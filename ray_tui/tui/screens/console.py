@@ -257,7 +257,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             return []
         asks = [("run.prompts", "answer")] if attention.waiting(view) else []
         waits = [("run.prompts", "what waits")] if not asks and (view.state.open_prompts or view.state.proposed) else []
-        seat = [] if view.drives else [("seat.take", "ask for the seat")]
+        seat = [("seat.take", "ask for the seat" if view.state.driver else "take the seat")]
+        seat = seat if view.decides and view.state.driver_console != view.console else []
         return [*asks, *waits, *seat, ("run.note", "note")]
 
     # --- arrangement -------------------------------------------------------------------------------------------------

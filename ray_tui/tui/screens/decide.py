@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import takewhile
 
-from ray_tui.core import alert_tests, announcements, changed, declining, plan, ways
+from ray_tui.core import alert_tests, announcements, changed, declining, plan, ways, whom
 from ray_tui.core.answering import Limits, limits_of, wrong_days
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
@@ -85,9 +85,9 @@ def waiting_halt_dialog(view: View, width: int) -> ReadDialog:
     """The same on a console that does not drive."""
     halt = view.state.halt
     assert halt is not None
-    whom = view.state.driver or "whoever takes the driver's seat"
-    head: list[Line] = [(("waiting for ", "warn"), (whom, "strong"), (" to decide", "warn")), ()]
-    return ReadDialog(f"Halted at {plan.title(halt.step)} (waiting for {whom})",
+    who = whom.driver(view.state)
+    head: list[Line] = [(("waiting for ", "warn"), (who, "strong"), (" to decide", "warn")), ()]
+    return ReadDialog(f"Halted at {plan.title(halt.step)} (waiting for {who})",
                       [*head, *halt_lines(view, halt, width)], key=f"halted:{view.state.halt_seq}")  # fmt: skip
 
 
