@@ -325,7 +325,7 @@ def replay(
     import asyncio
 
     async def watch() -> int:
-        return await holding.show(wiring.open_replay(path), chosen)
+        return await holding.show(wiring.open_replay(path), chosen, recorded=path)
 
     return asyncio.run(watch())
 

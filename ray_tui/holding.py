@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ray_tui.config_errors import Fault
     from ray_tui.core.answers import Answers
     from ray_tui.core.state import LogLine
+    from ray_tui.tui.places import Places
 
+JOURNAL = "journal.jsonl"
 WITHOUT_TERMINAL = "Add --headless (answers come from a file), or --plain."
 TO_FOLLOW = "Add --plain to follow it line by line; `ray-tui runs --json` and `ray-tui gates --json` answer scripts."
 TO_READ = "Add --plain for the log; `ray-tui verify --json`, `ray-tui gates --json` and `ray-tui diff` answer scripts."
@@ -160,9 +162,10 @@ def on_socket(
 
 
 async def show(
-    handle: Any, chosen: "Config | None", signing: "Callable[[], str]" = str, way_back: "Callable[[], str]" = str
-) -> int:
-    """The full-screen console, and what to do next when it ends."""
+    handle: Any, chosen: "Config | None", signing: "Callable[[], str]" = str, way_back: "Callable[[], str]" = str,
+    recorded: Path | None = None,
+) -> int:  # fmt: skip
+    """The full-screen console, and what to do next when it ends. ``recorded``: what a replay is read from."""
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions
 
@@ -176,6 +179,7 @@ async def show(
         signing=signing,
         attach_hint=_join(chosen, handle.run_id) if chosen else "",
         way_back=way_back,
+        places=_places(chosen, handle.run_id, recorded),
         runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
@@ -224,6 +228,23 @@ def _way_back(chosen: "Config", run_id: str, words: "Mapping[str, object]") -> s
     if alive:
         return f"Come back: {invoked.command('attach', run_id, *options)}"
     return f"No host carries it out now; go on with it: {invoked.command('run', '--resume', '--run', run_id, *options)}"
+
+
+def _places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Places":
+    """What a line that is copied off the console needs to work in any folder of this machine."""
+    from ray_tui.tui.places import Places
+
+    read = recorded.resolve() if recorded else None
+    folder = read or (chosen.store.resolve() / "runs" / run_id if chosen else Path())
+    in_archive = read is not None and read.suffix == ".zip"
+    rules = (chosen.rules or {}).get("directory") if chosen else None
+    return Places(
+        command=lambda *words: invoked.command(*words, *(("--config", chosen.file.resolve()) if chosen else ())),
+        journal=JOURNAL if in_archive else str(folder if folder.suffix == ".jsonl" else folder / JOURNAL),
+        package=str(read) if in_archive else "",
+        run=str(read) if read else run_id,
+        rules=str(chosen.folder / rules) if chosen and rules else "",
+    )
 
 
 def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:

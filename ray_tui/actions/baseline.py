@@ -63,6 +63,8 @@ class Measured:
 
     points: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
     """(service, KPI) -> points."""
+    queries: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(service, KPI) -> the question as it is for this service alone; all services were asked about at once."""
     problems: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
@@ -151,17 +153,28 @@ def _labels(config: Config, service: str) -> Labels:
 async def _serving(
     context: Context, measured: Measured, names: tuple[str, ...], own: Mapping[str, Labels], span: Span
 ) -> None:
-    telemetry, window, rows = context.config.telemetry, red.seconds(span.step), own.values()
-    total, failed, p50, p99 = await asyncio.gather(
-        _range(context, measured, red.rate(telemetry.requests, names, rows, window), own, span),
-        _range(context, measured, red.rate(telemetry.requests, names, rows, window, telemetry.errors), own, span),
-        _range(context, measured, red.quantile(0.5, telemetry.duration, names, rows, window), own, span),
-        _range(context, measured, red.quantile(0.99, telemetry.duration, names, rows, window), own, span),
-    )
+    for service, labels in own.items():
+        rate, bad, *quantiles = _questions(context.config, names, [labels], span)
+        ratio = f"({bad} or {rate} * 0) / {rate}"
+        for kpi, query in zip((RATE, ERRORS, P50, P99), (rate, ratio, *quantiles), strict=True):
+            measured.queries[service, kpi.name] = query
+    asked = _questions(context.config, names, list(own.values()), span)
+    total, failed, p50, p99 = await asyncio.gather(*(_range(context, measured, query, own, span) for query in asked))
     if total is None or failed is None or p50 is None or p99 is None:
         return
     for kpi, points in ((RATE, total), (ERRORS, error_ratio(total, failed)), (P50, p50), (P99, p99)):
         measured.points.update({(service, kpi.name): found for service, found in points.items()})
+
+
+def _questions(config: Config, names: tuple[str, ...], rows: Sequence[Labels], span: Span) -> tuple[str, str, str, str]:
+    """All requests, those that failed, the median and the 99th percentile of these services."""
+    telemetry, window = config.telemetry, red.seconds(span.step)
+    return (
+        red.rate(telemetry.requests, names, rows, window),
+        red.rate(telemetry.requests, names, rows, window, telemetry.errors),
+        red.quantile(0.5, telemetry.duration, names, rows, window),
+        red.quantile(0.99, telemetry.duration, names, rows, window),
+    )
 
 
 def error_ratio(total: Points, failed: Points) -> Points:
@@ -181,6 +194,7 @@ async def _working(context: Context, measured: Measured, one: ServiceFacts, span
     moves = red.rate(one.activity, names, own.values(), red.seconds(span.step)) if rates else gauge
     lag = f"max {red.by(names)} ({red.selector(QUEUE_LAG, own.values())})"
     for kpi, expr in ((THROUGHPUT, moves), (LAG, lag)):
+        measured.queries[one.name, kpi.name] = expr
         points = await _range(context, measured, expr, own, span)
         measured.points.update({(service, kpi.name): found for service, found in (points or {}).items()})
 
@@ -240,7 +254,8 @@ def _compared(
             values = [value for _, value in measured.points.get(key, ())]
             found = _compare(kpi, prior.samples.get(key), values, thresholds, _windows(prior, span))
             bench = _compare(kpi, staging.samples.get(key), values, thresholds, None)
-            rows.append(_row(one.name, kpi, values, prior.samples.get(key, ()), found, bench))
+            row = _row(one.name, kpi, values, prior.samples.get(key, ()), found, bench)
+            rows.append({**row, "query": measured.queries.get(key, "")})
     return rows
 
 

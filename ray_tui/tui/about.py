@@ -215,7 +215,9 @@ def _kpi(view: View, index: int, kpi: Mapping[str, Any], width: int) -> list[Lin
     out += [(), *charts.panel(figure.points, width, 9, figure.band, figure.unit, released)]
     legend = charts.panel_legend(figure.points, figure.band, figure.unit, released, wall(released)[:5])
     told = {**kpi, **{key: charts.value_text(kpi[key], figure.unit) for key in IN_UNIT if kpi.get(key) is not None}}
-    return [*out, charts.under(legend, 12, width), (), *describe(told, width, skip=("samples", "unit"))]
+    asked = paragraph(str(kpi["query"]), width, "say", "query  ") if kpi.get("query") else []
+    return [*out, charts.under(legend, 12, width), (), *asked,
+            *describe(told, width, skip=("samples", "unit", "query"))]  # fmt: skip
 
 
 def _datum(view: View, path: str, width: int) -> tuple[str, list[Line]]:

@@ -41,6 +41,7 @@ from ray_tui.tui.copies import copies
 from ray_tui.tui.desk import Desk
 from ray_tui.tui.lines import ASCII, fit
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
+from ray_tui.tui.panes.phases import said
 from ray_tui.tui.player import PRESSES, Player
 from ray_tui.tui.screens import console, dialog
 from ray_tui.tui.screens.console import LOG, ConsoleScreen
@@ -654,10 +655,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.copy_as(message.target, message.text)
 
     def copy_as(self, target: str, text: str) -> None:
-        """Choose what of it is copied: its query, a command line, or the text."""
-        found = [*copies(self.view(), target), ("text", text)]
+        """Choose what of it is copied: its query, a command line, or the text; of a row, what that says in full."""
+        view = self.view()
+        found = [*copies(view, target, self.options.places), ("text", said(view, target) or text)]
         if len(found) == 1:
-            return self.copy(text)
+            return self.copy(found[0][1])
         room = max(20, self.desk.width - max(len(name) for name, _ in found) - 4)
         choices = [Choice(str(n), name, fit(line(what, 400), room).rstrip()) for n, (name, what) in enumerate(found)]
 

@@ -5,31 +5,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_tui.core import plan
+from ray_tui.tui.panes.phases import cell_said, cells_of
+from ray_tui.tui.places import Places
 from ray_tui.tui.view import View, mapping, mappings
 
 PLACES = {"metrics": "$PROMETHEUS_URL", "logs": "$LOKI_URL", "traces": "$TEMPO_URL", "alerting": "$ALERTMANAGER_URL"}
 """Stand for the addresses: a console knows no backend."""
+NOWHERE = Places()
 GATE_COMMANDS = {1: "instrumentation", 2: "alerts", 3: "assurance", 4: "handoff"}
 Copy = tuple[str, str]
 """(what it is, the text)."""
 
 
-def copies(view: View, target: str) -> list[Copy]:
+def copies(view: View, target: str, places: Places = NOWHERE) -> list[Copy]:
     """Everything that a row's target can be copied as, the most specific first; empty where only its text can be."""
     kind, _, rest = target.partition(":")
     match kind:
         case "service":
-            cells = [c for c in mappings(mapping(view.step("1.2").data).get("cells")) if c.get("service") == rest]
-            return [copy for cell in cells for copy in _of_cell(cell)]
+            cells = cells_of(view, rest)
+            return [*(copy for cell in cells for copy in _of_cell(cell)),
+                    *((f"{cell.get('signal', '')}: cell", f"{rest}: {cell_said(cell)}") for cell in cells)]  # fmt: skip
         case "probe":
             return _of_probe(view, rest)
         case "data":
-            return _of_datum(view, rest)
+            return _of_datum(view, rest, places)
         case "step":
-            return _of_step(rest)
+            return _of_step(rest, places)
         case "entry":
-            return [("journal line", f"sed -n {int(rest)}p journal.jsonl"),
-                    ("replay from here", f"ray-tui replay {run_id(view)}   # then  :{rest}")]  # fmt: skip
+            replayed = places.command("replay", places.run or run_id(view))
+            return [("journal line", places.journal_line(int(rest))),
+                    ("replay from here", f"{replayed}   # then  :{rest}")]  # fmt: skip
     return []
 
 
@@ -74,12 +79,12 @@ def _of_probe(view: View, name: str) -> list[Copy]:
             ("probe id", name)]  # fmt: skip
 
 
-def _of_datum(view: View, path: str) -> list[Copy]:
+def _of_datum(view: View, path: str, places: Places) -> list[Copy]:
     try:
         found = mapping(view.datum(path))
     except LookupError:
         return []
-    out: list[Copy] = []
+    out: list[Copy] = _of_kpi(found, mapping(view.data("1.3").get("window"))) if path.startswith("1.3/kpis/") else []
     if isinstance(found.get("expr"), str) and found["expr"]:
         out += [("query", found["expr"]), *promql("query", found["expr"])]
     for panel in mappings(found.get("panels")):
@@ -88,16 +93,33 @@ def _of_datum(view: View, path: str) -> list[Copy]:
                 out += [(f"{panel.get('title', 'panel')}: query", query["expr"]),
                         *promql(str(panel.get("title", "panel")), query["expr"])]  # fmt: skip
     if found.get("kind") == "rules":
-        out.append(("promtool: check", f"promtool check rules {shlex.quote(str(found.get('name', '')))}"))
+        out.append(("promtool: check", f"promtool check rules {places.rule_file(str(found.get('name', '')))}"))
     out += [(key, str(found[key])) for key in ("url", "link", "path", "sha256", "diff") if found.get(key)]
     return out
 
 
-def _of_step(name: str) -> list[Copy]:
+def _of_kpi(kpi: Mapping[str, Any], window: Mapping[str, Any]) -> list[Copy]:
+    """The question of 1.3, over the window that was measured."""
+    query = str(kpi.get("query") or "")
+    span = [window.get(key) for key in ("start", "end", "step")]
+    if not query:
+        return []
+    if not all(isinstance(at, int | float) for at in span):
+        return [("query", query), *promql("query", query)]
+    start, end, step = (f"{at:.3f}" for at in span if isinstance(at, int | float))
+    place, quoted = PLACES["metrics"], shlex.quote(f"query={query}")
+    ranged = f"--start={start} --end={end} --step={step}s"
+    return [("query", query), ("promtool", f"promtool query range {ranged} {place} {shlex.quote(query)}"),
+            ("curl", f"curl -sG {place}/api/v1/query_range -d start={start} -d end={end} -d step={step} "
+                     f"--data-urlencode {quoted}")]  # fmt: skip
+
+
+def _of_step(name: str, places: Places) -> list[Copy]:
     if name.startswith("gate."):
-        return [("ray-tui: judge it offline", f"ray-tui gate {GATE_COMMANDS[plan.gate(name).number]} --json")]
+        judged = places.command("gate", GATE_COMMANDS[plan.gate(name).number], "--json")
+        return [("ray-tui: judge it offline", judged)]
     if name == plan.PREREQUISITES:
-        return [("ray-tui: check alone", "ray-tui prerequisites --json")]
+        return [("ray-tui: check alone", places.command("prerequisites", "--json"))]
     if name == "1.3":
-        return [("ray-tui: measure alone", "ray-tui baseline --output baseline-metrics.json")]
+        return [("ray-tui: measure alone", places.command("baseline", "--output", "baseline-metrics.json"))]
     return []

@@ -1,6 +1,7 @@
 """Where a person's decisions become commands: opens the dialogs, one at a time, and submits what they answer."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from ray_tui.core import ways, whom
@@ -26,6 +27,8 @@ from ray_tui.tui.stage import Stage
 from ray_tui.tui.view import View, asks_whom, may_confirm, name_of
 
 Answer = TypeVar("Answer")
+Work = tuple[Sequence[Command], str]
+"""Commands, and what to say when all of several were taken."""
 
 
 class Desk:
@@ -112,8 +115,10 @@ class Desk:
         raised = view.state.prompts[name].raised
         if not view.may_answer(raised):
             return self.app.open_dialog(self.fitted(lambda width: ask.waiting_dialog(self.view, raised, width)))
-        dialog = self.fitted(lambda width: ask.dialog_for(self.view, raised, width))
-        return self._ask(dialog, lambda answer: self.submit(ask.command_for(raised, answer)), key)
+        return self._ask_until_taken(
+            lambda width: ask.dialog_for(self.view, raised, width),
+            lambda answer: ([ask.command_for(raised, answer)], "taken"), key,
+        )  # fmt: skip
 
     def _open_halt(self, key: str) -> None:
         if not self.view.drives:
@@ -141,14 +146,13 @@ class Desk:
                 self.fitted(lambda width: decide.waiting_waiver_dialog(self.view, asked, width, self.app.attach_hint))
             )
 
-        def decided(answer: str) -> None:
+        def decided(answer: str) -> Work:
             self.later |= {attention.waiver_key(waiver.id) for waiver in asked}
             if answer == "yes":
-                self.submit_all([ConfirmWaiver(waiver_id=waiver.id) for waiver in asked], "waivers confirmed")
-            else:
-                self.submit_all([DeclineWaiver(waiver_id=waiver.id) for waiver in asked], "waivers declined")
+                return [ConfirmWaiver(waiver_id=waiver.id) for waiver in asked], "waivers confirmed"
+            return [DeclineWaiver(waiver_id=waiver.id) for waiver in asked], "waivers declined"
 
-        return self._ask(self.fitted(lambda width: decide.confirm_waiver_dialog(self.view, asked, width)), decided, key)
+        return self._ask_until_taken(lambda width: decide.confirm_waiver_dialog(self.view, asked, width), decided, key)
 
     def _open_seat(self, person: str, key: str) -> None:
         choices = [Choice("keep", "Keep it", f"{person} goes on watching; recorded"),
@@ -255,19 +259,40 @@ class Desk:
             self.later.add(key)  # at once: a repaint between its closing and what follows would open it again
         self.app.open_dialog(dialog, closed)
 
+    def _ask_until_taken(
+        self, make: Callable[[int], Dialog[Answer]], work: Callable[[Answer], Work],
+        key: str, taken_back: tuple[Answer, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Ask; what the run does not take is asked again, with what was answered and why it was refused."""
+        dialog = self.fitted(make)
+        dialog.taken_back = taken_back
+
+        def answered(answer: Answer) -> None:
+            def refused(why: str) -> None:
+                if self.app.busy or not attention.still_open(self.view, key):
+                    self.app.say(why, bad=True)
+                else:
+                    self._ask_until_taken(make, work, key, (answer, why))
+
+            self.app.spawn(self._submit_all(*work(answer), refused))
+
+        self._ask(dialog, answered, key)
+
     def submit(self, command: Command) -> None:
         self.submit_all([command], "taken")
 
     def submit_all(self, commands: Sequence[Command], done: str) -> None:
         """One after the other, each recorded by itself; the first refusal ends it, and how far it came is said."""
-        self.app.spawn(self._submit_all(commands, done))
+        self.app.spawn(self._submit_all(commands, done, partial(self.app.say, bad=True)))
 
-    async def _submit_all(self, commands: Sequence[Command], done: str) -> None:
+    async def _submit_all(self, commands: Sequence[Command], done: str, refused: Callable[[str], None]) -> None:
         for count, command in enumerate(commands):
             why = await self._refusal(command)
             if why:
-                far = f" {count} of {len(commands)} {done}; p shows what is left." if count else ""
-                self.app.say(f"{why}{far}", bad=True)
+                if count:
+                    why = f"{why} {count} of {len(commands)} {done}; p shows what is left."
+                    refused = partial(self.app.say, bad=True)  # what was taken is not to be asked again
+                refused(why)
                 return
         if len(commands) > 1:
             self.app.say(f"{len(commands)} of {len(commands)} {done}.")

@@ -71,6 +71,10 @@ DIALOG: tuple[Key, ...] = (
 )
 """In whatever asks or tells. Esc closes it, and stays where it is."""
 EDITOR: tuple[Key, ...] = (Key("dialog.next", "tab", "app.focus_next", "choices", priority=True),)
+FORM: tuple[Key, ...] = (
+    Key("form.up", "up", "field(-1)", "field above"),
+    Key("form.down", "down", "field(1)", "field below"),
+)
 READING: tuple[Key, ...] = (
     Key("read.close", "enter,q", "later", "close"),
     Key("read.down", "down,j", "scroll(1)", "down"),
@@ -82,11 +86,12 @@ DETAIL: tuple[Key, ...] = (Key("read.journal", "e", "journal", "its journal line
 HELP: tuple[Key, ...] = (Key("help.names", "i", "other_page", "names for [ui.keymap]"),)
 RESERVED = frozenset({"ctrl+c", "ctrl+p", "escape", "f1"})
 _CONTEXTS: tuple[tuple[Key, ...], ...] = (
-    KEYS, DIALOG + EDITOR, tuple(key for key in DIALOG if key.id != "dialog.leave") + READING + DETAIL + HELP,
+    KEYS, DIALOG + EDITOR, DIALOG + FORM,
+    tuple(key for key in DIALOG if key.id != "dialog.leave") + READING + DETAIL + HELP,
 )  # fmt: skip
 """What is bound at the same time: one key has one meaning in each."""
 EVERY: tuple[Key, ...] = KEYS + tuple(
-    key for key in DIALOG + EDITOR + READING + DETAIL + HELP if key.id not in {one.id for one in KEYS}
+    key for key in DIALOG + EDITOR + FORM + READING + DETAIL + HELP if key.id not in {one.id for one in KEYS}
 )
 """Each id once: what a keymap may name."""
 _NAMED = frozenset(KEY_NAME_REPLACEMENTS.values()) | {

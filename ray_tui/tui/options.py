@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ray_tui.clock import Clock
+from ray_tui.tui.places import Places
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ConsoleOptions:
     """A sentence for who leaves: how to come back, or to go on with a run whose host has gone; empty: by joining it."""
     runs: Callable[[], Sequence[tuple[str, str]]] = tuple
     """(id, the command that opens it) of the runs there are, newest first; asked when somebody looks for one."""
+    places: Places = field(default_factory=Places)
+    """Where the run's files lie, for the command lines that are copied."""
     crash_log: Path | None = None
     """Where a crash's traceback goes (without locals); nowhere where None."""
     copy_folder: Path | None = None

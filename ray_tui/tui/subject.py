@@ -14,13 +14,14 @@ SHOWN_ELSEWHERE = ("sign", "text", "draft", "diff", "pages", "receivers", "entri
 
 
 def prompt_lines(
-    raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None, answered_by: str = ""
-) -> list[Line]:
-    """The question, who may answer it, and what it decides."""
+    raised: PromptRaised, width: int, thresholds: Mapping[str, Any] | None = None, answered_by: str = "",
+    signing: Sequence[Line] = (),
+) -> list[Line]:  # fmt: skip
+    """The question, who may answer it, and what it decides; of an approval first what is signed, and with what."""
     pages = mappings(raised.data.get("pages"))
     entries = mappings(raised.data.get("entries"))
     draft = str(raised.data.get("text") or raised.data.get("draft") or "") if raised.prompt == "edit" else ""
-    out: list[Line] = []
+    out: list[Line] = [*signed_table(raised, width), *signing, ()] if raised.prompt == "approve" else []
     for text in [] if draft and raised.text.strip() in draft else raised.text.split("\n"):
         if not ((pages and " (level " in text) or (entries and _names_an_entry(text, entries))):
             out += paragraph(text, width, _SIGNS.get(text[:2], ""))
@@ -81,14 +82,22 @@ def _over_budget(found: object, width: int) -> list[Line]:
 
 
 def approval_table(raised: PromptRaised, width: int, thresholds: Mapping[str, Any]) -> list[Line]:
-    """What exactly is approved: subject, its hash, the release, the configuration, the thresholds."""
+    """What else the approval holds for: the release, the role, the configuration, the thresholds."""
     data = raised.data
-    digest = str(data.get("sha256") or "")
-    shown = (digest[:16] + "…") if digest and digest in raised.text else digest
-    rows = [("subject", str(data.get("subject") or raised.title), "strong"), ("sha256", shown, ""),
-            ("release", str(data.get("release") or ""), ""), ("as", str(data.get("role") or ""), ""),
+    rows = [("release", str(data.get("release") or ""), ""), ("as", str(data.get("role") or ""), ""),
             ("config", str(data.get("config_digest") or "")[:16], "dim"),
             ("limits", limits(thresholds), "dim")]  # fmt: skip
+    return _named_rows(rows, width)
+
+
+def signed_table(raised: PromptRaised, width: int) -> list[Line]:
+    """What exactly is approved: the subject and its hash."""
+    rows = [("subject", str(raised.data.get("subject") or raised.title), "strong"),
+            ("sha256", str(raised.data.get("sha256") or ""), "")]  # fmt: skip
+    return _named_rows(rows, width)
+
+
+def _named_rows(rows: Sequence[tuple[str, str, str]], width: int) -> list[Line]:
     return [line for name, text, style in rows if text for line in paragraph(text, width, style, f"{name:<9}")]
 
 

@@ -11,6 +11,7 @@ from ray_tui.core import announcements, plan
 from ray_tui.core import facts as f
 from ray_tui.core.commands import (
     Abort,
+    Accepted,
     AddNote,
     AnswerPrompt,
     ConfirmWaiver,
@@ -70,7 +71,7 @@ async def test_an_enter_that_comes_as_a_question_opens_answers_nothing():
         assert choices._held is not None
         await until(lambda: choices._held is None, "time enough to have read it")
         await pilot.press("enter")
-        await until(lambda: asked.focused is not choices, "the note")
+        await until(lambda: app.screen is app.console_screen, "the console")
         assert handle.submitted == []
 
 
@@ -201,7 +202,7 @@ async def test_a_hash_is_copied_out_of_an_approval_and_its_keys_are_told(tmp_pat
         assert "copy all of the text" in told.text_shown()
         await pilot.press("escape")
         await until(lambda: app.screen is top, "the approval again")
-        await pilot.press("enter", "y", "?", "enter")
+        await pilot.press("down", "enter", "y", "?", "enter")
         assert (await submitted(handle)).reason == "y?"
 
 
@@ -224,13 +225,102 @@ async def test_a_key_after_the_one_that_closes_a_dialog_is_the_console_s():
             await pilot.press("p")
 
 
-async def test_an_approval_defaults_to_no():
-    """Enter through the whole form declines."""
+async def test_enter_on_an_approval_decides_nothing():
+    """Its no halts the run: what is chosen first leaves the question open, and p brings it back. No takes a move."""
     handle = FakeHandle(*opened(), asks("approve", roles=("sre-lead",)))
     async with console(handle) as (app, pilot):
         await dialog(app, ApproveDialog)
-        await pilot.press("enter", "enter")
+        await shows(app, "▸ Not now")
+        await pilot.press("enter")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        assert handle.submitted == []
+        await pilot.press("p")
+        await dialog(app, ApproveDialog)
+        await pilot.press("down", "down", "enter", "enter")
         assert (await submitted(handle)).answer == "no"
+
+
+async def test_a_note_without_a_choice_approves_nothing():
+    """Who goes past the choice is sent back to it."""
+    handle = FakeHandle(*opened(), asks("approve"))
+    async with console(handle) as (app, pilot):
+        top = await dialog(app, ApproveDialog)
+        await pilot.press("tab", *"fine", "enter")
+        await shows(app, "Choose Yes or No first")
+        assert top.focused is top.query_one(Choices)
+        assert handle.submitted == []
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_a_small_approval_shows_what_is_signed_and_that_there_is_more(size):
+    """Subject, hash and signature stand first; below the fold is a page key away, and that is said."""
+    data = {"subject": "MONITORING-PACKAGE.zip", "sha256": "ab" * 32, "role": "sre-lead", "release": "v2.4.1",
+            "config_digest": "c" * 64}  # fmt: skip
+    raised = f.PromptRaised(id="4.2#1:a", step="4.2", prompt="approve", title="Approve the package?", data=data,
+                            text="\n".join(f"line {n} of what is approved" for n in range(12)))  # fmt: skip
+    handle = FakeHandle(*opened(), raised)
+    async with console(handle, size, signing=lambda: "signed with SHA256:abc") as (app, pilot):
+        await dialog(app, ApproveDialog)
+        for part in ("MONITORING-PACKAGE.zip", "abababab", "signing  signed with SHA256:abc", "PgDn: read on"):
+            await shows(app, part)
+        await shows(app, "Yes")
+        assert "Enter: next, then submit" in text_of(app)
+        await pilot.press(*["pagedown"] * 6)
+        await shows(app, "release  v2.4.1")
+
+
+async def test_a_refused_signature_keeps_the_question_open():
+    """The reason stands in the dialog, the note that was written too; a second try is taken."""
+    handle = FakeHandle(*opened(), asks("approve"))
+    handle.reply = lambda command: Refused("key may not sign for approvals [/x]")
+    async with console(handle) as (app, pilot):
+        first = await dialog(app, ApproveDialog)
+        await pilot.press("down", "enter", *"seen", "enter")
+        await submitted(handle)
+        await until(lambda: app.screen is not first and isinstance(app.screen, ApproveDialog), "the question again")
+        await dialog(app, ApproveDialog)
+        await shows(app, "key may not sign for approvals [/x]")
+        handle.reply = lambda command: Accepted(1)
+        await pilot.press("down", "enter", "enter")
+        again = await submitted(handle, 2)
+        assert (again.answer, again.reason) == ("yes", "seen")
+
+
+async def test_up_and_down_go_from_field_to_field():
+    """As Tab does, and back; in the list they choose."""
+    async with console(FakeHandle(*halted()), (80, 24)) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("w")
+        form = await dialog(app, WaiveDialog)
+        reason, days, _ = form.query(Input)
+        await pilot.press("enter")
+        await until(lambda: form.focused is reason, "the first field")
+        for key, field in (("down", days), ("up", reason), ("up", form.query_one(Choices))):
+            await pilot.press(key)
+            await until(lambda field=field: form.focused is field, f"what {key} goes to")
+
+
+async def test_the_keys_are_in_the_field_that_is_wrong():
+    """A number of days that is too high is mended where it stands."""
+    async with console(FakeHandle(*halted()), (80, 24)) as (app, pilot):
+        await dialog(app, ChoiceDialog)
+        await pilot.press("w")
+        form = await dialog(app, WaiveDialog)
+        await pilot.press("enter", *"sam is away until noon", "enter", "9", "9", "enter", "enter")
+        await shows(app, "days: more than 0, at most 30")
+        assert form.focused is form.query_one("#field-days")
+
+
+async def test_a_long_waiver_tells_both_how_to_submit_and_how_to_read_on():
+    """Text below the fold takes nothing from the form's own keys. (P58)"""
+    many = [failed(f"alert_paths.ack:r{n}", f"Acknowledgement by r{n}", f"none in {n} min") for n in range(9)]
+    for size in ((60, 20), (80, 24)):
+        async with console(FakeHandle(*halted(*many)), size) as (app, pilot):
+            await dialog(app, ChoiceDialog)
+            await pilot.press("w")
+            await dialog(app, WaiveDialog)
+            await shows(app, "PgDn: read on")
+            assert "Enter: next, then submit" in text_of(app)
 
 
 @pytest.mark.parametrize("kind", ["approve", "confirm", "edit"])
@@ -545,17 +635,22 @@ async def test_a_waiver_is_asked_for_within_this_run_s_policy():
 
 
 async def test_the_second_person_confirms_a_waiver():
-    """It opens for a person with a role who is not its initiator; No is chosen first, and is said."""
+    """It opens for a person with a role who is not its initiator; Enter alone leaves it open, No is said."""
     waiver = f.WaiverProposed(id="W1", criterion=LATE.id, step="2.2", reason="sam is away until noon", operator="mira",
                               expires_at=T0 + 7 * 86400, evidence_sha256="0" * 64)  # fmt: skip
     handle = FakeHandle(*opened(), f.ConsoleAttached(console="c-jo", person="jo"), waiver, person="jo")
     async with console(handle) as (app, pilot):
-        await dialog(app, ConfirmDialog)
+        await dialog(app, ChoiceDialog)
         await shows(app, "sam is away until noon")
         await pilot.press("enter")
+        await until(lambda: app.screen is app.console_screen, "the console")
+        assert handle.submitted == []
+        await pilot.press("p")
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "down", "enter")
         assert await submitted(handle) == DeclineWaiver(waiver_id="W1")
         await pilot.press("p")
-        await dialog(app, ConfirmDialog)
+        await dialog(app, ChoiceDialog)
         await pilot.press("down", "enter")
         assert await submitted(handle, 2) == ConfirmWaiver(waiver_id="W1")
 
@@ -567,7 +662,8 @@ async def test_a_refusal_is_shown():
     async with console(handle) as (app, pilot):
         await dialog(app, ConfirmDialog)
         await pilot.press("enter")
-        await until(lambda: "mira [/x] drives this run" in notices(app), "the refusal")
+        await shows(app, "mira [/x] drives this run")
+        assert isinstance(app.screen, ConfirmDialog), "and the question is still there"
 
 
 async def test_a_note_is_added():

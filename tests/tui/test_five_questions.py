@@ -535,7 +535,7 @@ async def test_the_second_person_sees_all_of_them_in_one_dialog():
     """Every criterion by name, one yes, and one confirmation for each."""
     handle = FakeHandle(*halted(*FIVE), *proposals(), person="jo")
     async with console(handle, (120, 40)) as (app, pilot):
-        top = await dialog(app, ConfirmDialog)
+        top = await dialog(app, ChoiceDialog)
         assert top.dialog_title == "Confirm 5 waivers (W1, W2, W3, W4, W5)?"
         for criterion in FIVE:
             assert criterion.id in top.text_shown()
@@ -551,8 +551,8 @@ async def test_a_waiver_for_another_reason_is_another_question():
                             operator="mira", expires_at=T0 + 86_400, evidence_sha256="6" * 64)  # fmt: skip
     handle = FakeHandle(*halted(*FIVE, OTHER), *proposals(), lone, person="jo")
     async with console(handle, (120, 40)) as (app, pilot):
-        await dialog(app, ConfirmDialog)
-        await pilot.press("enter")
+        await dialog(app, ChoiceDialog)
+        await pilot.press("down", "down", "enter")
         await until(lambda: getattr(app.screen, "dialog_title", "") == "Confirm waiver W6?", "the other question")
         assert await submitted(handle, 5) == DeclineWaiver(waiver_id="W5")
         assert len(handle.submitted) == 5

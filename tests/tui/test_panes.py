@@ -501,7 +501,7 @@ def test_read_only_is_never_cut(width, link):
 
 
 async def test_a_cell_drills_down_to_query_and_last_sample_and_copies_its_query(tmp_path):
-    """Enter on a service: query and last sample of each signal. y: its queries, to choose from."""
+    """Enter on a service: query and last sample of each signal. Y: its queries and cells, to choose from."""
     data = coverage()
     data["cells"][0]["last_seen_at"] = T0
     handle = FakeHandle(*opened(), *done("1.2", "seen", data))
@@ -514,7 +514,7 @@ async def test_a_cell_drills_down_to_query_and_last_sample_and_copies_its_query(
         assert "last sample" in text_of(app)
         await pilot.press("escape")
         await until(lambda: app.screen is app.console_screen, "the console again")
-        await pilot.press("y")
+        await pilot.press("Y")
         await dialog(app)
         await shows(app, "metrics: query")
         await pilot.press("enter")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 from textual import on
@@ -18,15 +19,19 @@ from ray_tui.tui import editor, keys
 from ray_tui.tui.about import paragraph
 from ray_tui.tui.lines import Line
 from ray_tui.tui.screens.dialog import (
+    CHOICE,
+    NOT_NOW,
     Q_TYPES,
     Choice,
     ChoiceDialog,
     Choices,
     ConfirmDialog,
     Dialog,
+    Fault,
     Field,
     FormDialog,
     Problem,
+    fault_in,
 )
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.stage import Stage
@@ -41,14 +46,15 @@ def dialog_for(view: View, raised: PromptRaised, width: int) -> Dialog[Any]:
     """The dialog that asks this question; ``command_for`` makes the command of what it answers."""
     key = f"prompt:{raised.id}"
     thresholds = view.state.opened.thresholds if view.state.opened else {}
-    lines = prompt_lines(raised, width, thresholds, whom.answered_by(raised, view.state))
+    signing = signing_line(view, width) if raised.prompt == "approve" else ()
+    lines = prompt_lines(raised, width, thresholds, whom.answered_by(raised, view.state), signing)
     match raised.prompt:
         case "confirm":
             return ConfirmDialog(raised.title, lines, "go on", key=key)
         case "typed":
             return TypedDialog(raised, lines, key=key)
         case "approve":
-            return ApproveDialog(raised, [*lines, *signing_line(view, width)], key=key)
+            return ApproveDialog(raised, lines, key=key)
         case "choose":
             if raised.with_reason:
                 return ReasonedDialog(raised, lines, limits_of(view.state).reason_characters, key=key)
@@ -69,9 +75,8 @@ def command_for(raised: PromptRaised, answered: str | dict[str, str]) -> AnswerP
     """The command for what a dialog has answered."""
     if isinstance(answered, str):
         return AnswerPrompt(prompt_id=raised.id, answer=answered)
-    return AnswerPrompt(
-        prompt_id=raised.id, answer=answered["answer"].strip(), reason=answered.get("reason", "").strip()
-    )
+    answer = answered.get(CHOICE) or answered["answer"]
+    return AnswerPrompt(prompt_id=raised.id, answer=answer.strip(), reason=answered.get("reason", "").strip())
 
 
 def _options(raised: PromptRaised) -> list[Choice]:
@@ -87,8 +92,8 @@ class TypedDialog(FormDialog):
         super().__init__(raised.title, lines, [Field("answer", asked)], key=key)
         self.raised = raised
 
-    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        return wrong_answer(self.raised, values["answer"].strip(), "", 0)
+    def check_values(self, values: Mapping[str, str]) -> Fault | None:
+        return fault_in("answer", wrong_answer(self.raised, values["answer"].strip(), "", 0))
 
 
 class ReasonedDialog(FormDialog):
@@ -107,19 +112,20 @@ class ReasonedDialog(FormDialog):
         if choice in self.raised.with_reason:
             super().go_on_from(choice)
         else:
-            self.dismiss({"answer": choice})
+            self.dismiss({CHOICE: choice})
 
-    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        values["answer"] = values["choice"]
-        return wrong_answer(self.raised, values["answer"], values["reason"], self.least)
+    def check_values(self, values: Mapping[str, str]) -> Fault | None:
+        return fault_in("reason", wrong_answer(self.raised, values[CHOICE], values["reason"], self.least))
 
 
 class ApproveDialog(FormDialog):
-    """What is approved, by which role; No is chosen first. The note goes into the record."""
+    """What is approved, by which role. A no halts the run, so it takes a move as a yes does. The note goes into the
+    record."""
 
     def __init__(self, raised: PromptRaised, lines: list[Line], *, key: str) -> None:
         role = str(raised.data.get("role") or " or ".join(raised.roles) or "operator")
-        choices = [Choice("no", "No", "decline; the run will halt"), Choice("yes", "Yes", f"approve as {role}")]
+        choices = [NOT_NOW, Choice("yes", "Yes", f"approve as {role}"),
+                   Choice("no", "No", "decline; the run will halt")]  # fmt: skip
         super().__init__(
             raised.title,
             lines,
@@ -129,9 +135,14 @@ class ApproveDialog(FormDialog):
             key=key,
         )
 
-    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        values["answer"] = values["choice"]
-        return ""
+    def go_on_from(self, choice: str) -> None:
+        if choice == NOT_NOW.id:
+            self.action_later()
+        else:
+            super().go_on_from(choice)
+
+    def check_values(self, values: Mapping[str, str]) -> Fault | None:
+        return Fault(CHOICE, "Choose Yes or No first; Esc leaves it open.") if values[CHOICE] == NOT_NOW.id else None
 
 
 class EditDialog(Dialog[str]):
@@ -155,7 +166,9 @@ class EditDialog(Dialog[str]):
         ]
 
     def inside(self) -> ComposeResult:
-        area = TextArea(self.draft, id="edited", soft_wrap=True, tab_behavior="focus")
+        area = TextArea(
+            self.taken_back[0] if self.taken_back else self.draft, id="edited", soft_wrap=True, tab_behavior="focus"
+        )
         area.cursor_blink = False  # nothing blinks
         yield area
         yield Problem()
@@ -163,6 +176,7 @@ class EditDialog(Dialog[str]):
 
     def on_mount(self) -> None:
         self.query_one(Deeds).focus()
+        self.show_refusal()
 
     @on(OptionList.OptionSelected)
     async def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -1,6 +1,6 @@
 """The screen that is always there: header, rail, four phase panes, event log, keys. It paints, and takes keys."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, cast
 
 from textual import events, on
@@ -15,8 +15,8 @@ from ray_tui.core.presence import LOG as LOG_PLACE
 from ray_tui.core.presence import PLACES
 from ray_tui.tui import attention, keys
 from ray_tui.tui.jump import Jump, Spot, labelled
-from ray_tui.tui.lines import Row
-from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
+from ray_tui.tui.panes import frame
+from ray_tui.tui.panes.phases import PHASES, said
 from ray_tui.tui.stage import Stage
 from ray_tui.tui.view import View, leaving
 from ray_tui.tui.widgets.bar import Bar
@@ -24,8 +24,6 @@ from ray_tui.tui.widgets.event_log import EventLog
 from ray_tui.tui.widgets.listing import Listing
 from ray_tui.tui.widgets.painted import Painted, literal
 
-Paint = Callable[[View, int], Sequence[Row]]
-PHASES: tuple[Paint, ...] = (instrumentation.rows, alerts.rows, assurance.rows, handoff.rows)
 LOG = 5
 WIDE = 120
 TALL = 28
@@ -431,14 +429,12 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         return True
 
     def action_copy(self) -> None:
-        if self.listing.chosen.startswith("service:"):
-            self.action_copy_as()  # its cells have a query each
-        elif self.listing.chosen_text:
-            self.ray.copy(self.listing.chosen_text)
+        if self.listing.chosen:
+            self.ray.copy(said(self.ray.view(), self.listing.chosen))
 
     def action_copy_as(self) -> None:
         if self.listing.chosen:
-            self.ray.copy_as(self.listing.chosen, self.listing.chosen_text)
+            self.ray.copy_as(self.listing.chosen, "")
 
     def chosen_step(self) -> str:
         """The halted step, else the step of the chosen row, else empty."""

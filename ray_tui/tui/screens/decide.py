@@ -1,6 +1,6 @@
 """The dialogs in which a person decides on a halt, a waiver, a manual validation, a repetition or an abort."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from ray_tui.core import alert_tests, announcements, changed, declining, plan, ways, whom
@@ -13,7 +13,16 @@ from ray_tui.core.verdicts import Criterion
 from ray_tui.tui.about import criterion_lines, paragraph, probe_lines
 from ray_tui.tui.attached import attachment
 from ray_tui.tui.lines import Line, crop, fit
-from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, ConfirmDialog, Field, FormDialog
+from ray_tui.tui.screens.dialog import (
+    NOT_NOW,
+    Choice,
+    ChoiceDialog,
+    ConfirmDialog,
+    Fault,
+    Field,
+    FormDialog,
+    fault_in,
+)
 from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.subject import signing_line
 from ray_tui.tui.view import VERDICT_STYLES, View, day, name_of, settled_words, short_name, wall
@@ -190,8 +199,8 @@ class WaiveDialog(FormDialog):
             f"Waive at {plan.title(step)}", lines, fields, choices=which(waivable, width), choose="Which criterion?"
         )
 
-    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
-        return wrong_days(values["days"], self.most_days)
+    def check_values(self, values: Mapping[str, str]) -> Fault | None:
+        return fault_in("days", wrong_days(values["days"], self.most_days))
 
     def commands(self, values: dict[str, str]) -> list[ProposeWaiver]:
         """One for each criterion: a waiver names exactly one."""
@@ -227,19 +236,19 @@ class ManualDialog(FormDialog):
             choose="Which criterion?",
         )  # fmt: skip
 
-    def check_values(self, values: dict[str, str]) -> str:  # type: ignore[override]
+    def check_values(self, values: Mapping[str, str]) -> Fault | None:
         try:
             self._tests = alert_tests.parse(values.get("tests", ""))
         except ValueError as exc:
-            return str(exc)
+            return Fault("tests", str(exc))
         if not values["file"].strip():
             self._attached = ()
-            return ""
+            return None
         try:
             self._attached = (attachment(values["file"].strip()),)
         except OSError as exc:
-            return f"{values['file'].strip()} cannot be read: {exc.strerror or exc}"
-        return ""
+            return Fault("file", f"{values['file'].strip()} cannot be read: {exc.strerror or exc}")
+        return None
 
     def commands(self, values: dict[str, str]) -> list[RecordManual]:
         return [
@@ -268,13 +277,14 @@ def waiver_lines(view: View, waivers: Sequence[WaiverProposed], width: int) -> l
     return lines
 
 
-def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ConfirmDialog:
-    """The second person decides on all that were asked for together; No first."""
+def confirm_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int) -> ChoiceDialog:
+    """The second person decides on all that were asked for together; what has no consequence first."""
     lines = [*waiver_lines(view, waivers, width), (), *signing_line(view, width)]
     what = f"waiver {waivers[0].id}" if len(waivers) == 1 else named(waivers)
     yes = "waive it" if len(waivers) == 1 else f"waive all {len(waivers)}, each recorded by itself"
     no = f"decline {'it' if len(waivers) == 1 else f'all {len(waivers)}'}; recorded, {waivers[0].operator} sees it"
-    return ConfirmDialog(f"Confirm {what}?", lines, f"{yes}, as the second person", no, key=f"waiver:{waivers[0].id}")
+    choices = [NOT_NOW, Choice("yes", "Yes", f"{yes}, as the second person"), Choice("no", "No", no)]
+    return ChoiceDialog(f"Confirm {what}?", lines, choices, key=f"waiver:{waivers[0].id}")
 
 
 def waiting_waiver_dialog(view: View, waivers: Sequence[WaiverProposed], width: int, come_back: str = "") -> ReadDialog:

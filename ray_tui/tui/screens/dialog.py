@@ -45,6 +45,7 @@ Dialog OptionList:focus > .option-list--option-highlighted { background: $ray-cu
 Dialog Input { height: 1; border: none; padding: 0; background: $ray-cursor; }
 Dialog Input:focus { border: none; }
 Dialog .label { height: auto; max-height: 4; color: $ray-dim; margin-top: 1; }
+Dialog #more { display: none; height: 1; color: $ray-warn; }
 Dialog #problem { display: none; height: auto; max-height: 3; color: $ray-bad; }
 Dialog TextArea { height: 1fr; min-height: 6; border: none; background: $ray-cursor; }
 Dialog.-form.-short .label { margin-top: 0; }
@@ -85,6 +86,10 @@ class Choice:
     letter: str = ""
 
 
+NOT_NOW = Choice("", "Not now", "stays open, as with Esc")
+"""Stands first where a no has consequences as a yes has: the Enter of somebody who has not read decides nothing."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One line to fill in. ``exactly`` must be typed to the letter; else ``least`` characters are needed."""
@@ -114,6 +119,8 @@ class Dialog(ModalScreen[Answer]):
         self.lines = list(lines)
         self.key = key
         """What is decided here (``prompt:<id>``…); the dialog closes when someone else has decided it."""
+        self.taken_back: tuple[Answer, str] | None = None
+        """What was answered here before, and why the run has not taken it."""
         self.remake: Callable[[int], Dialog[Answer]] | None = None
         """The same dialog for another width: its tables are laid out again when the terminal changes."""
 
@@ -134,21 +141,31 @@ class Dialog(ModalScreen[Answer]):
             if self.lines:
                 with VerticalScroll(id="text", can_focus=False):
                     yield Static(self.joined(), markup=False, id="words")
+                yield Static(id="more", markup=False)
             yield from self.inside()
 
     def inside(self) -> ComposeResult:
         """What stands below the text."""
         yield from ()
 
-    def foot(self, more: bool = False) -> str:
-        """The box's last line: the keys, and always what happens when q is pressed. ``more``: the text goes on."""
-        app = cast("Stage", self.app)
-        leave = self.q_does + leaving(app.view())
-        hints = [*(("PgDn: read on",) if more else ()), *self.hints]
+    def foot(self) -> str:
+        """The box's last line: the keys that have room, and always what happens when q is pressed."""
+        return "   ".join([*self._hints_with_room(), self._leave()])
+
+    def _leave(self) -> str:
+        return self.q_does + leaving(cast("Stage", self.app).view())
+
+    def _hints_with_room(self) -> list[str]:
+        hints = list(self.hints)
         room = min(104, int(self.app.size.width * 0.94)) - 4
-        while hints and cell_width("   ".join([*hints, leave])) > room:
+        while hints and cell_width("   ".join([*hints, self._leave()])) > room:
             hints.pop()
-        return "   ".join([*hints, leave])
+        return hints
+
+    def read_on_words(self) -> str:
+        """Below a text that goes on; with the first of the keys where the last line has no room for it."""
+        first = self.hints[:1] if not self._hints_with_room() else ()
+        return "   ".join(["▼ PgDn: read on", *first])
 
     def joined(self) -> Content:
         return Content("\n").join([content(line, ascii_only=self.ascii_only) for line in self.lines])
@@ -181,19 +198,25 @@ class Dialog(ModalScreen[Answer]):
         shown.update(literal(problem, ascii_only=self.ascii_only))
         shown.display = True
 
+    def show_refusal(self) -> None:
+        """Where the run has not taken what was answered here: why, and the question is still open."""
+        if self.taken_back is not None:
+            self.complain(self.taken_back[1])
+
     def fit_text(self) -> None:
         if not self.query("#text") or self.has_class("-tall"):
             return
-        text, box = self.query_one("#text"), self.query_one("#box")
+        text, box, more = self.query_one("#text"), self.query_one("#box"), self.query_one("#more", Static)
         asked = sum(
             child.outer_size.height + child.styles.margin.height
-            for child in box.children if child is not text and child.display
+            for child in box.children if child not in (text, more) and child.display
         )  # fmt: skip
         sky = 3 + (4 if self.size.height >= GROUNDED else 1)
         room = self.size.height - sky - 2 - asked
-        text.styles.max_height = max(3, room)
-        more = self.query_one("#words").size.height > room
-        box.border_subtitle = literal(self.foot(more), ascii_only=self.ascii_only)
+        more.display = self.query_one("#words").size.height > room
+        more.update(literal(self.read_on_words(), ascii_only=self.ascii_only))
+        text.styles.max_height = max(3, room - more.display)
+        box.border_subtitle = literal(self.foot(), ascii_only=self.ascii_only)
 
     def action_read_on(self, by: int) -> None:
         if self.query("#text"):
@@ -241,13 +264,15 @@ class ChoiceDialog(Dialog[str]):
 
     def inside(self) -> ComposeResult:
         yield choice_list(self.choices, ascii_only=self.ascii_only)
+        yield Problem()
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
+        self.show_refusal()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self.choices[event.option_index].id)
+        self.dismiss(self.choices[event.option_index].id or None)
 
     def live_keys(self) -> list[tuple[str, str]]:
         return [*((choice.letter, choice.label.strip("…")) for choice in self.choices if choice.letter),
@@ -345,8 +370,9 @@ class Problem(Static):
 class FormDialog(Dialog[dict[str, str]]):
     """Fields to fill in, and a first list to choose from where there is one. Enter goes on, at the end it submits."""
 
-    hints = ("Enter: next, then submit",)
+    hints: tuple[str, ...] = ("Enter: next, then submit", "↑↓: field")
     q_does = Q_TYPES
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.FORM)
 
     def __init__(
         self,
@@ -364,14 +390,17 @@ class FormDialog(Dialog[dict[str, str]]):
         self.choose = choose
         if len(self.fields) > 1 or self.choices:
             self.add_class("-form")
+        else:
+            self.hints = ("Enter: submit",)
 
     def inside(self) -> ComposeResult:
         if self.choices:
             yield Static(literal(self.choose), classes="label", markup=False)
             yield choice_list(self.choices, ascii_only=self.ascii_only)
+        before = self.taken_back[0] if self.taken_back else {}
         for field in self.fields:
             yield Static(literal(field.label), classes="label", markup=False)
-            written = self.drafts().get(self._draft(field), "") or field.value
+            written = before.get(field.id, "") or self.drafts().get(self._draft(field), "") or field.value
             line = Input(written, placeholder=field.placeholder, id=f"field-{field.id}", select_on_focus=False)
             line.cursor_blink = False  # nothing blinks
             yield line
@@ -379,6 +408,7 @@ class FormDialog(Dialog[dict[str, str]]):
 
     def on_mount(self) -> None:
         (self.query_one(OptionList) if self.choices else self.query(Input).first()).focus()
+        self.show_refusal()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
@@ -395,17 +425,27 @@ class FormDialog(Dialog[dict[str, str]]):
         if at + 1 < len(inputs):
             inputs[at + 1].focus()
             return
-        values = {field.id: self.query_one(f"#field-{field.id}", Input).value for field in self.fields}
+        values = {field.id: self._field(field.id).value for field in self.fields}
         if self.choices:
             chosen = self.query_one(OptionList).highlighted
-            values["choice"] = self.choices[chosen or 0].id
-        problem = wrong(self.fields, values) or self.check_values(values)
-        if problem:
-            self.complain(problem)
+            values[CHOICE] = self.choices[chosen or 0].id
+        fault = wrong(self.fields, values) or self.check_values(values)
+        if fault is not None:
+            self.complain(fault.why)
+            (self.query_one(OptionList) if fault.field == CHOICE else self._field(fault.field)).focus()
             return
         for field in self.fields:
             self.drafts().pop(self._draft(field), None)
         self.dismiss(values)
+
+    def _field(self, name: str) -> Input:
+        return self.query_one(f"#field-{name}", Input)
+
+    def action_field(self, by: int) -> None:
+        """To the field below or above; above the first one is the list, where there is one."""
+        fields: list[Input | OptionList] = [*self.query(OptionList), *self.query(Input)]
+        at = next((n for n, field in enumerate(fields) if field is self.focused), 0)
+        fields[max(0, min(len(fields) - 1, at + by))].focus()
 
     def drafts(self) -> dict[tuple[str, str], str]:
         return cast("Stage", self.app).drafts
@@ -417,20 +457,38 @@ class FormDialog(Dialog[dict[str, str]]):
         """What was written is there again when the form is; what has to be typed to the letter is typed anew."""
         for field in self.fields:
             if field.least and not field.exactly:
-                self.drafts()[self._draft(field)] = self.query_one(f"#field-{field.id}", Input).value
+                self.drafts()[self._draft(field)] = self._field(field.id).value
         super().action_later()
 
-    def check_values(self, values: Mapping[str, str]) -> str:
-        """What else is wrong with these values; empty: nothing."""
-        return ""
+    def check_values(self, values: Mapping[str, str]) -> "Fault | None":
+        """What else is wrong with these values."""
+        return None
 
 
-def wrong(fields: Sequence[Field], values: Mapping[str, str]) -> str:
-    """The first thing that keeps a form from being submitted; empty: nothing."""
+CHOICE = "choice"
+"""Names the list of a form, among the values and where that is what is wrong."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What keeps a form from being submitted, and the field in which it can be mended."""
+
+    field: str
+    why: str
+
+
+def fault_in(field: str, why: str) -> Fault | None:
+    """None where there is nothing to say."""
+    return Fault(field, why) if why else None
+
+
+def wrong(fields: Sequence[Field], values: Mapping[str, str]) -> Fault | None:
+    """The first thing that is wrong."""
     for field in fields:
         value = values[field.id].strip()
         if field.exactly and value != field.exactly:
-            return f"Type exactly: {field.exactly}"
+            return Fault(field.id, f"Type exactly: {field.exactly}")
         if len(value) < field.least:
-            return f"{field.label.split(' (')[0]}: at least {field.least} characters, this has {len(value)}."
-    return ""
+            said = f"{field.label.split(' (')[0]}: at least {field.least} characters, this has {len(value)}."
+            return Fault(field.id, said)
+    return None

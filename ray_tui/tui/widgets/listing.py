@@ -88,11 +88,6 @@ class Listing(Painted):
             return self._chosen
         return targets[0] if targets else ""
 
-    @property
-    def chosen_text(self) -> str:
-        row = next((row for row in self._rows if row.target and row.target == self.chosen), None)
-        return "".join(text for text, _ in row.line).strip() if row else ""
-
     def show_rows(self, rows: Sequence[Row]) -> int:
         """Show these; answers how many lines changed."""
         self._rows = rows
