@@ -28,7 +28,7 @@ class Outcome:
     state: RunState
     unanswered: str = ""
     account: tuple[str, ...] = ()
-    """Of a halt: what the answers file proposed, what became of it, and what still blocks and why; a line each."""
+    """What the answers file proposed at halts and what became of it, and what still blocks and why; a line each."""
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Headless:
         return None
 
     def _unanswered(self, name: str, why: str) -> Outcome:
-        return Outcome(views.FAILED_CODE, why, self.state, unanswered=name)
+        return Outcome(views.FAILED_CODE, why, self.state, unanswered=name, account=tuple(self._account))
 
     async def _settle(self, halt: f.Halted) -> Outcome | None:
         again = self.answers.retry_of(halt.step, self._retried[halt.step])

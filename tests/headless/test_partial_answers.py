@@ -82,6 +82,7 @@ async def test_an_approval_that_the_file_has_not_is_asked_for_and_named(tmp_path
     answers = {"waivers": [waived(system) for system in SYSTEMS], "approvals": approved("release-manager")}
     ended, _ = await a_run(tmp_path, answers)
     assert ended.unanswered == "prerequisites:approve-sre-lead"
+    assert "waiver of prerequisites.system:chat: taken" in ended.account
 
 
 async def test_what_the_file_names_is_waived_though_others_go_on_blocking(tmp_path):

@@ -144,13 +144,6 @@ def folded(*facts: f.Fact) -> RunState:
     return fold(Entry(seq=seq, at=T0, mono=T0, actor=actor, fact=fact) for seq, fact in enumerate(facts, start=1))
 
 
-def view_of(facts: Sequence[f.Fact], person: str = "engine") -> View:
-    """What mira's console paints from these facts, a second apart."""
-    actor = f.Actor(person=person)
-    state = fold(Entry(seq=n, at=T0 + n, mono=T0 + n, actor=actor, fact=fact) for n, fact in enumerate(facts, start=1))
-    return View(state=state, now=T0 + 400, person="mira", console="c-mira")
-
-
 ROLES = {
     "mira": ("operator", "sre-lead"),
     "jo": ("sre-lead",),
@@ -387,3 +380,10 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 15.
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"never came: {what}"
         await asyncio.sleep(0.02)
+
+
+def view_of(facts: Sequence[f.Fact], person: str = "engine") -> View:
+    """What mira's console paints from these facts, a second apart."""
+    actor = f.Actor(person=person)
+    state = fold(Entry(seq=n, at=T0 + n, mono=T0 + n, actor=actor, fact=fact) for n, fact in enumerate(facts, start=1))
+    return View(state=state, now=T0 + 400, person="mira", console="c-mira")
