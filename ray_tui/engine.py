@@ -449,6 +449,7 @@ class Engine:
             f.GateJudged(gate=gate.key, attempt=attempt, verdict=verdict, actual=actual, criteria=criteria,
                          rule_version=gates.module_of(gate.key).RULE_VERSION),
             f.HookRan(hook=gate.hook, outcome=verdict, detail=actual),
+            *paid(self.state, step, criteria),
         )  # fmt: skip
         if not verdict.lets_go_on:
             self.record(f.Announced(text=announcements.gate_failed(gate, actual), step=step))

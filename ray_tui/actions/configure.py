@@ -126,7 +126,7 @@ async def _carry_out(context: Context, attempt: Attempt, current: Current) -> bo
         _applied(attempt, Verdict.FAILED, said, "Agree on the plan, run 2.1 again")
         return False
     attempt.applied = await applying.apply(context, attempt.desired, current, attempt.items)
-    remedy = "Mend what is named, run 2.1 again"
+    remedy = f"{attempt.applied.todo or 'Mend what is named'}; then run 2.1 again"
     if attempt.applied.left:
         remedy = f"Set right by hand: {alert_checks.named(attempt.applied.left)}; then run 2.1 again"
     _applied(attempt, attempt.applied.verdict, attempt.applied.actual, remedy)
@@ -218,7 +218,7 @@ def _loaded(attempt: Attempt, loaded: Sequence[LoadedRule]) -> Criterion:
     attempt.loaded_equals_written = not differing if files else None
     written = sum(len(group.rules) for file in files for group in file.groups)
     verdict, actual = Verdict.PASSED, f"{counted(written, 'rule')} of {counted(len(files), 'file')} loaded as written"
-    remedy = "See that the server reads the rule folder, run 2.1 again"
+    remedy = f"{applying.NOT_READ}; then run 2.1 again"
     if not files:
         verdict, actual = Verdict.INCONCLUSIVE, "the release names no rules: there is nothing to compare"
         remedy = "Name its rule files or SLOs under [paths], run 2.1 again"

@@ -22,6 +22,8 @@ EVALUATION_SECONDS = 90.0
 """How long a new rule may take to be evaluated for the first time: an interval of one minute, and some."""
 POLL_SECONDS = 0.25
 
+NOT_READ = "See that the server's rule_files match what is in the folder of [rules], and that it may read it"
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -30,10 +32,16 @@ class Applied:
     verdict: Verdict
     actual: str
     left: tuple[str, ...] = ()
+    todo: str = ""
+    """What would help, where that is known."""
 
 
 class NotTaken(Exception):
     """The server did not take what was written, without saying no."""
+
+    def __init__(self, what: str, todo: str = "") -> None:
+        self.todo = todo
+        super().__init__(what)
 
 
 @dataclass
@@ -78,7 +86,7 @@ async def apply(context: Context, desired: Desired, current: Current, items: Seq
         left = await _roll_back(change)
         refused = isinstance(exc, BackendRefused | NotTaken)
         ending = "everything was rolled back" if not left else f"NOT rolled back: {'; '.join(left)}"
-        return Applied(Verdict.FAILED if refused and not left else Verdict.ERROR, f"{exc}; {ending}", left)
+        return Applied(Verdict.FAILED if refused and not left else Verdict.ERROR, f"{exc}; {ending}", left, exc.todo)
     except asyncio.CancelledError:
         await _roll_back(change)
         raise
@@ -120,7 +128,8 @@ async def _write_rules(change: Change, files: Sequence[RuleFile]) -> None:
     differing = await until_loaded(context, change.desired.rules)
     if differing:
         await context.outcome(intent, "failed", differing[0])
-        raise NotTaken(f"after the reload, not loaded as written within {LOAD_SECONDS:g} s: {'; '.join(differing[:5])}")
+        said = f"after the reload, not loaded as written within {LOAD_SECONDS:g} s: {'; '.join(differing[:5])}"
+        raise NotTaken(said, NOT_READ)
     await context.outcome(intent, "done", "loaded as written")
 
 

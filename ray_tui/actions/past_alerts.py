@@ -7,7 +7,7 @@ from math import ceil
 from ray_tui.actions import probe_plan, tuning
 from ray_tui.actions.scorecard import COVERED, LOOK_SECONDS
 from ray_tui.analysis import episodes, promql, red
-from ray_tui.clock import iso
+from ray_tui.analysis.units import span
 from ray_tui.core.errors import BackendError
 from ray_tui.core.ports import Incident, LoadedRule, Matrix, Metrics, PagerService, Silence
 from ray_tui.core.verdicts import Criterion, Verdict
@@ -114,12 +114,12 @@ async def _read_coverage(metrics: Metrics, past: Past) -> Criterion:
         return _source("history", title, Verdict.INCONCLUSIVE, actual, "Retry when the store is whole.")
     seen = {at for series in alive.series for at, value in series.points if value > 0}
     past.covered = min(1.0, len(seen) / looks)
-    asked, covered = window.seconds / 86_400, len(seen) * look / 86_400
     if past.covered < COVERED:
-        oldest = f", the oldest of {iso(min(seen))}" if seen else ""
-        actual = f"the store answers for {covered:.3g} of {asked:g} days{oldest}: silence before proves nothing"
+        held = f"{span(len(seen) * look)} of {span(window.seconds)}"
+        actual = f"the store answers for {held}: silence in the rest proves nothing"
         remedy = "Ask the store that keeps the history, or set thresholds.correlation_days to what is kept; then retry."
         return _source("history", title, Verdict.INCONCLUSIVE, actual, remedy)
+    asked, covered = window.seconds / 86_400, len(seen) * look / 86_400
     actual = f"{len(past.matrix.series)} series; samples for {covered:.3g} of {asked:g} days, {window.step:g} s steps"
     return _source("history", title, Verdict.PASSED, actual)
 

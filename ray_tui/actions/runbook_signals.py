@@ -23,8 +23,10 @@ def proposal(alerts: Sequence[Mapping[str, Any]]) -> str:
 
 def _signal(alert: Mapping[str, Any]) -> str:
     bound = " and ".join(dict.fromkeys(map(str, alert.get("thresholds") or ())))
-    waits = f" ({alert['for']})" if alert.get("for") not in ("", "0s", None) else ""
-    return _literal(f"{alert['name']} {bound}{waits}, {alert.get('severity') or 'no severity'}")
+    waits = f"({alert['for']})" if alert.get("for") not in ("", "0s", None) else ""
+    severity = str(alert.get("severity") or "none")
+    said = " ".join(part for part in (str(alert["name"]), bound, waits) if part)
+    return _literal(f"{said}, {'no severity' if severity.lower() == 'none' else severity}")
 
 
 def _response(alert: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ray_tui.actions import scheduler_install as scheduler
 from ray_tui.actions import scheduler_readback as readback
 from ray_tui.actions import scheduler_texts as texts_for
+from ray_tui.actions.dashboard_checks import REQUIRED_TAG
 from ray_tui.actions.programs import CannotSchedule
 from ray_tui.actions.scheduler_readback import NOTHING, Held
 from ray_tui.actions.services import ServiceFacts, effective_services
@@ -75,7 +76,7 @@ async def run(context: Context) -> Result:
     installed = await _install(context, good, no_pages)
     covered = cadences.coverage(assets, [one.entry for one in planned])
     criteria = (
-        _assets_known(assets),
+        _assets_known(assets, ran=context.state.steps["2.1"].attempt > 0),
         cadences.judge(covered)[0],
         _owned(planned, problem),
         no_pages,
@@ -125,14 +126,22 @@ def _rows(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list | tuple) else []
 
 
-def _assets_known(assets: Sequence[Asset]) -> Criterion:
+LACKING = {
+    "dashboard": f"tag what must work {REQUIRED_TAG!r} in the Grafana of [dashboards], or name its file under [paths]",
+    "alert-group": "load alerting rules, or name their files under [paths] rules",
+}
+"""What helps where 2.1 has run and found none of a kind."""
+
+
+def _assets_known(assets: Sequence[Asset], *, ran: bool) -> Criterion:
     counts = {kind: sum(one.kind == kind for one in assets) for kind in ("dashboard", "alert-group", "synthetic")}
     missing = [kind for kind in ("dashboard", "alert-group") if not counts[kind]]
+    remedy = f"{'; '.join(LACKING[kind] for kind in missing)}; then run 2.1 again." if ran else "Run 2.1 first."
     return _criterion(
         "assets", "Monitoring assets are known", Verdict.INCONCLUSIVE if missing else Verdict.PASSED,
         f"2.1 left no {' and no '.join(missing)}" if missing
         else ", ".join(f"{count} {kind}s" for kind, count in counts.items()) + ", the alert paths",
-        "dashboards and alert groups of 2.1", "Run 2.1 first." if missing else "",
+        "dashboards and alert groups of 2.1", remedy if missing else "",
     )  # fmt: skip
 
 

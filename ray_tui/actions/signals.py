@@ -125,7 +125,7 @@ def _later(known: float | None, at: float) -> float:
 
 async def _query(metrics: Metrics | None, expr: str) -> Vector | Seen:
     if metrics is None:
-        return Seen(None, expr, "no [metrics] is configured", Verdict.INCONCLUSIVE)
+        return Seen(None, expr, coverage.unconfigured("metrics"), Verdict.INCONCLUSIVE)
     try:
         return await metrics.query(expr)
     except BackendError as exc:
@@ -167,7 +167,7 @@ async def _store_cells(
     if not services:
         return
     if ask is None:
-        missing = Seen(None, "", f"no [{signal}] is configured", Verdict.INCONCLUSIVE)
+        missing = Seen(None, "", coverage.unconfigured(signal), Verdict.INCONCLUSIVE)
         audit.seen.update({(service, signal): missing for service in services})
         return
     try:

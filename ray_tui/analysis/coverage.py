@@ -142,8 +142,26 @@ def _complete(cells: Sequence[Cell], threshold: float) -> Criterion:
         actual=actual,
         required=f"at least {threshold:.0%} of required cells",
         evidence=(EVIDENCE,),
-        remedy="" if verdict is Verdict.PASSED else "instrument the cells that do not pass, then run coverage again",
+        remedy="" if verdict is Verdict.PASSED else _remedy(cells, "instrument the cells that have no data"),
     )
+
+
+def unconfigured(table: str) -> str:
+    """Why nothing can be seen of a signal whose store nobody named."""
+    return f"no [{table}] is configured"
+
+
+def _remedy(cells: Iterable[Cell], instrument: str) -> str:
+    """What would help: another thing where no store is named, where one could not be asked, and where data lack."""
+    wrong = [one for one in cells if one.required and one.verdict is not Verdict.PASSED]
+    tables = [table for table in SIGNALS if any(unconfigured(table) in one.why for one in wrong)]
+    asked = [one for one in wrong if not any(unconfigured(table) in one.why for table in tables)]
+    said = [f"name the store of {table} in [{table}]" for table in tables]
+    if any(one.verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE) for one in asked):
+        said.append("repair what could not be checked")
+    if any(one.verdict is Verdict.FAILED for one in asked) or not said:
+        said.append(instrument)
+    return f"{', '.join(said)}; then run coverage again"
 
 
 def _critical(cells: Sequence[Cell], critical_changed: Collection[str]) -> tuple[Criterion, ...]:
@@ -157,7 +175,7 @@ def _critical(cells: Sequence[Cell], critical_changed: Collection[str]) -> tuple
             actual=actual,
             required=required,
             evidence=(EVIDENCE,),
-            remedy=f"make {service} send what is missing, then run coverage again",
+            remedy=_remedy((one for one in cells if one.service == service), f"make {service} send what is missing"),
         )
         for service, verdict, actual in found
     ]

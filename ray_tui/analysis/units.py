@@ -149,6 +149,15 @@ def _spelled_out(seconds: float) -> str:
     return sign + (", ".join(parts) or f"{round(left * 1000)} milliseconds")
 
 
+def span(seconds: float) -> str:
+    """A length of time in the one unit that a person would name it in: ``11 minutes``, ``1 hour``, ``13.9 days``."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= size:
+            said = f"{seconds / size:.3g}"
+            return f"{said} {unit}{'s' * (said != '1')}"
+    return "0 seconds"
+
+
 def _moment(milliseconds: float) -> str:
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

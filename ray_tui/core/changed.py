@@ -22,8 +22,10 @@ def to_go_on(state: RunState) -> str:
     host, run = state.host, state.opened
     end = f"`kill {host.pid}`" if host is not None else "its end"
     again = f"`ray-tui run --resume --run {run.run_id}`" if run is not None else "`ray-tui run --resume`"
-    renewed = "Approvals were given for it as it was: run the prerequisites again to have them renewed."
-    return f"To use it as it is now, end the run's host ({end}), then {again}. {renewed}"
+    said = f"To use it as it is now, end the run's host ({end}), then {again}."
+    if state.approvals:
+        said += " Approvals were given for it as it was: run the prerequisites again to have them renewed."
+    return said
 
 
 def of_remedies(state: RunState, blocks: Sequence[Criterion]) -> str:

@@ -13,6 +13,9 @@ def look(chosen: Config) -> list[Finding]:
     """One finding a required file."""
     judged = [(name, prerequisites.paper(chosen, Inputs(chosen), name)[0]) for name in INPUTS_REQUIRED]
     return [
-        Finding("input", one.verdict is Verdict.PASSED, f"{name}: {line(one.actual)}", one.remedy)
-        for name, one in judged
+        Finding("input", one.verdict is Verdict.PASSED, _said(name, one.actual), one.remedy) for name, one in judged
     ]
+
+
+def _said(name: str, actual: str) -> str:
+    return line(actual if name in actual else f"{name}: {actual}")

@@ -385,6 +385,8 @@ async def test_rules_that_the_server_does_not_load_are_rolled_back(world: World)
     assert verdicts(result)["configure.applied"] == "failed"
     assert "not loaded as written" in actual(result, "configure.applied")
     assert "everything was rolled back" in actual(result, "configure.applied")
+    applied = next(one for one in result.criteria if one.id == "configure.applied")
+    assert "rule_files match what is in the folder of [rules]" in applied.remedy
     assert world.rules.files == {}
     assert world.clock.wall() - world.clock.started == pytest.approx(15, abs=1)
 

@@ -290,8 +290,13 @@ async def test_a_quiet_fortnight_is_insufficient_and_gets_a_backlog_entry(tmp_pa
     assert [(gap.id, gap.severity) for gap in result.gaps] == [("correlate:insufficient", "info")]
 
 
-@pytest.mark.parametrize(("days", "said"), [(0, "0 of 14 days"), (1, "1 of 14 days"), (12, "12 of 14 days")])
-async def test_a_store_that_keeps_less_than_the_window_proves_no_silence(tmp_path: Path, days: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(0, "0 seconds of 14 days"), (1 / 24, "1 hour of 14 days"), (1, "1 day of 14 days"), (12, "12 days of 14 days")],
+)
+async def test_a_store_that_keeps_less_than_the_window_proves_no_silence(
+    tmp_path: Path, days: float, said: str
+) -> None:
     """A day of retention is no clean fortnight: inconclusive with what is kept, and nobody is asked."""
 
     def kept(expr: str, start: float, end: float, step: float) -> Matrix:

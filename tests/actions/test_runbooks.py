@@ -233,6 +233,19 @@ async def test_the_proposed_block_is_saved_and_read_back(world: World) -> None:
     assert result.data["signals"]["blocks"][0]["state"] == "written"
 
 
+@pytest.mark.parametrize(
+    ("alert", "said"),
+    [
+        ({"name": "Watchdog", "severity": "none"}, "- Alert: Watchdog, no severity"),
+        ({"name": "NoMetrics", "for": "5m", "severity": "critical"}, "- Alert: NoMetrics (5m), critical"),
+        ({"name": "Errors", "thresholds": ["> 0.05"], "severity": "page"}, "- Alert: Errors > 0.05, page"),
+    ],
+)
+def test_an_alert_without_a_bound_leaves_no_hole_in_its_line(alert: dict[str, Any], said: str) -> None:
+    """What always fires compares with nothing, and `none` is what its severity label says for that."""
+    assert runbook_signals.proposal([alert]).split("\n")[1] == said
+
+
 async def test_an_edited_block_is_saved_as_edited_and_kept_by_the_next_attempt(world: World) -> None:
     """What a person wrote is not proposed away; a re-run asks nothing and writes nothing."""
     edited = "### Updated Signals\n- Alert: CheckoutErrors\n- Response: scale pods, purge the cache\n"

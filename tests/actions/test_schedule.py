@@ -258,6 +258,25 @@ async def test_assets_that_2_1_did_not_name_leave_the_schedule_unjudged(tmp_path
     assert verdicts(result)["schedule.assets"] == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"dashboards": "none", "alerts": CONFIGURED["alerts"]}, "tag what must work 'ray-required'"),
+        ({**CONFIGURED, "alerts": None}, "load alerting rules"),
+        (None, "Run 2.1 first."),
+    ],
+)
+async def test_what_helps_where_an_asset_is_missing_depends_on_whether_2_1_has_run(
+    tmp_path: Path, data: Any, said: str
+) -> None:
+    """Where it has, running it again finds no more than it did."""
+    here = context(tmp_path, data=data or {})
+    here.state.steps["2.1"].attempt = 0 if data is None else 1
+    (known,) = [one for one in (await schedule.run(here)).criteria if one.id == "schedule.assets"]
+    assert said in known.remedy
+    assert known.remedy.endswith("then run 2.1 again.") is (data is not None)
+
+
 async def test_a_file_that_cannot_be_written_halts(tmp_path: Path) -> None:
     """A file stands where the folder should be. (P51)"""
     (tmp_path / "cron.d").write_text("not a folder")

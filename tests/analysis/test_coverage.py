@@ -67,6 +67,30 @@ def test_nineteen_of_twenty_cells_are_enough(missing, verdict):
     assert judge(cells, [], 0.95)[0].verdict is verdict
 
 
+NO_LOGS = coverage.unconfigured("logs")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "helps"),
+    [
+        (a_cell(seen=None), "instrument the cells that have no data"),
+        (a_cell(error="503"), "repair what could not be checked"),
+        (a_cell("checkout", "logs", error=NO_LOGS), "name the store of logs in [logs]"),
+    ],
+)
+def test_what_helps_depends_on_why_a_cell_does_not_pass(wrong, helps):
+    """Nobody instruments a service for a store that is not there."""
+    assert judge([wrong], [])[0].remedy == f"{helps}; then run coverage again"
+
+
+def test_a_critical_service_is_helped_by_what_its_own_cells_lack():
+    """A store that is not there is named beside what the service does not send, and nothing of another service's."""
+    cells = [*a_row("checkout", traces=None), a_cell("checkout", "logs", error=NO_LOGS), a_cell("cart", error="503")]
+    (found,) = [one for one in judge(cells, ["checkout"]) if one.id == "coverage.critical:checkout"]
+    expected = "name the store of logs in [logs], make checkout send what is missing; then run coverage again"
+    assert found.remedy == expected
+
+
 def test_cells_that_could_not_be_checked_do_not_fail_the_ratio_that_they_would_decide():
     """One broken check among few is an error, not a failure; a certain failure stays one."""
     assert judge([a_cell(), a_cell(error="503")], [])[0].verdict is Verdict.ERROR

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ray_tui.analysis.units import format_value
+from ray_tui.analysis.units import format_value, span
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,15 @@ def test_decimals_can_be_set():
     """As a panel's own setting does."""
     assert format_value(1.23456, "s", 1) == "1.2 s"
     assert format_value(2048, "bytes", 2) == "2.00 KiB"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 seconds"), (1, "1 second"), (59, "59 seconds"), (660, "11 minutes"), (3_600, "1 hour"),
+        (5_400, "1.5 hours"), (86_400, "1 day"), (1_200_000, "13.9 days"),
+    ],
+)  # fmt: skip
+def test_a_span_is_said_in_the_unit_that_a_person_would_use(seconds, said):
+    """Nobody reads 0.0417 days."""
+    assert span(seconds) == said

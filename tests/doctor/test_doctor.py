@@ -160,7 +160,7 @@ async def test_each_input_file_is_judged_as_the_prerequisites_will(place):
     papers.write(place.folder, staging=papers.changed(papers.STAGING, release="v0"), report="# Nothing\n")
     (place.folder / papers.FOLDER / "deployment-health-log.md").unlink()
     found = [finding for finding in await doctor.examine(None, place.outside) if finding.name == "input"]
-    wrong = {finding.detail.partition(":")[0]: finding for finding in found if not finding.ok}
+    wrong = {name: one for one in found for name in papers.NAMES.values() if not one.ok and name in one.detail}
     assert len(found) == 4
     assert set(wrong) == {"deployment-health-log.md", "staging-test-results.json", "DEPLOYMENT-REPORT.md"}
     assert "missing: not in .artifacts/deployment" in wrong["deployment-health-log.md"].detail
