@@ -253,7 +253,7 @@ def attach(
     if not plain:
         holding.want_terminal(holding.TO_FOLLOW)
     found = runs_on_disk.find_live(chosen.store, run_id)
-    return holding.on_socket(chosen, rendezvous.socket_path(found.run_id, chosen), observe, plain, sign_with, plays)
+    return holding.on_socket(chosen, rendezvous.meeting_place(found.run_id, chosen), observe, plain, sign_with, plays)
 
 
 @app.command()
@@ -295,7 +295,7 @@ def acknowledge(
 
     chosen = _config(config)
     found = runs_on_disk.find_live(chosen.store, run_id)
-    said = asyncio.run(socket.acknowledge(rendezvous.socket_path(found.run_id, chosen), code, plays))
+    said = asyncio.run(socket.acknowledge(rendezvous.meeting_place(found.run_id, chosen), code, plays))
     late = " It is later than the SLA allows." if said["after_seconds"] > said["sla_seconds"] else ""
     what = f"what came to {said['receiver']} by {said['integration']}"
     text = f"{said['person']} acknowledged {what}, {said['after_seconds']:.1f} s after it was sent.{late}"

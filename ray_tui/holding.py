@@ -88,14 +88,14 @@ def on_console(
     live = runs_on_disk.carried_out(chosen.store)
     if live is not None and live.run_id != resume:
         _offer(live.run_id)
-        return on_socket(chosen, rendezvous.socket_path(live.run_id, chosen), observe, plain, key)
+        return on_socket(chosen, rendezvous.meeting_place(live.run_id, chosen), observe, plain, key)
     if resume is None and not anew:
         resume = to_go_on_with(chosen)
     run_id = resume or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     folder = chosen.store / "runs" / run_id
     if resume and rendezvous.is_locked(folder):
         typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
-        return on_socket(chosen, rendezvous.socket_path(run_id, chosen), observe, plain, key)
+        return on_socket(chosen, rendezvous.meeting_place(run_id, chosen), observe, plain, key)
     named_files.require(chosen)
     path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
     return on_socket(chosen, path, observe, plain, key)

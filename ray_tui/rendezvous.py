@@ -1,6 +1,7 @@
 """Where a run's lock and its socket lie, and who the kernel says is there: what a console needs to find its host."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import pwd
@@ -115,6 +116,42 @@ def socket_path(run_id: str, config: Config | None) -> Path:
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise InputError(f"{path}: is longer than {LONGEST_PATH} bytes; set a shorter [host] socket_dir")
     return path
+
+
+def meeting_place(run_id: str, config: Config) -> Path:
+    """The socket of a run that a host carries out. InputError where this OS user cannot meet that host there."""
+    path = socket_path(run_id, config)
+    try:
+        path.stat()
+        why = "" if os.access(path, os.W_OK) else os.strerror(errno.EACCES)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+    if not why:
+        return path
+    host = config.host
+    if host.socket_dir and host.group:
+        todo = f"Be in its group, [host] group = {host.group!r} (log in anew after a change), and in the same folder."
+    else:
+        todo = (
+            "Where that is another OS user, nobody else can join it: people of several OS users meet in "
+            "[host] socket_dir (a folder of mode 2750) with [host] group, which a host reads when it starts. Set both, "
+            f"stop the host (SIGTERM), and its user goes on: `ray-tui run --resume --run {run_id}`; approvals hold."
+        )
+    raise InputError(f"{path}: {why}. A host carries {run_id} out, and not where {_me()} could meet it. {todo}")
+
+
+def _me() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def others(people: Mapping[str, Person]) -> tuple[str, ...]:
+    """Who of [people] has a console under another OS user than this process."""
+    named = [name for name, person in people.items() if person.login or person.uid is not None]
+    me = person_of(os.getuid(), people)
+    return tuple(name for name in named if name != me)
 
 
 def person_of(uid: int, people: Mapping[str, Person]) -> str:

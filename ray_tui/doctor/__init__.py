@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ray_tui import config, named_files
+from ray_tui import config, named_files, rendezvous
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.config_errors import Fault
@@ -283,11 +283,21 @@ def _sockets(chosen: Config | None, outside: Outside) -> list[Finding]:
     except (RayError, OSError) as exc:
         return [Finding("sockets", False, line(str(exc)), "give consoles a safe folder to meet in")]
     abandoned = [path.name for path in sorted(folder.glob("*.sock")) if not _answers(path)]
-    found = [Finding("sockets", True, f"{folder} is safe")]
+    found = [Finding("sockets", True, f"{folder} is safe"), *_apart(chosen)]
     if abandoned:
         shown = ", ".join(abandoned[:3]) + (" …" if len(abandoned) > 3 else "")
         found.append(Finding("sockets.abandoned", True, f"{len(abandoned)}: {shown}", f"harmless; rm them in {folder}"))
     return found
+
+
+def _apart(chosen: Config | None) -> list[Finding]:
+    """People of other OS users who could not join a run that begins now."""
+    others = rendezvous.others(chosen.people) if chosen is not None else ()
+    if chosen is None or not others or (chosen.host.socket_dir and chosen.host.group):
+        return []
+    empty = " and ".join(name for name in ("socket_dir", "group") if not getattr(chosen.host, name))
+    detail = f"[people] has other OS users ({', '.join(others)}), and [host] {empty} is empty: they cannot join a run"
+    return [Finding("sockets.people", True, detail, "set both before a run begins: a folder of mode 2750, its group")]
 
 
 def _answers(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """The doctor finds what would get in a run's way, says what to do, and gives no secret away."""
 
 import json
+import os
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -282,6 +283,27 @@ async def test_an_unsafe_socket_folder_is_wrong(place):
     found = await examined(place, socket_folder=unsafe)
     assert not found["sockets"].ok
     assert "0700" in found["sockets"].detail
+
+
+@pytest.mark.parametrize(
+    ("people", "host", "empty"),
+    [
+        ("[people.sam]\nuid = 4711\n", "", "socket_dir and group is empty"),
+        ('[people.sam]\nlogin = "sam"\n', '[host]\nsocket_dir = "/srv/meet"\n', "group is empty"),
+        ("[people.sam]\nuid = 4711\n", '[host]\nsocket_dir = "/srv/meet"\ngroup = "sre"\n', ""),
+        (f"[people.mira]\nuid = {os.getuid()}\n[people.tom]\n", "", ""),
+    ],
+)
+async def test_people_of_other_os_users_who_could_not_join_are_told_of_before_a_run_begins(place, people, host, empty):
+    """Pairing needs a folder and a group to meet in; one OS user alone needs neither."""
+    (place.folder / "ray-tui.toml").write_text(CONFIG + people + host)
+    found = (await examined(place)).get("sockets.people")
+    assert (found is not None) == bool(empty)
+    if found is not None:
+        assert found.ok
+        assert "(sam)" in found.detail
+        assert empty in found.detail
+        assert "mode 2750" in found.todo
 
 
 async def test_abandoned_sockets_are_told_from_live_ones(place):

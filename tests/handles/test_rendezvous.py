@@ -13,6 +13,7 @@ import pytest
 
 from ray_tui import rendezvous
 from ray_tui.core import facts as f
+from ray_tui.core.errors import InputError
 from ray_tui.core.state import RunState
 from ray_tui.engine import Engine, Places
 from ray_tui.host import Host
@@ -38,6 +39,43 @@ def test_asking_whether_a_run_is_alive_never_keeps_its_host_from_starting(tmp_pa
     finally:
         over.set()
         asking.join()
+
+
+RUN = "2026-11-22T1155Z-checkout-v2.4.1-7f3a1c"
+
+
+def test_who_finds_no_socket_where_a_host_is_told_where_people_meet(tmp_path, monkeypatch):
+    """Not to resume a run that is being carried out: what lacks is a folder that both OS users may use."""
+    monkeypatch.setattr(rendezvous, "socket_folder", lambda config: tmp_path)
+    with pytest.raises(InputError) as said:
+        rendezvous.meeting_place(RUN, a_config(tmp_path))
+    assert "No such file or directory" in str(said.value)
+    assert "[host] socket_dir (a folder of mode 2750) with [host] group" in str(said.value)
+    (tmp_path / "7f3a1c.sock").touch()
+    assert rendezvous.meeting_place(RUN, a_config(tmp_path)) == tmp_path / "7f3a1c.sock"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, to stop being it")
+def test_who_is_not_in_the_group_is_told_so():
+    """The folder is there, the socket is there, and the kernel says no."""
+    folder = Path(f"/tmp/ray-meeting-{os.getpid()}")
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "7f3a1c.sock").touch(0o600)
+    asked = (
+        "from ray_tui.config import Config, Host, Run; from ray_tui.rendezvous import meeting_place; "
+        f"meeting_place({RUN!r}, Config(run=Run(release='v1'), host=Host(socket_dir={str(folder)!r}, group='sre')))"
+    )
+    try:
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", asked],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(folder)
+    assert "Permission denied" in done.stderr
+    assert "Be in its group, [host] group = 'sre'" in done.stderr
+    assert "resume" not in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, to stop being it")

@@ -6,6 +6,7 @@ is committed.
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,8 @@ def dialogs(app):
     }  # fmt: skip
     for name, (raised, wanted) in prompts.items():
         yield name, ask.dialog_for(view, raised, width), wanted
-    yield "waiting", ask.waiting_dialog(prompts["approve"][0], "jo", width), ("waiting for sre-lead",)
+    waits = ask.waiting_dialog(replace(view, person="sam"), prompts["approve"][0], width)
+    yield "waiting", waits, ("waiting for mira or jo (sre-lead)",)
     yield "halt", decide.halt_dialog(view, width), ("2 of 2 criteria block", "Retry", "Abort")
     yield "retry", decide.retry_dialog(view, "2.2", width), ("attempt 2", "No")
     yield "waive", decide.WaiveDialog(view, "2.2", width), ("Which criterion?", "reason")
@@ -194,6 +196,9 @@ def moments():
     lost = FakeHandle(*mid_run())
     lost.link = Link.LOST
     yield "link-lost", lost, ("LOST, retrying", "the run goes on")
+    silent = FakeHandle(*mid_run())
+    silent.link, silent.silent_seconds, silent.unanswered = Link.SILENT, 12.0, 1
+    yield "link-silent", silent, ("SILENT 12 s",)
     asks = asked("approve", roles=("sre-lead",), data={"subject": "package", "role": "sre-lead"})
     watches = FakeHandle(*mid_run()[:-1], asks, read_only=True, person="jo")
     yield "observer", watches, ("READ-ONLY", "A approve")

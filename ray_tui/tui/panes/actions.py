@@ -50,7 +50,8 @@ def _action_row(view: View, action: plan.Action, width: int) -> Row:
                                   (f": {asked.raised.title}", "dim"))  # fmt: skip
         return Row(_row(view.mark(action.id), label, said, width), _target(action.id))
     if view.state.aborted is not None and step.status in ("waiting", "running"):
-        return Row(_row(view.mark(action.id), label, (("not done", "dim"),), width), _target(action.id))
+        far = f": {path_words(view.state)[2]}" if action.id == "2.2" and view.state.probes else ""
+        return Row(_row(view.mark(action.id), label, ((f"not done{far}", "dim"),), width), _target(action.id))
     if step.status == "running":
         done, total, doing = step.done, step.total, step.progress
         if action.id == "2.2" and view.state.probes:
