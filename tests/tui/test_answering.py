@@ -200,6 +200,8 @@ async def test_a_hash_is_copied_out_of_an_approval_and_its_keys_are_told(tmp_pat
         told = await dialog(app, HelpDialog)
         assert "In this dialog" in told.text_shown()
         assert "copy all of the text" in told.text_shown()
+        for elsewhere in ("phase 1", "waive a criterion", "zoom", "the pane alone"):
+            assert elsewhere not in told.text_shown()
         await pilot.press("escape")
         await until(lambda: app.screen is top, "the approval again")
         await pilot.press("down", "enter", "y", "?", "enter")
