@@ -266,7 +266,7 @@ async def test_a_small_approval_shows_what_is_signed_and_that_there_is_more(size
         for part in ("MONITORING-PACKAGE.zip", "abababab", "signing  signed with SHA256:abc", "PgDn: read on"):
             await shows(app, part)
         await shows(app, "Yes")
-        assert "Enter: next, then submit" in text_of(app)
+        assert "Enter: next, submit" in text_of(app)
         await pilot.press(*["pagedown"] * 6)
         await shows(app, "release  v2.4.1")
 
@@ -322,7 +322,7 @@ async def test_a_long_waiver_tells_both_how_to_submit_and_how_to_read_on():
             await pilot.press("w")
             await dialog(app, WaiveDialog)
             await shows(app, "PgDn: read on")
-            assert "Enter: next, then submit" in text_of(app)
+            assert "Enter: next, submit" in text_of(app)
 
 
 @pytest.mark.parametrize("kind", ["approve", "confirm", "edit"])

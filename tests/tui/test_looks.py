@@ -144,7 +144,7 @@ async def test_a_keymap_moves_a_key():
         await pilot.press("H")
         await until(lambda: getattr(app.screen, "dialog_title", "") == "Help", "help")
         await shows(app, "N                  add a note")
-        await pilot.press("i")
+        await pilot.press("i", "pagedown")
         await shows(app, "run.note                N ")
 
 

@@ -371,7 +371,7 @@ class Problem(Static):
 class FormDialog(Dialog[dict[str, str]]):
     """Fields to fill in, and a first list to choose from where there is one. Enter goes on, at the end it submits."""
 
-    hints: tuple[str, ...] = ("Enter: next, then submit", "↑↓: field")
+    hints: tuple[str, ...] = ("Enter: next, submit", "↑↓: field")
     q_does = Q_TYPES
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.FORM)
 

@@ -149,7 +149,8 @@ def _shown(keymap: Mapping[str, str], key: keys.Key) -> str:
 def _key_lines(keymap: Mapping[str, str], view: View, width: int, row: Sequence[tuple[str, str]]) -> list[Line]:
     known = {key.id: key for key in keys.KEYS}
     out = _section("On the chosen row", [(_shown(keymap, known[name]), says) for name, says in row], width)
-    for group in dict.fromkeys(key.group for key in keys.KEYS):
+    groups = sorted(dict.fromkeys(key.group for key in keys.KEYS), key=("Look", "Console").count)
+    for group in groups:  # what decides something comes before what only looks
         found = [key for key in keys.KEYS if key.group == group and key.id not in dict(row) and use.useful(view, key)]
         out += _section(group, [(_shown(keymap, key), key.says) for key in found], width)
     if view.state.halt is None and view.drives and not view.state.ended:
