@@ -34,7 +34,7 @@ from ray_tui.core.pulse import HEARD_AGAIN, Pulse, silence
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.untrusted import clean, line
-from ray_tui.tui import clipboard, keys, theme
+from ray_tui.tui import clipboard, keys, theme, use
 from ray_tui.tui.about import about, seq_of
 from ray_tui.tui.commands import RunCommands
 from ray_tui.tui.copies import copies
@@ -592,7 +592,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
-        self.open_dialog(help_dialog(self.keymap, problems, self.view(), self.desk.width, here))
+        view = self.view()
+        row = use.row_keys(view, self.console_screen.listing.chosen, self.options.places)
+        self.open_dialog(help_dialog(self.keymap, problems, view, self.desk.width, here, row))
 
     def open_mission(self) -> None:
         self.open_dialog(mission_dialog(self.desk.width, self.view().demo))

@@ -12,15 +12,16 @@ from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Finding
 from ray_tui.tui.lines import clock_text
 from ray_tui.tui.panes import baseline
+from ray_tui.tui.panes.phases import said
 from ray_tui.tui.stage import Stage
-from ray_tui.tui.view import name_of, without_us
+from ray_tui.tui.view import mappings, name_of, without_us
 from ray_tui.tui.widgets.painted import literal
 
 Item = tuple[str, str, Callable[[], object]]
 """(name, what it does, how)."""
 NAME_CELLS = 80
 MOST = 100
-"""Of runs, receivers and findings each."""
+"""Of runs, receivers, findings, KPIs, dashboards and alert rules each."""
 
 
 class RunCommands(Provider):
@@ -47,7 +48,8 @@ def items(app: Stage) -> list[Item]:
     begun = _decisions(app) if transport is None and not app.handle.read_only else []
     played = _replay(app, transport) if transport is not None else []
     return [
-        *begun, *played, *_looks(app), *_findings(app), *_steps(app), *_receivers(app), *_services(app), *_runs(app),
+        *begun, *played, *_looks(app), *_findings(app), *_steps(app), *_receivers(app), *_services(app), *_figures(app),
+        *_configured(app), *_runs(app),
         *[(f"Theme {name}", "", partial(app.choose_theme, name)) for name in app.theme_names],
     ]  # fmt: skip
 
@@ -157,6 +159,25 @@ def _receivers(app: Stage) -> list[Item]:
 def _services(app: Stage) -> list[Item]:
     return [(f"Service {name}", "its coverage", partial(app.open_detail, f"service:{name}"))
             for name in app.service_names()]  # fmt: skip
+
+
+def _figures(app: Stage) -> list[Item]:
+    """Every KPI, as it is now."""
+    view = app.view()
+    return [(f"KPI {line(f'{figure.service} {figure.name}', NAME_CELLS)}", line(said(view, figure.target), NAME_CELLS),
+             partial(app.open_detail, figure.target)) for figure in baseline.figures_of(view)[:MOST]]  # fmt: skip
+
+
+def _configured(app: Stage) -> list[Item]:
+    """The dashboards and the alert rules of 2.1."""
+    data = app.view().data("2.1")
+    return [
+        (f"{word} {line(str(found.get(name, '?')), NAME_CELLS)}", says,
+         partial(app.open_detail, f"data:2.1/{key}/{index}"))
+        for word, key, name, says in (("Dashboard", "dashboards", "title", "its score, its panels and their queries"),
+                                      ("Alert rule", "alerts", "name", "its expression, receivers and issues"))
+        for index, found in enumerate(mappings(data.get(key))[:MOST])
+    ]  # fmt: skip
 
 
 def _runs(app: Stage) -> list[Item]:

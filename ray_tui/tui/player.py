@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Sequence
+from math import floor, inf
 
 from ray_tui.core.handle import Marker, Transport
+from ray_tui.tui.lines import clock_text
 from ray_tui.tui.screens.dialog import Field, FormDialog
 from ray_tui.tui.stage import Stage
+from ray_tui.tui.view import wall
 
 PRESSES = ("play", "step", "next", "previous", "slower", "faster")
+DAY = 86_400.0
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
 
 
@@ -47,7 +51,7 @@ class Player:
         self.app.repaint_soon()
 
     def ask_seek(self) -> None:
-        fields = [Field("to", "a time (5:12), a seq (214), a step (2.2) or a gate (G4, gate.handoff)", least=1)]
+        fields = [Field("to", _asked(self.app.state.started_at, self.transport), least=1)]
         dialog = FormDialog("Go to", [], fields)
 
         def closed(values: dict[str, str] | None) -> None:
@@ -70,11 +74,14 @@ class Player:
         transport = self.transport
         if transport is None:
             return
-        kind, value = where(text.strip(), transport.markers)
+        started, length = self.app.state.started_at, transport.duration[1]
+        kind, value = where(text.strip(), transport.markers, started, length)
         if kind == "seq":
             transport.seek(int(value))
         elif kind == "seconds":
             transport.seek_seconds(value)
+        elif kind == "outside":
+            self.app.say(f"{text.strip()} is not within this run: {_span(started, length)}.")
         else:
             self.app.say(f"{text!r} is no time, seq or step of this run.")
         self.app.repaint_soon()
@@ -95,20 +102,39 @@ def next_speed(now: float, by: int) -> float:
     return slower[-1] if slower else SPEEDS[0]
 
 
-def where(text: str, markers: Sequence[Marker]) -> tuple[str, float]:
-    """("seq", n), ("seconds", s) or ("", 0): a step or gate means its first marker."""
-    if ":" in text:
-        parts = text.split(":")
-        if len(parts) <= 3 and all(part.isdecimal() for part in parts):
-            seconds = 0.0
-            for part in parts:
-                seconds = seconds * 60 + int(part)
-            return "seconds", seconds
+def _asked(started: float, transport: Transport | None) -> str:
+    """What can be typed, with a clock time of this very run."""
+    middle = started + (transport.duration[1] / 2 if transport is not None else 0.0)
+    return f"a time into it (5:12) or of the clock ({wall(middle)}), a seq (214), a step (2.2) or a gate (G4)"
+
+
+def _span(started: float, length: float) -> str:
+    return f"it went from {wall(started)} to {wall(started + length)} UTC and took {clock_text(length)}"
+
+
+def where(text: str, markers: Sequence[Marker], started: float = 0.0, length: float = inf) -> tuple[str, float]:
+    """("seq", n), ("seconds", s), ("outside", 0): a time that the run does not have, or ("", 0). A step or gate means
+    its first marker. ``started`` in unix seconds, ``length`` in seconds."""
+    parts = text.removesuffix("Z").split(":")
+    if len(parts) in (2, 3) and all(part.isdecimal() for part in parts):
+        return _when(parts, started, length)
     if text.isdecimal():
         return "seq", float(text)
     wanted = re.sub(r"^gate\s+(?=\d)", "g", text.casefold())
     found = next((marker for marker in markers if wanted and _is_called(marker, wanted)), None)
     return ("seq", float(found.seq)) if found is not None else ("", 0.0)
+
+
+def _when(parts: Sequence[str], started: float, length: float) -> tuple[str, float]:
+    """Hours, minutes and seconds are a time of the clock where the run has it, minutes and seconds a time into it."""
+    seconds = 0.0
+    for part in parts:
+        seconds = seconds * 60 + int(part)
+    of_day = seconds if len(parts) == 3 else seconds * 60
+    ahead = (of_day - floor(started)) % DAY  # the event log prints whole seconds
+    readings = [(ahead, of_day < DAY and ahead <= length + 1), (seconds, seconds <= length)]
+    ordered = readings if len(parts) == 3 else readings[::-1]
+    return next((("seconds", at) for at, there in ordered if there), ("outside", 0.0))
 
 
 def _is_called(marker: Marker, wanted: str) -> bool:

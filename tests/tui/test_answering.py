@@ -200,6 +200,8 @@ async def test_a_hash_is_copied_out_of_an_approval_and_its_keys_are_told(tmp_pat
         told = await dialog(app, HelpDialog)
         assert "In this dialog" in told.text_shown()
         assert "copy all of the text" in told.text_shown()
+        for elsewhere in ("phase 1", "waive a criterion", "zoom", "the pane alone"):
+            assert elsewhere not in told.text_shown()
         await pilot.press("escape")
         await until(lambda: app.screen is top, "the approval again")
         await pilot.press("down", "enter", "y", "?", "enter")
@@ -264,7 +266,7 @@ async def test_a_small_approval_shows_what_is_signed_and_that_there_is_more(size
         for part in ("MONITORING-PACKAGE.zip", "abababab", "signing  signed with SHA256:abc", "PgDn: read on"):
             await shows(app, part)
         await shows(app, "Yes")
-        assert "Enter: next, then submit" in text_of(app)
+        assert "Enter: next, submit" in text_of(app)
         await pilot.press(*["pagedown"] * 6)
         await shows(app, "release  v2.4.1")
 
@@ -320,7 +322,7 @@ async def test_a_long_waiver_tells_both_how_to_submit_and_how_to_read_on():
             await pilot.press("w")
             await dialog(app, WaiveDialog)
             await shows(app, "PgDn: read on")
-            assert "Enter: next, then submit" in text_of(app)
+            assert "Enter: next, submit" in text_of(app)
 
 
 @pytest.mark.parametrize("kind", ["approve", "confirm", "edit"])

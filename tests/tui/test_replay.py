@@ -5,7 +5,7 @@ import pytest
 from ray_tui.core import facts as f
 from ray_tui.core.handle import Marker
 from ray_tui.tui.player import next_speed, where
-from tests.tui.fake_handle import FakeHandle, FakeTransport, mid_run, opened, until
+from tests.tui.fake_handle import T0, FakeHandle, FakeTransport, mid_run, opened, until
 from tests.tui.on_screen import console, dialog, notices, shows, text_of
 
 MARKERS = (
@@ -124,6 +124,7 @@ def test_speeds_stay_between_a_half_and_a_hundred():
 def test_where_reads_hours_too():
     """1:02:03 is a time."""
     assert where("1:02:03", ()) == ("seconds", 3723.0)
+    assert where("1:02:03", (), T0, 4000.0) == ("seconds", 3723.0), "no clock of that run, but a time into it"
     assert where("nowhere", MARKERS) == ("", 0.0)
 
 
@@ -164,3 +165,37 @@ async def test_nobody_is_missed_at_the_wheel_of_a_replay():
     driven, _ = replay()
     async with console(driven, (160, 40)) as (app, _):
         await shows(app, "driving: mira")
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("11:56:30", ("seconds", 90.0)), ("11:56:30Z", ("seconds", 90.0)), ("11:55:00", ("seconds", 0.0)),
+        ("11:57", ("seconds", 120.0)), ("2:05", ("seconds", 125.0)), ("11:54:59", ("outside", 0.0)),
+        ("20:36:30", ("outside", 0.0)), ("99:99:99", ("outside", 0.0)), ("5:12", ("outside", 0.0)),
+    ],
+)  # fmt: skip
+def test_a_time_of_the_clock_is_one_where_the_run_has_it(typed, found):
+    """As the event log prints it; what the run does not have is not taken for its end."""
+    assert where(typed, MARKERS, T0 + 0.7, 300.0) == found
+
+
+def test_a_run_over_midnight_has_the_clock_of_both_days():
+    """From 23:58 to 00:03."""
+    midnight = T0 - T0 % 86_400
+    assert where("00:01:00", (), midnight - 120, 300.0) == ("seconds", 180.0)
+    assert where("23:59:00", (), midnight - 120, 300.0) == ("seconds", 60.0)
+
+
+async def test_seek_says_that_the_run_has_no_such_time():
+    """The hint names a clock time of this very run; another one is refused with the run's own span."""
+    handle, transport = replay()
+    async with console(handle) as (app, pilot):
+        await pilot.press(":")
+        await shows(app, "of the clock (11:57:31)")
+        await pilot.press(*"20:36:30", "enter")
+        await until(lambda: "20:36:30 is not within this run: it went from 11:55:01 to 12:00:01 UTC" in notices(app),
+                    "the notice")  # fmt: skip
+        assert transport.calls == []
+        app.player.seek("11:56:31")
+        assert transport.calls == [("seconds", 90.0)]

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from ray_tui.core import plan, views
 from ray_tui.core.presence import LOG as LOG_PLACE
 from ray_tui.core.presence import PLACES
-from ray_tui.tui import attention, keys
+from ray_tui.tui import attention, keys, use
 from ray_tui.tui.jump import Jump, Spot, labelled
 from ray_tui.tui.panes import frame
 from ray_tui.tui.panes.phases import PHASES, said
@@ -231,9 +231,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
             live["replay.next"] = f"{live['replay.previous']} {live['replay.next']}"
             live["replay.faster"] = f"{live['replay.slower']} {live['replay.faster']}"
         elif view.state.halt is not None and view.drives:
-            named = [("run.prompts", "decide"), ("run.retry", "retry"), ("run.waive", "waive"),
-                     ("run.manual", "manual"), ("help", "help"), ("open.detail", "why?"),
-                     ("run.note", "note")]  # fmt: skip
+            ways = [(name, way) for name, way in use.AT_A_HALT.items() if way in use.ways_now(view)]
+            named = [("run.prompts", "decide"), *ways, ("help", "help"), ("open.detail", "why?"), ("run.note", "note")]
         else:
             strayed = self.picked and not view.state.ended  # the run may go on where nobody here sees it
             back = [("focus.overview", "follow the run" if strayed else "overview")]
@@ -397,6 +396,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self.picked = self.zoomed = False
         if self.active == LOG:
             self.active = 1
+        self.event_log.move_to_end(1)
         self._rearrange()
 
     def action_zoom(self) -> None:
@@ -408,6 +408,12 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def action_move(self, by: int) -> None:
         self.listing.move(by)
+
+    def action_half_page(self, by: int) -> None:
+        self.listing.move(by * max(1, self.listing.size.height // 2))
+
+    def action_end(self, by: int) -> None:
+        self.listing.move_to_end(by)
 
     def action_next_action(self, by: int) -> None:
         self.listing.move_to_action(by)

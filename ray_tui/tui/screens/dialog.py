@@ -218,10 +218,11 @@ class Dialog(ModalScreen[Answer]):
         text.styles.max_height = max(3, room - more.display)
         box.border_subtitle = literal(self.foot(), ascii_only=self.ascii_only)
 
-    def action_read_on(self, by: int) -> None:
+    def action_read_on(self, pages: float) -> None:
         if self.query("#text"):
             text = self.query_one("#text")
-            text.scroll_to(y=text.scroll_offset.y + by * max(1, text.size.height - 1), animate=False)
+            rows = max(1, int(abs(pages) * (text.size.height - 1)))
+            text.scroll_to(y=text.scroll_offset.y + (rows if pages > 0 else -rows), animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In an editor the page keys belong to the text that is edited."""
@@ -370,7 +371,7 @@ class Problem(Static):
 class FormDialog(Dialog[dict[str, str]]):
     """Fields to fill in, and a first list to choose from where there is one. Enter goes on, at the end it submits."""
 
-    hints: tuple[str, ...] = ("Enter: next, then submit", "↑↓: field")
+    hints: tuple[str, ...] = ("Enter: next, submit", "↑↓: field")
     q_does = Q_TYPES
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.FORM)
 

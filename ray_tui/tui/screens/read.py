@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
+from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
 from ray_tui.core import plan
-from ray_tui.tui import keys
+from ray_tui.tui import keys, use
 from ray_tui.tui.about import paragraph
 from ray_tui.tui.lines import Line, columns
 from ray_tui.tui.screens.dialog import Q_CLOSES, Choice, ChoiceDialog, Dialog, Field, FormDialog
@@ -44,6 +45,10 @@ class ReadDialog(Dialog[None]):
     def action_scroll(self, by: int) -> None:
         text = self.query_one("#text")
         text.scroll_to(y=text.scroll_offset.y + by, animate=False)
+
+    def action_end(self, by: int) -> None:
+        text = self.query_one("#text", VerticalScroll)
+        text.scroll_to(y=0 if by < 0 else text.max_scroll_y, animate=False)
 
     def action_copy_as(self) -> None:
         self.app.post_message(CopyAsAsked(self.target, self.text_shown()))
@@ -107,14 +112,25 @@ class HelpDialog(ReadDialog):
 
 
 def help_dialog(
-    keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int, here: Sequence[tuple[str, str]] = ()
-) -> HelpDialog:
-    """Every key as it is bound now; the glyphs; the mission. On the second page what [ui.keymap] calls them.
-    ``here``: the keys of the dialog from which it was asked."""
+    keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int, here: Sequence[tuple[str, str]] = (),
+    row: Sequence[tuple[str, str]] = (),
+) -> HelpDialog:  # fmt: skip
+    """The keys that have a use now, as they are bound; the glyphs; the mission. On the second page what [ui.keymap]
+    calls all of them. ``here``: the keys of the dialog from which it was asked, and then no others; ``row``: what the
+    keys of the chosen row do with it."""
+    lines = _section("In this dialog", here, width) if here else _key_lines(keymap, view, width, row)
+    return HelpDialog([[*_I_KEY, *lines, *_legend(problems, width)], _name_lines(keymap, width)])
+
+
+_I_KEY: tuple[Line, ...] = ((("i", "run"), ("  what [ui.keymap] calls them, to put them elsewhere", "dim")), ())
+
+
+def _section(title: str, said: Sequence[tuple[str, str]], width: int, style: str = "run") -> list[Line]:
+    """A heading, and keys with what they do; empty where there are none."""
     widths = (18, max(20, width - 20))
-    first: list[Line] = [columns([(keys, "run"), says], widths) for keys, says in here]
-    head: list[Line] = [(("In this dialog", "strong"),), *first, ()] if here else []
-    return HelpDialog([[*head, *_key_lines(keymap, problems, view, width)], _name_lines(keymap, width)])
+    word = "dim" if style == "dim" else ""
+    found: list[Line] = [columns([(keys, style), (says, word)], widths) for keys, says in said]
+    return [((title, "strong" if style != "dim" else "dim"),), *found, ()] if found else []
 
 
 def _name_lines(keymap: Mapping[str, str], width: int) -> list[Line]:
@@ -130,19 +146,26 @@ def _shown(keymap: Mapping[str, str], key: keys.Key) -> str:
     return every if every == "," else every.replace(",", " ")
 
 
-def _key_lines(keymap: Mapping[str, str], problems: Sequence[str], view: View, width: int) -> list[Line]:
-    out: list[Line] = [(("i", "run"), ("  what [ui.keymap] calls them, to put them elsewhere", "dim")), ()]
-    dead = ("Replay",) if view.transport is None else ("Decide", "Pair")
-    groups = [group for group in dict.fromkeys(key.group for key in keys.KEYS) if group not in dead]
-    for group in groups:
-        out.append(((group, "strong"),))
-        widths = (18, max(20, width - 20))
-        out += [columns([(_shown(keymap, k), "run"), k.says], widths) for k in keys.KEYS if k.group == group]
-        out.append(())
+def _key_lines(keymap: Mapping[str, str], view: View, width: int, row: Sequence[tuple[str, str]]) -> list[Line]:
+    known = {key.id: key for key in keys.KEYS}
+    out = _section("On the chosen row", [(_shown(keymap, known[name]), says) for name, says in row], width)
+    groups = sorted(dict.fromkeys(key.group for key in keys.KEYS), key=("Look", "Console").count)
+    for group in groups:  # what decides something comes before what only looks
+        found = [key for key in keys.KEYS if key.group == group and key.id not in dict(row) and use.useful(view, key)]
+        out += _section(group, [(_shown(keymap, key), key.says) for key in found], width)
+    if view.state.halt is None and view.drives and not view.state.ended:
+        later = [(_shown(keymap, known[name]), known[name].says) for name in use.AT_A_HALT]
+        out += _section("When a run is halted", later, width, "dim")
     out += [(("ctrl+p            ", "run"), ("command palette: all of this and more, by name", "")), ()]
-    out.append((("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),))
-    out.append((("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),))
-    out += [(), (("Mission", "strong"),), *mission_lines(width)]
+    return out
+
+
+def _legend(problems: Sequence[str], width: int) -> list[Line]:
+    out: list[Line] = [
+        (("✓ passed  ✗ failed  ? inconclusive  ! error  w waived  ▶ running  · waiting  – not needed", ""),),
+        (("Times are UTC. q leaves the console, Ctrl-C says so; neither ever ends a run.", "dim"),),
+        (), (("Mission", "strong"),), *mission_lines(width),
+    ]  # fmt: skip
     for problem in problems:
         out += paragraph(problem, width, "warn", "! ")
     return out

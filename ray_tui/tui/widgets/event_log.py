@@ -120,6 +120,16 @@ class EventLog(Listing):
     def scroll_to_end(self) -> None:
         self.scroll_to(y=max(0, len(self._rows) - self.size.height), animate=False, force=True)
 
+    def move_to_end(self, by: int) -> None:
+        """The newest line is followed from then on."""
+        super().move_to_end(by)
+        if by > 0:
+            self._following, self._held = True, False
+            self.scroll_to_end()
+            self.post_message(self.Scrolled())
+        else:
+            self.scroll_to(y=0, animate=False, force=True)
+
     def set_active(self, active: bool) -> None:
         if active and not self.active and self._rows and self._following:
             self._chosen = self._rows[-1].target

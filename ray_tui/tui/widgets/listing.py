@@ -106,6 +106,14 @@ class Listing(Painted):
         at = targets.index(self.chosen)
         self._choose(targets[max(0, min(len(targets) - 1, at + by))])
 
+    def move_to_end(self, by: int) -> None:
+        """The first row, or the last."""
+        targets = self._targets()
+        if targets:
+            self._choose(targets[0 if by < 0 else -1])
+        else:
+            self.scroll_to(y=0 if by < 0 else len(self._rows), animate=False, force=True)
+
     def move_to_action(self, by: int) -> None:
         """Choose the next row that is an action or a gate, around the end."""
         steps = [target for target in self._targets() if target.startswith("step:")]
