@@ -156,7 +156,7 @@ async def show(
         roles=_roles(chosen, handle.person),
         signing=signing,
         attach_hint=_come_back(chosen, handle.run_id) if chosen else "",
-        places=_places(chosen, handle.run_id, recorded),
+        places=places(chosen, handle.run_id, recorded),
         runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
@@ -188,7 +188,7 @@ def _come_back(chosen: "Config", run_id: str) -> str:
     return invoked.command("attach", run_id, "--config", chosen.file.resolve())
 
 
-def _places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Places":
+def places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Places":
     """What a line that is copied off the console needs to work in any folder of this machine."""
     from ray_tui.tui.places import Places
 
