@@ -179,7 +179,7 @@ async def show(
         signing=signing,
         attach_hint=_join(chosen, handle.run_id) if chosen else "",
         way_back=way_back,
-        places=_places(chosen, handle.run_id, recorded),
+        places=places(chosen, handle.run_id, recorded),
         runs=(lambda: lines_to_open(chosen)) if chosen else tuple,
         crash_log=chosen.store / "runs" / handle.run_id / "console.log" if chosen and not handle.transport else None,
         copy_folder=cache(),
@@ -230,7 +230,7 @@ def _way_back(chosen: "Config", run_id: str, words: "Mapping[str, object]") -> s
     return f"No host carries it out now; go on with it: {invoked.command('run', '--resume', '--run', run_id, *options)}"
 
 
-def _places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Places":
+def places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Places":
     """What a line that is copied off the console needs to work in any folder of this machine."""
     from ray_tui.tui.places import Places
 

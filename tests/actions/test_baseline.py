@@ -118,6 +118,16 @@ async def test_the_artifact_holds_quantiles_and_samples_of_each_kpi(tmp_path: Pa
     json.dumps(result.data, allow_nan=False)
 
 
+async def test_each_figure_keeps_its_question(tmp_path: Path) -> None:
+    """For its service alone, so that it can be asked again by hand; the ratio as one expression."""
+    result = await snapshot(tmp_path)
+    for row in result.data["kpis"]:
+        assert "[30s]" in row["query"], row["kpi"]
+        assert '=~"' not in row["query"].replace('status=~"5.."', ""), "one service, no alternatives"
+    ratio = kpi(result, result.data["kpis"][0]["service"], "error_ratio")["query"]
+    assert ratio.count(kpi(result, result.data["kpis"][0]["service"], "request_rate")["query"]) == 2
+
+
 async def test_without_a_prior_nothing_blocks_and_everything_is_in_the_backlog(tmp_path: Path) -> None:
     """A new service has no past: none-prior is no pass of a comparison, and no halt. (P5)"""
     result = await snapshot(tmp_path)
