@@ -150,10 +150,13 @@ def _tuning(inputs: Inputs, waived: Settled) -> list[Criterion]:
     else:
         verdict = Verdict.WAIVED if any_waived else Verdict.PASSED
         actual = f"{len(rules)} rules judged, {len(subjects)} gaps decided"
+    why_none = [one for one in recorded if not about and not one.verdict.lets_go_on]
+    helped = [] if silent else left or why_none
     return [
-        _criterion("tuning", "Alert tuning documented", verdict, actual, "no unresolved gap", REPORT),
+        _criterion("tuning", "Alert tuning documented", verdict, actual, "no unresolved gap", REPORT,
+                   remedy="; ".join(dict.fromkeys(one.remedy for one in helped if one.remedy))),
         *waived.recorded(recorded, "3.2", {one.id for one in about}),
-    ]
+    ]  # fmt: skip
 
 
 def _worst(criteria: Sequence[Criterion]) -> Verdict:
@@ -244,10 +247,12 @@ def _all_waived(recorded: Sequence[Criterion], ids: Sequence[str], step: str, wa
 
 
 def _criterion(
-    name: str, title: str, verdict: Verdict, actual: str, required: str, evidence: str, *, waived: bool = False
-) -> Criterion:
+    name: str, title: str, verdict: Verdict, actual: str, required: str, evidence: str, *, waived: bool = False,
+    remedy: str = "",
+) -> Criterion:  # fmt: skip
+    """``remedy``: what helps in this very case; the gate's own where nothing is known of it."""
     verdict = Verdict.WAIVED if waived and not verdict.lets_go_on else verdict
     return Criterion(
         id=f"{PREFIX}{name}", title=title, verdict=verdict, actual=line(actual, 1_000), required=required,
-        evidence=(evidence,), remedy="" if verdict.lets_go_on else REMEDY,
+        evidence=(evidence,), remedy="" if verdict.lets_go_on else remedy or REMEDY,
     )  # fmt: skip

@@ -81,6 +81,16 @@ def test_whole_evidence_passes() -> None:
     }  # fmt: skip
 
 
+def test_the_remedy_is_that_of_what_was_in_the_way() -> None:
+    """Where 3.2 could judge nothing, to define a schedule would not help: what it said itself does."""
+    short = Criterion(id="correlate.history", title="History", verdict=Verdict.INCONCLUSIVE, actual="1 hour of 14 days",
+                      remedy="Shorten thresholds.correlation_days, or wait")  # fmt: skip
+    inputs = evidence()
+    inputs[REPORT]["criteria"] = [short.model_dump(mode="json")]
+
+    assert judged(inputs)["assurance.tuning"].remedy == short.remedy
+
+
 @pytest.mark.parametrize("name", [SCHEDULE, REPORT, BACKLOG])
 def test_missing_evidence_fails(name: str) -> None:
     """Each of the three is named by the seed."""
