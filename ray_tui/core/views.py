@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
-from ray_tui.core.rules import covered_by, effective_verdict
+from ray_tui.core.rules import blocking, covered_by, effective_verdict
 from ray_tui.core.state import RunState, Step
-from ray_tui.core.verdicts import Verdict
+from ray_tui.core.verdicts import Verdict, worst
 
 PASSED_CODE, FAILED_CODE, USAGE_CODE, INCONCLUSIVE_CODE, TAMPER_CODE, ABORTED_CODE = range(6)
 """Exit codes; 129/130/143 are by signal."""
@@ -29,8 +29,10 @@ def exit_code(state: RunState) -> int:
         return ABORTED_CODE
     if state.completed is not None:
         return PASSED_CODE
-    if state.halt is not None and state.halt.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
-        return INCONCLUSIVE_CODE
+    if state.halt is not None:
+        left = blocking(state, state.halt.step, state.at)  # some of what had stopped it may be waived by now
+        if (worst(left) if left else state.halt.verdict) in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+            return INCONCLUSIVE_CODE
     return FAILED_CODE
 
 

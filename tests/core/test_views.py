@@ -186,3 +186,17 @@ def test_exit_codes(fact, code):
 def test_a_run_that_just_stopped_is_not_a_pass():
     """Neither halted nor complete: not 0."""
     assert views.exit_code(RunState()) == 1
+
+
+def test_the_code_of_a_halt_is_of_what_blocks_now():
+    """A failure that was waived leaves what could not be judged: that is 3, not 1."""
+    failed = Criterion(id="a", title="a", verdict=Verdict.FAILED, actual="no")
+    unknown = Criterion(id="b", title="b", verdict=Verdict.INCONCLUSIVE, actual="?")
+    halted = [
+        f.StepFinished(step="1.1", verdict=Verdict.FAILED, summary="x", criteria=(failed, unknown)),
+        f.Halted(step="1.1", reason="x", criteria=("a", "b"), verdict=Verdict.FAILED),
+    ]
+    waived = f.Waived(id="W1", criterion="a", step="1.1", reason="known", operator="mira", approver="tom",
+                      expires_at=NOW + 86_400, evidence_sha256=criterion_digest(failed))  # fmt: skip
+    assert views.exit_code(state_of(halted)) == 1
+    assert views.exit_code(state_of([*halted, waived])) == 3
