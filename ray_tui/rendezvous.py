@@ -119,7 +119,7 @@ def socket_path(run_id: str, config: Config | None) -> Path:
 
 
 def meeting_place(run_id: str, config: Config) -> Path:
-    """The socket of a run that a host carries out. InputError where this OS user cannot meet that host there."""
+    """The socket of a run that a host carries out. RayError where this OS user cannot meet that host there."""
     path = socket_path(run_id, config)
     try:
         path.stat()
@@ -137,7 +137,7 @@ def meeting_place(run_id: str, config: Config) -> Path:
             "[host] socket_dir (a folder of mode 2750) with [host] group, which a host reads when it starts. Set both, "
             f"stop the host (SIGTERM), and its user goes on: `ray-tui run --resume --run {run_id}`; approvals hold."
         )
-    raise InputError(f"{path}: {why}. A host carries {run_id} out, and not where {_me()} could meet it. {todo}")
+    raise RayError(f"{path}: {why}. A host carries {run_id} out, and not where {_me()} could meet it. {todo}")
 
 
 def _me() -> str:

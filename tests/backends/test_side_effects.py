@@ -37,7 +37,7 @@ READING = frozenset(
     ("health", "query", "query_range", "rules", "targets", "metadata", "alerts", "alertmanagers", "read", "find",
      "status", "silences", "notifications", "sent", "last_seen", "known_services", "operations", "visit", "get",
      "search", "datasources", "annotations", "contact_points", "services", "on_call", "policies", "pages", "receipts",
-     "last_ping", "pushed", "told", "between", "sign")
+     "last_ping", "pushed", "told", "between", "sign", "rule_files")
 )  # fmt: skip
 """Verbs that change nothing out there."""
 

@@ -104,7 +104,10 @@ class Person:
             return lambda: (self.approve(), self.gone(box))
         if any(line.startswith("Yes ") for line in box.lines):
             return lambda: self._do(box, "", "Down", "Enter")
-        return (lambda: self._do(box, "", "Enter")) if "Enter goes on" in box.text else None
+        if "Enter goes on" in box.text:
+            return lambda: self._do(box, "", "Enter")
+        # Another answered first, the question closed under these hands, and what they typed has opened a text.
+        return (lambda: self._do(box, "", "Escape")) if "Esc: close" in box.foot else None
 
     def _do(self, box, text, *keys):
         if text:

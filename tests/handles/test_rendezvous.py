@@ -13,7 +13,7 @@ import pytest
 
 from ray_tui import rendezvous
 from ray_tui.core import facts as f
-from ray_tui.core.errors import InputError
+from ray_tui.core.errors import RayError
 from ray_tui.core.state import RunState
 from ray_tui.engine import Engine, Places
 from ray_tui.host import Host
@@ -47,7 +47,7 @@ RUN = "2026-11-22T1155Z-checkout-v2.4.1-7f3a1c"
 def test_who_finds_no_socket_where_a_host_is_told_where_people_meet(tmp_path, monkeypatch):
     """Not to resume a run that is being carried out: what lacks is a folder that both OS users may use."""
     monkeypatch.setattr(rendezvous, "socket_folder", lambda config: tmp_path)
-    with pytest.raises(InputError) as said:
+    with pytest.raises(RayError) as said:
         rendezvous.meeting_place(RUN, a_config(tmp_path))
     assert "No such file or directory" in str(said.value)
     assert "[host] socket_dir (a folder of mode 2750) with [host] group" in str(said.value)
