@@ -22,7 +22,7 @@ HEADS = {"lost": "lost", "late": "late", "duplicate": "paged twice", "auto_ack":
          "suppressed": "held back", "peer_down": "Alertmanager peer down", "unsent": "not sent"}  # fmt: skip
 """Problems whose words begin with one word to see from afar."""
 MAIN_HOPS = ("t3", "t4", "t5", "t6")
-BY_CODE = "answer it where it arrived, or: ray-tui acknowledge CODE (its message has the code)"
+BY_CODE = "answer where it arrived, or: ray-tui acknowledge CODE (from its message)"
 SOME, ALL = 66, 112
 """Cells of a pane from which on the main hops have a column each, and all of them."""
 

@@ -259,6 +259,8 @@ class Dialog(ModalScreen[Answer]):
 class ChoiceDialog(Dialog[str]):
     """Choose one; the first is the safe one and is chosen already."""
 
+    hints: tuple[str, ...] = ("Enter: choose", *Dialog.hints)
+
     def __init__(self, title: str, lines: Sequence[Line], choices: Sequence[Choice], *, key: str = "") -> None:
         super().__init__(title, lines, key=key)
         self.choices = list(choices)
