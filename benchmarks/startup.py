@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HELLO = "from textual.app import App\nfrom textual.widgets import Static\n" + (
     "class Hello(App):\n    def compose(self):\n        yield Static('hello-world')\nHello().run()\n"
 )
-PAINTED = b"waiting for release-manager"
+PAINTED = b"Release Manager approval"
 """What the run waits for: only a screen that has read the whole run says it."""
 
 
