@@ -93,7 +93,9 @@ def main() -> int:
         print(f"{name:20}{median(found) * 1000:>8.0f} ms   ({min(found) * 1000:.0f} to {max(found) * 1000:.0f})")
     hello, ours = median(took["Textual's hello"]), median(took["ray-tui attach"])
     print(f"attach / hello: ×{ours / hello:.2f}")
-    return 0
+    unseen = [name for name, found in took.items() if any(seconds != seconds for seconds in found)]
+    print("\n".join(f"{name} never showed what was waited for" for name in unseen), end="\n" * bool(unseen))
+    return 1 if unseen else 0
 
 
 if __name__ == "__main__":

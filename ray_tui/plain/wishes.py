@@ -14,7 +14,8 @@ from ray_tui.plain.named import Unknown, rows_named
 from ray_tui.tui.about import about
 from ray_tui.tui.copies import copies
 from ray_tui.tui.lines import Line, Row, wrap
-from ray_tui.tui.panes import alerts, assurance, frame, handoff, instrumentation
+from ray_tui.tui.panes import frame
+from ray_tui.tui.panes.phases import PHASES
 from ray_tui.tui.view import View, next_line, wall
 
 WIDTH = 100
@@ -23,7 +24,7 @@ UNCUT = 1_000
 """Cells in which a pane cuts nothing: what it cuts at ``WIDTH`` is wrapped instead."""
 MOST_LINES = 200
 """Of the event log that one search shows, the newest."""
-PANES = {"1": instrumentation.rows, "2": alerts.rows, "3": assurance.rows, "4": handoff.rows}
+PANES = {str(number): rows for number, rows in enumerate(PHASES, start=1)}
 
 
 @dataclass(frozen=True)

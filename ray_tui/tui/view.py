@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from ray_tui.core import facts as f
@@ -54,7 +55,7 @@ class View:
     roomy: bool = False
     """The pane has the screen for itself."""
 
-    @property
+    @cached_property
     def book(self) -> rules.Rulebook:
         """What the host's facts tell of its rules; the host has the last word."""
         return rules.book_of(self.state)
@@ -274,8 +275,9 @@ def _acknowledgements(view: View, deadlines: Sequence[tuple[float, Probe]], room
     by: Span = (f"  by {wall(at)}Z", "dim")
     more = f" and {len(others)} more" if others else ""
     who, where = _paged(probe), _where(probe)
-    second = f", {_paged(others[0][1])} {others[0][1].intended.receiver}{_where(others[0][1])}" if others else ""
-    second = second.replace(f", {who} ", ", ", 1)
+    after = [probe for _, probe in others[:1]]
+    second = "".join(f", {'' if _paged(one) == who else f'{_paged(one)} '}{one.intended.receiver}{_where(one)}"
+                     for one in after)  # fmt: skip
     rest = f" and {len(others) - 1} more" if others[1:] else ""
     wordings = ((where + second + rest, (by,)), (where + second + rest, ()), (where + more, (by,)), (where + more, ()),
                 (more, (by,)), (more, ()))  # fmt: skip

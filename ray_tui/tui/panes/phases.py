@@ -87,5 +87,4 @@ def _entry(view: View, seq: int) -> str:
     line = next((line for line in view.state.log if line.seq == seq), None)
     if line is None:
         return ""
-    who = f" ({line.person})" if line.kind == "NoteAdded" else ""
-    return f"{wall(line.at)}Z  {line.text}{who}"
+    return f"{wall(line.at)}Z  {line.signed}"
