@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ray_tui import __version__, holding, invoked
+from ray_tui import __version__, holding, invoked, whereabouts
 from ray_tui.core.counted import counted
 from ray_tui.core.errors import InputError, RayError, TamperError
 
@@ -154,10 +154,10 @@ def _default(
         raise typer.Exit(PASSED)
     if ctx.invoked_subcommand is not None:
         return
-    from ray_tui import config
-
-    found = config.find(Path.cwd())
+    found = whereabouts.find(Path.cwd())
     if found is not None:
+        from ray_tui import config
+
         raise typer.Exit(holding.on_console(config.load(found), resume=None, observe=False, plain=False))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
@@ -249,11 +249,17 @@ def attach(
     """Join a run that is being carried out."""
     from ray_tui import rendezvous, runs_on_disk
 
-    chosen = _config(config, with_backends=False)
     if not plain:
         holding.want_terminal(holding.TO_FOLLOW)
-    found = runs_on_disk.find_live(chosen.store, run_id)
-    return holding.on_socket(chosen, rendezvous.meeting_place(found.run_id, chosen), observe, plain, sign_with, plays)
+    file = _config_file(config)
+    chosen = whereabouts.read(file) or _config(file, with_backends=False)
+    try:
+        found = runs_on_disk.find_live(chosen.store, run_id)
+        path = rendezvous.meeting_place(found.run_id, chosen)
+    except RayError:
+        _config(file, with_backends=False)  # a mistake in it is the better news
+        raise
+    return holding.on_socket(chosen, path, observe, plain, sign_with, plays)
 
 
 @app.command()
@@ -717,16 +723,16 @@ def _want_no_json_of_a_console(as_json: bool, headless: bool) -> None:
 def _config_or_none(path: Path | None) -> "Config | None":
     from ray_tui import config
 
-    found = path or config.find(Path.cwd())
+    found = path or whereabouts.find(Path.cwd())
     return config.load(found) if found is not None else None
 
 
 def _config_file(path: Path | None) -> Path:
-    from ray_tui import config
-
-    found = path or config.find(Path.cwd())
+    found = path or whereabouts.find(Path.cwd())
     if found is None:
-        raise InputError(f"no {config.FILE_NAME} here or above. `ray-tui init` writes one; `ray-tui demo` needs none.")
+        raise InputError(
+            f"no {whereabouts.FILE_NAME} here or above. `ray-tui init` writes one; `ray-tui demo` needs none."
+        )
     return found
 
 

@@ -51,7 +51,9 @@ async def _run_hooks(context: Context) -> None:
         if (judged := state.hooks.get(hook)) is None or judged.outcome is not outcome:  # a halt may have been waived
             await context.record(f.HookRan(hook=hook, outcome=outcome, detail=state.steps[step].summary))
     made = {name: written.step for name, written in sorted(state.evidence.items())}
-    listed = [state.evidence[name].model_dump(mode="json", exclude={"renderer"}) for name in sorted(made)]
+    listed = [state.evidence[name].to_json() for name in sorted(made)]
+    for row in listed:
+        del row["renderer"]
     await context.publish(
         "evidence-index.json", records.twin("evidence-index.json", state, context.step, {"files": listed})
     )

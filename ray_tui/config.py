@@ -25,12 +25,13 @@ from ray_tui.core.errors import ConfigError, InputError
 from ray_tui.core.policy import Person, Policy, Thresholds, quiet_span
 from ray_tui.files import NO_FILE, read_file
 from ray_tui.secrets import SecretRef
+from ray_tui.whereabouts import FILE_NAME as FILE_NAME
+from ray_tui.whereabouts import LONGEST_BYTES as LONGEST_BYTES
+from ray_tui.whereabouts import Looks, folder_of, root_of, store_of
 
 Signal = Literal["metrics", "logs", "traces", "synthetics"]
 SIGNALS: tuple[Signal, ...] = ("metrics", "logs", "traces", "synthetics")
-FILE_NAME = "ray-tui.toml"
-LONGEST_BYTES = 4_000_000
-"""Of a configuration; a larger one is another file."""
+_LOOKS = Looks()
 
 
 class Section(BaseModel):
@@ -323,13 +324,13 @@ class Host(Section):
 class Ui(Section):
     """The console's looks."""
 
-    theme: str = "ray-dark"
+    theme: str = _LOOKS.theme
     """A theme's name; `ray-tui themes` lists them."""
-    ascii: bool = False
+    ascii: bool = _LOOKS.ascii
     """ASCII glyphs only."""
     keymap: dict[str, str] = Field(default_factory=dict)
     """Binding id -> keys, as `?` lists them."""
-    animations: bool = False
+    animations: bool = _LOOKS.animations
     """Animations; off over SSH in any case."""
 
 
@@ -411,16 +412,16 @@ class Config(Section):
     @property
     def folder(self) -> Path:
         """What relative paths are relative to."""
-        return self._file.resolve().parent
+        return folder_of(self._file)
 
     @property
     def root(self) -> Path:
         """The folder that holds .artifacts/ and .cursor/."""
-        return (self.folder / self.paths.root).resolve()
+        return root_of(self._file, self.paths.root)
 
     @property
     def store(self) -> Path:
-        return self.root / ".artifacts" / "monitoring"
+        return store_of(self._file, self.paths.root)
 
     def deployed_at(self) -> float | None:
         return self.run.deployed_at.timestamp() if self.run.deployed_at else None
@@ -599,14 +600,6 @@ def with_run(chosen: Config, changes: dict[str, str]) -> Config:
     changed = chosen.model_copy(update={"run": run})
     changed._file = chosen.file
     return changed
-
-
-def find(start: Path) -> Path | None:
-    """``ray-tui.toml`` in this folder or one above it."""
-    for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-    return None
 
 
 def parse_time(text: str) -> float:

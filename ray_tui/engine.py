@@ -114,13 +114,13 @@ class Engine:
     def record(self, *facts: f.Fact, actor: f.Actor = f.ENGINE) -> int:
         """Append facts, fold them, wake everyone. On disk when it returns if any is durable; answers the last seq.
 
-        Raises JournalError when the disk refuses.
+        Raises JournalError when the disk refuses, and ValidationError where a fact is not of its form.
         """
         if not facts:
             return self.state.seq
         at, mono = self.clock.wall(), self.clock.monotonic()
         entries = [
-            f.Entry(seq=self.journal.seq + number, at=at, mono=mono, actor=actor, fact=fact)
+            f.Entry(seq=self.journal.seq + number, at=at, mono=mono, actor=actor, fact=f.as_read(fact))
             for number, fact in enumerate(facts, 1)
         ]
         for line in self.journal.append(entries):
@@ -154,8 +154,8 @@ class Engine:
 
     def rulebook(self, verified_key: str = "") -> Rulebook:
         return Rulebook(
-            policy=self.config.policy,
-            people=self.config.people,
+            policy=self.config.policy.limits,
+            people={name: person.roles for name, person in self.config.people.items()},
             now=self.clock.wall(),
             config_digest=self.config.digest(),
             verified_key=verified_key,
@@ -199,15 +199,14 @@ class Engine:
                 return
             await self._changed.wait()
 
-    async def live_readings(self) -> AsyncIterator[Reading]:
-        """Readings from now on; a slow reader misses the oldest."""
+    async def live_readings(self) -> AsyncIterator[list[Reading]]:
+        """Readings from now on, as many at a time as have come; a slow reader misses the oldest."""
         seen = self._reading_count
         while not self._stopping:
-            fresh = [(number, reading) for number, reading in self.readings if number > seen]
+            fresh = [reading for number, reading in self.readings if number > seen]
             if fresh:
-                seen = fresh[-1][0]
-                for _, reading in fresh:
-                    yield reading
+                seen = self._reading_count
+                yield fresh
             await self._read.wait()
 
     def stop(self, why: str) -> None:
@@ -392,7 +391,7 @@ class Engine:
             "generated_at": iso(found.finished_at),
             "verdict": found.verdict.value,
             "summary": found.summary,
-            "criteria": [criterion.model_dump(mode="json") for criterion in found.criteria],
+            "criteria": [criterion.to_json() for criterion in found.criteria],
         }
         for artifact in action.artifacts:
             name = artifact.name if artifact.name.endswith(".json") else artifact.twin

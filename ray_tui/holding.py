@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ray_tui.core.answers import Answers
     from ray_tui.core.state import LogLine
     from ray_tui.tui.places import Places
+    from ray_tui.whereabouts import Whereabouts
 
 JOURNAL = "journal.jsonl"
 WITHOUT_TERMINAL = "Add --headless (answers come from a file), or --plain."
@@ -127,7 +128,7 @@ def to_go_on_with(chosen: "Config", *, asking: bool = True) -> str | None:
 
 
 def on_socket(
-    chosen: "Config", path: Path, observe: bool, plain: bool, key: Path | None = None, plays: str = ""
+    chosen: "Config | Whereabouts", path: Path, observe: bool, plain: bool, key: Path | None = None, plays: str = ""
 ) -> int:
     import asyncio
 
@@ -162,19 +163,23 @@ def on_socket(
 
 
 async def show(
-    handle: Any, chosen: "Config | None", signing: "Callable[[], str]" = str, way_back: "Callable[[], str]" = str,
+    handle: Any,
+    chosen: "Config | Whereabouts | None",
+    signing: "Callable[[], str]" = str,
+    way_back: "Callable[[], str]" = str,
     recorded: Path | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """The full-screen console, and what to do next when it ends. ``recorded``: what a replay is read from."""
     from ray_tui.tui.app import run_console
     from ray_tui.tui.options import ConsoleOptions
+    from ray_tui.whereabouts import Looks
 
-    ui = chosen.ui if chosen else None
+    ui = chosen.ui if chosen else Looks()
     options = ConsoleOptions(
-        theme=ui.theme if ui else "ray-dark",
-        ascii=ui.ascii if ui else False,
-        keymap=ui.keymap if ui else {},
-        animations=(ui.animations if ui else False) and "SSH_CONNECTION" not in os.environ,
+        theme=ui.theme,
+        ascii=ui.ascii,
+        keymap=ui.keymap,
+        animations=ui.animations and "SSH_CONNECTION" not in os.environ,
         theme_folders=(user_themes(),),
         signing=signing,
         attach_hint=_join(chosen, handle.run_id) if chosen else "",
@@ -207,7 +212,7 @@ def wrong_looks(chosen: "Config") -> "list[Fault]":
     return found
 
 
-def _join(chosen: "Config", run_id: str) -> str:
+def _join(chosen: "Config | Whereabouts", run_id: str) -> str:
     return invoked.command("attach", run_id, "--config", chosen.file.resolve())
 
 
@@ -217,7 +222,7 @@ def _words(observe: bool, plain: bool, key: Path | None, plays: str) -> dict[str
     return {option: value for option, value in given.items() if value}
 
 
-def _way_back(chosen: "Config", run_id: str, words: "Mapping[str, object]") -> str:
+def _way_back(chosen: "Config | Whereabouts", run_id: str, words: "Mapping[str, object]") -> str:
     """What brings this person back as they were here; where no host is left, what goes on with the run."""
     from ray_tui import rendezvous
 
@@ -230,7 +235,7 @@ def _way_back(chosen: "Config", run_id: str, words: "Mapping[str, object]") -> s
     return f"No host carries it out now; go on with it: {invoked.command('run', '--resume', '--run', run_id, *options)}"
 
 
-def places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Places":
+def places(chosen: "Config | Whereabouts | None", run_id: str, recorded: Path | None) -> "Places":
     """What a line that is copied off the console needs to work in any folder of this machine."""
     from ray_tui.tui.places import Places
 
@@ -247,7 +252,7 @@ def places(chosen: "Config | None", run_id: str, recorded: Path | None) -> "Plac
     )
 
 
-def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
+def lines_to_open(chosen: "Config | Whereabouts") -> list[tuple[str, str]]:
     """Each run of the store, newest first, and what opens it."""
     from ray_tui import runs_on_disk
 
@@ -257,7 +262,7 @@ def lines_to_open(chosen: "Config") -> list[tuple[str, str]]:
     ]
 
 
-def _watch_again(chosen: "Config", run_id: str) -> str:
+def _watch_again(chosen: "Config | Whereabouts", run_id: str) -> str:
     return invoked.command("replay", run_id, "--config", chosen.file.resolve())
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from ray_tui import rendezvous, wire
 from ray_tui.core import facts as f
 from ray_tui.core import presence, signing, untrusted
@@ -24,14 +22,15 @@ from ray_tui.core.commands import (
     ProposeWaiver,
     Refused,
     TakeSeat,
+    command_from_json,
 )
 from ray_tui.core.errors import JournalError
+from ray_tui.core.record import ValidationError
 from ray_tui.core.rules import criterion_digest
 from ray_tui.core.state import RunState
 from ray_tui.engine import Engine
 from ray_tui.evidence import signatures
 
-COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 PARTINGS = ("left", "hung up", "crashed")
 LOST = "lost the link"
 
@@ -180,7 +179,7 @@ class Host:
         probe = self.engine.state.probes[said.id].intended
         after = said.at - probe.starts_at
         told = {"receiver": probe.receiver, "after_seconds": after, "sla_seconds": probe.sla_seconds}
-        return {"acknowledged": {**said.model_dump(mode="json"), **told}}
+        return {"acknowledged": {**said.to_json(), **told}}
 
     def _only_observes(self, person: str) -> bool:
         """Whether [people] gives this person no role but observer: then every console of theirs only watches."""
@@ -208,10 +207,10 @@ class Host:
                 await writer.drain()
 
     async def _send_readings(self, writer: asyncio.StreamWriter) -> None:
-        async for reading in self.engine.live_readings():
+        async for readings in self.engine.live_readings():
             if writer.transport.get_write_buffer_size() > 65536:
                 continue  # lossy by design: a slow console gets fewer points, never a stalled host
-            writer.write(wire.encode({"reading": reading.model_dump(mode="json")}))
+            writer.write(wire.encode({"readings": [reading.to_json() for reading in readings]}))
 
     async def _send_beats(self, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -250,11 +249,11 @@ class Host:
         if console.read_only:
             return {"refused": "This console only watches (--observe, or a role that only observes)."}
         try:
-            command = COMMANDS.validate_python(message["command"])
+            command = command_from_json(message["command"])
         except ValidationError as exc:
-            return {"refused": f"Not a command of this version: {exc.error_count()} errors"}
+            return {"refused": f"Not a command of this version: {untrusted.line(str(exc), 200)}"}
         if isinstance(command, AcknowledgeProbe):
-            command = command.model_copy(update={"ours": console.ours})
+            command = command.but(ours=console.ours)
         if getattr(command, "claimed_person", "") or getattr(command, "claimed_approver", ""):
             return {"refused": "Only a headless run may act for someone else, from its answers file."}
         verified = self.verify(command, console.actor.person)

@@ -33,7 +33,7 @@ class Judged:
             "id": self.id,
             "title": self.title,
             "verdict": self.verdict.value,
-            "criteria": [criterion.model_dump(mode="json") for criterion in self.criteria],
+            "criteria": [criterion.to_json() for criterion in self.criteria],
         }
 
     def to_text(self) -> str:

@@ -140,8 +140,9 @@ class Listener:
         reply: Reply = Refused(UNKNOWN_CODE)
         for named in self._named(click):
             command = AcknowledgeProbe(
-                **named, via="slack", claimed_person=person, detail=f"pressed by {click.user}, signed by Slack"
-            )
+                code=named.get("code", ""), probe=named.get("probe", ""), via="slack", claimed_person=person,
+                detail=f"pressed by {click.user}, signed by Slack",
+            )  # fmt: skip
             reply = await self.handle.submit(command)
             if not (isinstance(reply, Refused) and reply.why == UNKNOWN_CODE):
                 break

@@ -183,7 +183,7 @@ async def _synthetics(context: Context) -> Criterion:
     judged = await _judged("synthetics", "Synthetics", by_series)
     if judged.verdict is not Verdict.PASSED and visits is not None and urls:
         direct = await _judged("synthetics", "Synthetics", by_visit)
-        return direct.model_copy(update={"actual": f"{direct.actual} ({judged.actual})"})
+        return direct.but(actual=f"{direct.actual} ({judged.actual})")
     return judged
 
 

@@ -10,10 +10,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ray_tui.config import Config
 from ray_tui.core.errors import InputError, RayError
-from ray_tui.core.policy import Person
+
+if TYPE_CHECKING:
+    from ray_tui.config import Config
+    from ray_tui.core.policy import Person
+    from ray_tui.whereabouts import Whereabouts
 
 ASKED_SECONDS = 1.0
 """How long a lock that is held may only have been asked about, over and over; a host holds it for longer."""
@@ -89,7 +93,7 @@ def _flock(fd: int, how: int) -> bool:
     return True
 
 
-def socket_folder(config: Config | None) -> Path:
+def socket_folder(config: "Config | Whereabouts | None") -> Path:
     """Where sockets lie; created 0700 where it is ours alone. Raises InputError when it is not safe to use."""
     chosen = config.host.socket_dir if config is not None else ""
     if chosen:
@@ -111,14 +115,14 @@ def short_id(run_id: str) -> str:
     return run_id.rsplit("-", 1)[-1]
 
 
-def socket_path(run_id: str, config: Config | None) -> Path:
+def socket_path(run_id: str, config: "Config | Whereabouts | None") -> Path:
     path = socket_folder(config) / f"{short_id(run_id)}.sock"
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise InputError(f"{path}: is longer than {LONGEST_PATH} bytes; set a shorter [host] socket_dir")
     return path
 
 
-def meeting_place(run_id: str, config: Config) -> Path:
+def meeting_place(run_id: str, config: "Config | Whereabouts") -> Path:
     """The socket of a run that a host carries out. RayError where this OS user cannot meet that host there."""
     path = socket_path(run_id, config)
     try:
@@ -147,14 +151,14 @@ def _me() -> str:
         return f"uid {os.getuid()}"
 
 
-def others(people: Mapping[str, Person]) -> tuple[str, ...]:
+def others(people: "Mapping[str, Person]") -> tuple[str, ...]:
     """Who of [people] has a console under another OS user than this process."""
     named = [name for name, person in people.items() if person.login or person.uid is not None]
     me = person_of(os.getuid(), people)
     return tuple(name for name in named if name != me)
 
 
-def person_of(uid: int, people: Mapping[str, Person]) -> str:
+def person_of(uid: int, people: "Mapping[str, Person]") -> str:
     """The person of [people] whose consoles run as this OS user; ``uid:<n>`` when nobody's do."""
     try:
         login = pwd.getpwuid(uid).pw_name

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ray_tui import journal, rendezvous
-from ray_tui.config import Config
 from ray_tui.core import facts as f
 from ray_tui.core import plan
 from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.views import TAMPER_CODE, USAGE_CODE
+
+if TYPE_CHECKING:
+    from ray_tui.config import Config
 
 HOST_START_SECONDS = 15.0
 NEVER_BEGUN = frozenset({"host.log", "host.lock"})
@@ -126,7 +129,7 @@ def carried_out(store: Path) -> RunOnDisk | None:
     return next((run for run in runs(store) if run.alive and not run.state.ended), None)
 
 
-def unfinished(chosen: Config) -> RunOnDisk | None:
+def unfinished(chosen: "Config") -> RunOnDisk | None:
     """The newest run of this release and environment that could be resumed; none where a newer one was completed."""
     for run in runs(chosen.store):
         if not run.is_of(chosen.run.release, chosen.run.environment) or run.broken is not None:
@@ -151,7 +154,7 @@ def hold_store(store: Path) -> rendezvous.Lock:
         ) from exc
 
 
-def start_host(chosen: Config, run_id: str, *, resume: bool) -> Path:
+def start_host(chosen: "Config", run_id: str, *, resume: bool) -> Path:
     """Start a host in a session of its own and wait for its socket. Raises RayError with the end of its log."""
     folder = chosen.store / "runs" / run_id
     try:

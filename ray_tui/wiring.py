@@ -155,11 +155,12 @@ async def _tape(engine: Engine, path: Path) -> None:
     """Keep a thinned trace of the live values, so that a replay has graphs. Illustration: lost lines are no loss."""
     last: dict[str, float] = {}
     with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
-        async for reading in engine.live_readings():
-            if reading.at - last.get(reading.series, -TAPE_SECONDS) >= TAPE_SECONDS:
-                last[reading.series] = reading.at
-                file.write(json.dumps(reading.model_dump(mode="json"), sort_keys=True) + "\n")
-                file.flush()
+        async for readings in engine.live_readings():
+            for reading in readings:
+                if reading.at - last.get(reading.series, -TAPE_SECONDS) >= TAPE_SECONDS:
+                    last[reading.series] = reading.at
+                    file.write(json.dumps(reading.to_json(), sort_keys=True) + "\n")
+            file.flush()
 
 
 def _signers(chosen: Config) -> Path | None:

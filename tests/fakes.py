@@ -289,7 +289,7 @@ class FakeContext:
         else:
             raise AssertionError(f"nobody answers {question.name!r}: {question.title} ({question.prompt})")
         if isinstance(given, f.PromptAnswered):
-            return given.model_copy(update={"id": prompt_id})
+            return given.but(id=prompt_id)
         said: Mapping[str, Any] = {"answer": given} if isinstance(given, str) else given
         person = str(said.get("person") or self._someone(question.roles))
         return f.PromptAnswered(

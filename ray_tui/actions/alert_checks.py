@@ -329,11 +329,10 @@ def gaps(
     found: dict[str, f.GapFound] = {}
 
     def add(alert: Alert, what: str, title: str, blocking: bool) -> None:
-        severity = "blocks" if blocking else "warns"
         id_ = f"alert:{alert.name}:{what}"
         found[id_] = f.GapFound(
             id=id_, step="2.1", title=f"{alert.name}: {title}", subject=alert.service or alert.name,
-            owner=_owner(alert, services, config), due="next release cycle", severity=severity,
+            owner=_owner(alert, services, config), due="next release cycle", severity="blocks" if blocking else "warns",
         )  # fmt: skip
 
     for one in alerts:

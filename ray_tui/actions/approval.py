@@ -163,7 +163,7 @@ def _owned(owners: list[dict[str, Any]], problem: str) -> Criterion:
 
 
 def _as_json(approval: f.ApprovalRecorded) -> dict[str, Any]:
-    shown = approval.model_dump(mode="json")
+    shown = approval.to_json()
     for key in ("given_at", "effective_at", "expires_at"):
         shown[key] = iso(shown[key]) if shown[key] is not None else None
     return shown

@@ -28,7 +28,7 @@ async def run(context: Context) -> Result:
     return Result(
         summary=f"{len(entries)} entries{filed}",
         criteria=tuple(criteria),
-        data={"entries": [gap.model_dump(mode="json") for gap in sorted(context.state.backlog.values(), key=_by_id)]},
+        data={"entries": [gap.to_json() for gap in sorted(context.state.backlog.values(), key=_by_id)]},
     )
 
 
@@ -62,7 +62,7 @@ async def _filed(context: Context, tracker: Notifier, entries: list[f.GapFound])
             lost.append(f"{gap.id}: {told.detail}")
         elif told.reference not in gap.reference:
             reference = f"{told.reference} ({gap.reference})" if gap.reference else told.reference
-            await context.record(gap.model_copy(update={"reference": reference}))
+            await context.record(gap.but(reference=reference))
     done = len(entries) - len(lost)
     verdict = Verdict.PASSED if not lost else Verdict.INCONCLUSIVE if unknown else Verdict.FAILED
     return Criterion(

@@ -300,10 +300,9 @@ def gaps(found: Sequence[CheckedBoard], setting: Setting, config: Config, thresh
 
     def add(id_: str, subject: str, title: str, blocking: bool) -> None:
         owner = owner_for_gap(setting.services.get(subject), config)
-        severity = "blocks" if blocking else "warns"
         out.append(
             f.GapFound(id=id_, step="2.1", title=title, subject=subject, owner=owner, due="next release cycle",
-                       severity=severity)
+                       severity="blocks" if blocking else "warns")
         )  # fmt: skip
 
     for one in found:

@@ -168,7 +168,7 @@ def _intact(archive: bytes, outer: bytes) -> Criterion:
 
 async def _notify_all(context: Context, sealed: f.PackageSealed) -> list[Criterion]:
     criteria = [await _notify(context, protocol, names, sealed) for protocol, names in plan.OUTPUTS.items()]
-    told = [fact.model_dump(mode="json") for _, fact in sorted(context.state.notified.items())]
+    told = [fact.to_json() for _, fact in sorted(context.state.notified.items())]
     body = {"package_sha256": sealed.sha256, "notifications": told}
     await context.publish(NOTIFICATIONS, records.twin(NOTIFICATIONS, context.state, context.step, body))
     return criteria

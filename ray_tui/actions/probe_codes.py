@@ -42,7 +42,7 @@ def said_of(context: Context, leg: Leg, kind: str) -> tuple[f.ProbeAcknowledged,
     """What was said of one message of this probe, with the names that people go by."""
     probe = context.state.probes.get(leg.id)
     mine = [one for one in probe.acknowledged if one.integration == kind] if probe is not None else []
-    return tuple(one.model_copy(update={"person": _name(context, one.person)}) for one in mine)
+    return tuple(one.but(person=_name(context, one.person)) for one in mine)
 
 
 def note_unheard(context: Context, leg: Leg) -> None:

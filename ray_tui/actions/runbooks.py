@@ -163,11 +163,11 @@ def _gaps(context: Context, books: Sequence[Book]) -> tuple[f.GapFound, ...]:
         if one.found.resolved and not (one.from_release and not _writable(context, one)):
             continue
         owner = next((str(row["owner"]) for row in one.rows if row.get("owner") in context.config.owners), "")
-        severity = "blocks" if one.blocks and not one.found.resolved else "warns"
         found.append(
             f.GapFound(
                 id=f"runbook:{one.alert}", step="2.3", title=_todo(one),
-                subject=one.service or one.alert, due="next release cycle", severity=severity,
+                subject=one.service or one.alert, due="next release cycle",
+                severity="blocks" if one.blocks and not one.found.resolved else "warns",
                 owner=owner or owner_for_gap(services.get(one.service), context.config),
             )
         )  # fmt: skip

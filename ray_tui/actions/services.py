@@ -96,4 +96,4 @@ def with_resolved(
     known = {gap.id for gap in now} | set(unchecked)
     open_ = (gap for gap in state.backlog.values() if gap.step == step and gap.status == "open")
     gone = (gap for gap in open_ if gap.id not in known and not gap.id.startswith(OWED))
-    return (*now, *(gap.model_copy(update={"status": "resolved"}) for gap in gone))
+    return (*now, *(gap.but(status="resolved") for gap in gone))

@@ -17,4 +17,4 @@ def _one(text: str) -> AlertTest:
     cells = [cell.strip() for cell in text.split(",")]
     if len(cells) != 5 or not cells[0] or not cells[1]:
         raise ValueError(f"{text.strip()!r}: write {FORM}; leave empty what did not happen")
-    return AlertTest(**dict(zip(AlertTest.model_fields, cells, strict=True)))
+    return AlertTest(**dict(zip(AlertTest.fields(), cells, strict=True)))

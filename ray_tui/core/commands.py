@@ -3,36 +3,37 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, convert
 
 from ray_tui.core.facts import AlertTest
+from ray_tui.core.record import Record, field
 
 
-class _Command(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+class _Command(Record, forbid_unknown_fields=True, tag_field="command"):
+    @property
+    def command(self) -> str:
+        """Which one it is, as it stands in its JSON."""
+        return str(self.__struct_config__.tag)
 
 
-class RunStep(_Command):
+class RunStep(_Command, tag="run_step"):
     """Run a step (again): the retry of a halt, or of an earlier action of a phase that is open."""
 
-    command: Literal["run_step"] = "run_step"
     step: str
 
 
-class AnswerPrompt(_Command):
-    command: Literal["answer"] = "answer"
+class AnswerPrompt(_Command, tag="answer"):
     prompt_id: str
     answer: str
     reason: str = ""
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     signature: str = ""
     """An armoured SSH signature over the prompt's ``data["sign"]`` text, made in the console's process."""
     claimed_person: str = ""
     """Headless only: who an answers file says gave this; recorded as a claim, accepted only where policy allows."""
 
 
-class ProposeWaiver(_Command):
-    command: Literal["waive"] = "waive"
+class ProposeWaiver(_Command, tag="waive"):
     criterion: str
     step: str
     reason: str
@@ -43,21 +44,18 @@ class ProposeWaiver(_Command):
     signature: str = ""
 
 
-class ConfirmWaiver(_Command):
-    command: Literal["confirm_waiver"] = "confirm_waiver"
+class ConfirmWaiver(_Command, tag="confirm_waiver"):
     waiver_id: str
     signature: str = ""
 
 
-class DeclineWaiver(_Command):
+class DeclineWaiver(_Command, tag="decline_waiver"):
     """A second person's no."""
 
-    command: Literal["decline_waiver"] = "decline_waiver"
     waiver_id: str
 
 
-class RecordManual(_Command):
-    command: Literal["manual"] = "manual"
+class RecordManual(_Command, tag="manual"):
     criterion: str
     step: str
     note: str
@@ -65,63 +63,62 @@ class RecordManual(_Command):
     alert_tests: tuple[AlertTest, ...] = ()
 
 
-class AcknowledgeProbe(_Command):
+class AcknowledgeProbe(_Command, tag="acknowledge"):
     """A person says that a test alert has reached them: by the code in its message, or by Slack's signed button."""
 
-    command: Literal["acknowledge"] = "acknowledge"
-    code: str = Field(default="", max_length=64)
-    probe: str = Field(default="", max_length=200)
+    code: Annotated[str, Meta(max_length=64)] = ""
+    probe: Annotated[str, Meta(max_length=200)] = ""
     """Listener only: the probe on whose message a button was pressed, as Slack has signed."""
     via: Literal["command", "link", "slack"] = "command"
-    claimed_person: str = Field(default="", max_length=200)
+    claimed_person: Annotated[str, Meta(max_length=200)] = ""
     """Listener only: whom the page or Slack names."""
-    detail: str = Field(default="", max_length=200)
+    detail: Annotated[str, Meta(max_length=200)] = ""
     """Listener only: how far that can be relied on."""
     ours: bool = False
     """The host says so where the wish comes from its own process."""
 
 
-class Decline(_Command):
-    command: Literal["decline"] = "decline"
+class Decline(_Command, tag="decline"):
     step: str
     reason: str
 
 
-class Abort(_Command):
-    command: Literal["abort"] = "abort"
+class Abort(_Command, tag="abort"):
     reason: str
 
 
-class AddNote(_Command):
-    command: Literal["note"] = "note"
+class AddNote(_Command, tag="note"):
     text: str
 
 
-class RequestSeat(_Command):
-    command: Literal["request_seat"] = "request_seat"
+class RequestSeat(_Command, tag="request_seat"):
+    """To be given the driver's seat."""
 
 
-class GrantSeat(_Command):
-    command: Literal["grant_seat"] = "grant_seat"
+class GrantSeat(_Command, tag="grant_seat"):
     person: str
 
 
-class KeepSeat(_Command):
+class KeepSeat(_Command, tag="keep_seat"):
     """The driver's no to one who asks for the seat."""
 
-    command: Literal["keep_seat"] = "keep_seat"
     person: str
 
 
-class TakeSeat(_Command):
-    command: Literal["take_seat"] = "take_seat"
+class TakeSeat(_Command, tag="take_seat"):
+    """To have the driver's seat without being given it."""
 
 
-Command = Annotated[
+Command = (
     RunStep | AnswerPrompt | ProposeWaiver | ConfirmWaiver | DeclineWaiver | RecordManual | Decline | Abort
-    | AddNote | RequestSeat | GrantSeat | KeepSeat | TakeSeat | AcknowledgeProbe,
-    Field(discriminator="command"),
-]  # fmt: skip
+    | AddNote | RequestSeat | GrantSeat | KeepSeat | TakeSeat | AcknowledgeProbe
+)  # fmt: skip
+
+
+def command_from_json(body: Any) -> Command:
+    """Raises ValidationError where it is no command of this version."""
+    found: Command = convert(body, Command)
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,36 +2,40 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from ray_tui.core.record import Record, field
 from ray_tui.core.side_effects import SideEffect
 from ray_tui.core.verdicts import Criterion, Verdict
 
 
-class Actor(BaseModel):
+class Actor(Record, omit_defaults=True):
     """Who caused a fact, as the host knows it: never what a client claims."""
-
-    model_config = ConfigDict(frozen=True)
 
     person: str = "engine"
     """A person's id from the configuration, ``uid:<n>`` for one it does not know, or ``engine``."""
     uid: int | None = None
     console: str = ""
     """The console's id within the host, where one was attached."""
-    hints: dict[str, str] = Field(default_factory=dict)
+    hints: dict[str, str] = field(default_factory=dict)
     """What the environment says of the origin (SSH_CONNECTION); not proof."""
 
 
 ENGINE = Actor()
 
 
-class Fact(BaseModel):
+class Fact(Record):
     """Something decided or observed that someone may later have to prove."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
     kind: ClassVar[str] = ""
     durable: ClassVar[bool] = True
     """Whether it must be on disk before anyone is told; observations may be batched for at most 100 ms."""
+    newer: dict[str, Any] = field(default_factory=dict)
+    """Fields that this version does not know, of a journal that a newer one wrote: kept, never applied."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields, without its kind."""
+        body = Record.to_json(self)
+        newer: dict[str, Any] = body.pop("newer")
+        return {**body, **newer}
 
 
 class UnknownFact(Fact):
@@ -50,7 +54,7 @@ class RunOpened(Fact):
     environment: str
     deployed_at: float
     config_digest: str
-    thresholds: dict[str, Any] = Field(default_factory=dict)
+    thresholds: dict[str, Any] = field(default_factory=dict)
     operator: str = ""
     demo: bool = False
     version: str = ""
@@ -69,7 +73,7 @@ class HostStarted(Fact):
     """[policy]: the shortest reason; so a console can ask for it before the host refuses."""
     waiver_days: int = 30
     """[policy]: the longest a waiver may run."""
-    roles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """[people]: who holds which roles; so a console can say who may answer, and a reader of the journal who could."""
 
 
@@ -94,7 +98,7 @@ class RunAborted(Fact):
 
 class RunCompleted(Fact):
     kind = "RunCompleted"
-    boxes: dict[str, bool] = Field(default_factory=dict)
+    boxes: dict[str, bool] = field(default_factory=dict)
     next_command: str = ""
 
 
@@ -183,7 +187,7 @@ class StepFinished(Fact):
     verdict: Verdict
     summary: str
     criteria: tuple[Criterion, ...] = ()
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     """What the step's documents are rendered from, and what gates judge."""
 
 
@@ -248,7 +252,7 @@ class PromptRaised(Fact):
     """Options that are taken only with a reason, of [policy] reason_characters at least."""
     keeps: tuple[str, ...] = ()
     """For ``edit``: lines that tell the text's parts apart and must still stand in it, nothing before the first."""
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     """What is being decided, for showing: a plan's diff, a subject's hash, who will be paged."""
 
 
@@ -259,7 +263,7 @@ class PromptAnswered(Fact):
     """``yes``/``no`` for confirm and approve, the typed text, the option, or the edited text."""
     reason: str = ""
     person: str = ""
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 class ApprovalRecorded(Fact):
@@ -326,10 +330,8 @@ class Waived(Fact):
     assurance: Literal["signed", "unsigned", "claimed", "demo"] = "unsigned"
 
 
-class AlertTest(BaseModel):
+class AlertTest(Record):
     """One test alert that a person sent and followed by hand. Times are as the person noted them; empty: it did not."""
-
-    model_config = ConfigDict(frozen=True)
 
     receiver: str
     fired: str
@@ -367,7 +369,7 @@ class IntentRecorded(Fact):
     target: str = ""
     digest: str = ""
     deadline: float | None = None
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 class OutcomeRecorded(Fact):
@@ -391,7 +393,7 @@ class ProbeIntended(Fact):
     purpose: Literal["acknowledge", "escalate"]
     how: Literal["injected", "rule"] = "injected"
     labels: dict[str, str]
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     starts_at: float
     ends_at: float
     integrations: tuple[str, ...] = ()
@@ -510,14 +512,12 @@ class HookRan(Fact):
     hook: str
     outcome: Verdict
     detail: str = ""
-    wrong: dict[str, str] = Field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
     """File -> what is wrong with it, of the hook that reads all evidence again."""
 
 
-class Entry(BaseModel):
-    """One journal line: a fact with its place, time and cause."""
-
-    model_config = ConfigDict(frozen=True)
+class Place(Record):
+    """Where an entry stands in its journal, when it came about, and who caused it."""
 
     seq: int
     at: float
@@ -525,25 +525,31 @@ class Entry(BaseModel):
     mono: float
     """Monotonic seconds; comparable only between entries of one boot."""
     actor: Actor
+
+
+class Entry(Place):
+    """One journal line: a fact with its place, time and cause."""
+
     fact: Fact
 
     def to_json(self) -> dict[str, Any]:
-        kind = self.fact.unknown_kind if isinstance(self.fact, UnknownFact) else self.fact.kind
-        body = self.fact.model_dump(mode="json", exclude={"unknown_kind"})
         return {
             "seq": self.seq,
             "at": self.at,
             "mono": self.mono,
-            "actor": self.actor.model_dump(mode="json", exclude_defaults=True),
-            "fact": {"kind": kind, **body},
+            "actor": self.actor.to_json(),
+            "fact": fact_to_json(self.fact),
         }
 
 
-def _every_kind() -> dict[str, type[Fact]]:
-    return {sub.kind: sub for sub in Fact.__subclasses__() if sub.kind}
+KINDS: dict[str, type[Fact]] = {sub.kind: sub for sub in Fact.__subclasses__() if sub.kind}
 
 
-KINDS: dict[str, type[Fact]] = _every_kind()
+def fact_to_json(fact: Fact) -> dict[str, Any]:
+    """Its kind and its fields."""
+    if isinstance(fact, UnknownFact):
+        return {"kind": fact.unknown_kind, **fact.newer}
+    return {"kind": fact.kind, **fact.to_json()}
 
 
 def fact_from_json(body: dict[str, Any]) -> Fact:
@@ -551,15 +557,19 @@ def fact_from_json(body: dict[str, Any]) -> Fact:
     rest = dict(body)
     kind = str(rest.pop("kind", ""))
     model = KINDS.get(kind)
-    return UnknownFact(unknown_kind=kind, **rest) if model is None else model.model_validate(rest)
+    if model is None:
+        return UnknownFact(unknown_kind=kind, newer=rest)
+    known = set(model.fields())
+    newer = {name: value for name, value in rest.items() if name not in known or name == "newer"}
+    return model.from_json({**rest, "newer": newer})
+
+
+def as_read(fact: Fact) -> Fact:
+    """What a reader of the journal will make of it. Raises ValidationError where it is not of its form."""
+    return fact_from_json(fact_to_json(fact))
 
 
 def entry_from_json(body: dict[str, Any]) -> Entry:
-    """Raises pydantic's ValidationError or KeyError when it is not an entry."""
-    return Entry(
-        seq=body["seq"],
-        at=body["at"],
-        mono=body["mono"],
-        actor=Actor.model_validate(body.get("actor") or {}),
-        fact=fact_from_json(body["fact"]),
-    )
+    """Raises ValidationError or KeyError when it is not an entry."""
+    place = Place.from_json({**body, "actor": body.get("actor") or {}})
+    return Entry(seq=place.seq, at=place.at, mono=place.mono, actor=place.actor, fact=fact_from_json(body["fact"]))

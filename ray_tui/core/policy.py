@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ray_tui.core.limits import DEFAULTS, Limits
+
 Role = Literal["release-manager", "sre-lead", "security", "operator", "observer"]
 
 
@@ -91,19 +93,23 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    unsigned_approvals: bool = False
+    unsigned_approvals: bool = DEFAULTS.unsigned_approvals
     """Approvals without an SSH signature are accepted, and labelled unsigned everywhere."""
-    one_person_many_roles: bool = False
+    one_person_many_roles: bool = DEFAULTS.one_person_many_roles
     """One person may approve in several roles; a waiver needs another person all the same."""
-    demo: bool = False
+    demo: bool = DEFAULTS.demo
     """Stamps every approval ``demo``; a console may then say whom it plays (`ray-tui attach --as`)."""
     allowed_signers: str = ""
     """A file of SSH allowed_signers, relative to the configuration: whose signatures count, and with which keys."""
-    approvers: int = Field(default=1, ge=1)
+    approvers: int = Field(default=DEFAULTS.approvers, ge=1)
     """How many other people a waiver needs beside its initiator."""
-    waiver_days: int = Field(default=30, ge=1, le=30)
+    waiver_days: int = Field(default=DEFAULTS.waiver_days, ge=1, le=30)
     """The longest a waiver may run."""
-    approval_days: float = Field(default=30, gt=0)
+    approval_days: float = Field(default=DEFAULTS.approval_days, gt=0)
     """How long an approval is valid."""
-    reason_characters: int = Field(default=15, ge=15)
+    reason_characters: int = Field(default=DEFAULTS.reason_characters, ge=15)
     """The shortest reason."""
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**{name: getattr(self, name) for name in Limits.fields()})

@@ -3,13 +3,11 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict
+from ray_tui.core.record import Record
 
 
-class Reading(BaseModel):
+class Reading(Record):
     """One value to show: ``series`` is a stable name (``checkout/p99``), ``at`` unix seconds, ``unit`` as Grafana's."""
-
-    model_config = ConfigDict(frozen=True)
 
     series: str
     at: float

@@ -28,7 +28,7 @@ from ray_tui.core.commands import (
     RunStep,
     TakeSeat,
 )
-from ray_tui.core.policy import Person, Policy
+from ray_tui.core.limits import DEFAULTS, Limits
 from ray_tui.core.state import RunState
 from ray_tui.core.together import asked
 from ray_tui.core.verdicts import Criterion, Verdict, combine
@@ -40,8 +40,9 @@ DAY = 86_400.0
 class Rulebook:
     """Everything beside the state that a decision depends on."""
 
-    policy: Policy = field(default_factory=Policy)
-    people: Mapping[str, Person] = field(default_factory=dict)
+    policy: Limits = DEFAULTS
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Who stands in [people], and in which roles."""
     now: float = 0.0
     config_digest: str = ""
     verified_key: str = ""
@@ -54,8 +55,7 @@ def book_of(state: RunState) -> Rulebook:
     """As much of the host's rulebook as its facts tell: by it a console knows who may do what."""
     demo = state.opened is not None and state.opened.demo
     roles = state.host.roles if state.host is not None else {}
-    people = {name: Person().model_copy(update={"roles": held}) for name, held in roles.items()}
-    return Rulebook(policy=Policy(demo=demo), people=people)
+    return Rulebook(policy=Limits(demo=demo), people=roles)
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,7 @@ def _take_seat(state: RunState, actor: f.Actor) -> Decision:
         return Refused("This console only watches (--observe).")
     if state.driver_console and state.driver_console == actor.console:
         return Refused("You drive already.")
-    how = "taken" if state.driver_console else "first"
-    return [f.SeatTaken(person=actor.person, console=actor.console, how=how)]
+    return [f.SeatTaken(person=actor.person, console=actor.console, how="taken" if state.driver_console else "first")]
 
 
 def _grant_seat(state: RunState, actor: f.Actor, command: GrantSeat, book: Rulebook) -> Decision:
@@ -232,8 +231,7 @@ def _run_step(state: RunState, command: RunStep) -> Decision:
 
 
 def roles_of(person: str, book: Rulebook) -> tuple[str, ...]:
-    known = book.people.get(person)
-    return known.roles if known else ()
+    return book.people.get(person, ())
 
 
 def may_answer(prompt: f.PromptRaised, actor: f.Actor, state: RunState, book: Rulebook) -> Refused | None:
@@ -428,7 +426,7 @@ def paid(state: RunState, step: str, criteria: Sequence[Criterion]) -> list[f.Ga
     """Entries of what was waived of a step and has passed since; one that was not looked at stays open."""
     passed = {f"{OWED}{step}:{one.id}" for one in criteria if one.verdict is Verdict.PASSED}
     owed = (gap for gap in state.backlog.values() if gap.id in passed and gap.status == "open")
-    return [gap.model_copy(update={"status": "resolved"}) for gap in owed]
+    return [gap.but(status="resolved") for gap in owed]
 
 
 def _owed(waived: f.Waived) -> f.GapFound:
@@ -445,8 +443,9 @@ def _clears(state: RunState, settled: f.Waived | f.ManualRecorded, book: Ruleboo
     if state.halt is None or state.halt.step != settled.step:
         return []
     left = [c for c in blocking(state, settled.step, book.now) if c.id != settled.criterion]
-    how = "waived" if isinstance(settled, f.Waived) else "manual"
-    return [] if left else [f.HaltCleared(step=settled.step, how=how)]
+    if left:
+        return []
+    return [f.HaltCleared(step=settled.step, how="waived" if isinstance(settled, f.Waived) else "manual")]
 
 
 def _manual(state: RunState, actor: f.Actor, command: RecordManual, book: Rulebook) -> Decision:

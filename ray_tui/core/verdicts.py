@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from ray_tui.core.record import Record
 
 
 class Verdict(StrEnum):
@@ -59,13 +59,11 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
     return next((verdict for verdict in _WORST_FIRST if verdict in seen), Verdict.INCONCLUSIVE)
 
 
-class Criterion(BaseModel):
+class Criterion(Record):
     """One thing that blocks: what was required, what was measured, and which evidence says so.
 
     ``id`` is stable and dotted (``coverage.completeness``, ``alert_paths.ack:pd-checkout``): waivers name it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     title: str

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ray_tui import config, named_files, rendezvous
+from ray_tui import config, named_files, rendezvous, whereabouts
 from ray_tui.clock import Clock
 from ray_tui.config import Config
 from ray_tui.config_errors import Fault
@@ -112,10 +112,10 @@ def _terminal(environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _config(path: Path | None, outside: Outside) -> tuple[Config | None, Finding]:
-    found = path or config.find(outside.folder)
+    found = path or whereabouts.find(outside.folder)
     if found is None:
         todo = "`ray-tui init` writes one to start from; `ray-tui demo` needs none"
-        return None, Finding("config", False, f"no {config.FILE_NAME} here or above", todo)
+        return None, Finding("config", False, f"no {whereabouts.FILE_NAME} here or above", todo)
     try:
         chosen = config.load(found)
     except RayError as exc:

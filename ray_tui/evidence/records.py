@@ -41,10 +41,8 @@ def communication_log(state: RunState) -> bytes:
 def waivers(state: RunState) -> bytes:
     """``waivers.json``: every waiver and every manual validation, with what each is bound to."""
     body = {
-        "waivers": [
-            {**waiver.model_dump(mode="json"), "expires": iso(waiver.expires_at)} for waiver in state.waivers.values()
-        ],
-        "manual": [manual.model_dump(mode="json") for manual in state.manuals.values()],
+        "waivers": [{**waiver.to_json(), "expires": iso(waiver.expires_at)} for waiver in state.waivers.values()],
+        "manual": [manual.to_json() for manual in state.manuals.values()],
         "declined": dict(sorted(state.declined.items())),
     }
     return twin("waivers.json", state, "", body)
@@ -52,7 +50,7 @@ def waivers(state: RunState) -> bytes:
 
 def backlog(state: RunState) -> tuple[bytes, bytes]:
     """(``improvement-backlog.json``, ``improvement-backlog.md``)."""
-    entries = [gap.model_dump(mode="json") for gap in sorted(state.backlog.values(), key=lambda gap: gap.id)]
+    entries = [gap.to_json() for gap in sorted(state.backlog.values(), key=lambda gap: gap.id)]
     opened = state.opened
     assert opened is not None
     rows = [

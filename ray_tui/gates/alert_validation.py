@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ray_tui.analysis.hops import Interval, judge_sla
 from ray_tui.core.policy import Thresholds
@@ -96,7 +96,7 @@ class _Recorded:
 
     @classmethod
     def read(cls, name: str, inputs: Inputs, step: str, settled: Settled) -> "_Recorded":
-        """Raises ValidationError, or TypeError where the action recorded nothing."""
+        """Raises ValueError, or TypeError where the action recorded nothing."""
         criteria = tuple(twins.recorded(name, inputs))
         return cls(criteria, frozenset(one.id for one in criteria if settled.covers(one, step)))
 
@@ -134,7 +134,7 @@ def _paths(inputs: Inputs, thresholds: Thresholds, settled: Settled) -> list[Cri
         acknowledged = [_acknowledged(one, thresholds.ack_sla_seconds, recorded) for one in receivers]
         escalated = [_escalated(one, recorded) for one in escalations]
         beyond = [*_unheard(body.get("paths"), recorded), *_heartbeat(body.get("watchdog"), recorded)]
-    except (ValidationError, TypeError, ValueError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(PATHS, inputs, exc, REMEDY)]
     judged = [_at_least_one(receivers), *acknowledged, *escalated, *beyond]
     pagers = [one.receiver for one in receivers if "pagerduty" in one.integrations]
@@ -249,7 +249,7 @@ def _boards(inputs: Inputs, thresholds: Thresholds, settled: Settled) -> list[Cr
         body = twins.body(DASHBOARDS, inputs)
         boards = _DASHBOARDS.validate_python(body.get("dashboards"))
         recorded = _Recorded.read(DASHBOARDS, inputs, DASHBOARDS_STEP, settled)
-    except (ValidationError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(DASHBOARDS, inputs, exc, REMEDY)]
     loaded = body.get("loaded_equals_written")
     rules = Verdict.PASSED if loaded is True else Verdict.FAILED if loaded is False else Verdict.INCONCLUSIVE

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ray_tui.core import plan
 from ray_tui.core.policy import Thresholds
@@ -53,7 +53,6 @@ class _Entry(_Strict):
 _SCHEDULED = TypeAdapter(list[_Scheduled])
 _RULES = TypeAdapter(list[_Rule])
 _ENTRIES = TypeAdapter(list[_Entry])
-_CRITERIA = TypeAdapter(list[Criterion])
 _STEPS = {
     name: action.id
     for phase in plan.PHASES[:3]
@@ -87,7 +86,7 @@ def _schedule(inputs: Inputs, waived: Settled) -> list[Criterion]:
         total = covered.get("assets") if isinstance(covered, Mapping) else None
         if not isinstance(total, int) or isinstance(total, bool) or total < 0:
             raise TypeError("it does not say how many assets there are")
-    except (ValidationError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(SCHEDULE, inputs, exc, REMEDY, PREFIX)]
     return [
         _coverage(rows, total, recorded, waived),
@@ -134,7 +133,7 @@ def _tuning(inputs: Inputs, waived: Settled) -> list[Criterion]:
         if not isinstance(decided, list):
             raise TypeError("it lists no decisions")
         subjects = {str(row.get("subject")) for row in decided if isinstance(row, Mapping)}
-    except (ValidationError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(REPORT, inputs, exc, REMEDY, PREFIX)]
     about = [one for one in recorded if one.id.startswith("correlate.gaps")]
     noisy = [rule.rule for rule in rules if rule.finding == Finding.DEGRADED.value]
@@ -170,7 +169,7 @@ def _worst(criteria: Sequence[Criterion]) -> Verdict:
 def _backlog(inputs: Inputs, waived: Settled) -> list[Criterion]:
     try:
         entries = _ENTRIES.validate_python(twins.body(BACKLOG, inputs).get("entries"))
-    except (ValidationError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(BACKLOG, inputs, exc, REMEDY, PREFIX)]
     bare = sorted(one.id for one in entries if one.owner.strip() in ("", "unowned") or not one.due.strip())
     ids = {one.id for one in entries}
@@ -235,8 +234,8 @@ def _has_entry(one: Criterion, step: str, entries: Sequence[_Entry]) -> bool:
 
 def _criteria_of(twin: Mapping[str, Any]) -> list[Criterion]:
     try:
-        return _CRITERIA.validate_python(twin.get("criteria"))
-    except ValidationError:
+        return twins.criteria_of(twin.get("criteria"))
+    except ValueError:
         return []
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from ray_tui.clock import iso
 from ray_tui.config import parse_time
 from ray_tui.core import declining, plan
 from ray_tui.core.policy import Thresholds
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.evidence.package import LIVING
+from ray_tui.gates import twins
 from ray_tui.gates.settled import Settled
 
 RULE_VERSION = "2"
@@ -23,7 +22,6 @@ ROLES = ("release-manager", "sre-lead")
 """Whose approval every package needs; a regulated service adds security."""
 
 Inputs = Mapping[str, Mapping[str, Any]]
-_CRITERIA = TypeAdapter(list[Criterion])
 
 
 def judge(inputs: Inputs, thresholds: Thresholds, now: float) -> tuple[Criterion, ...]:
@@ -143,8 +141,8 @@ def _recorded(inputs: Inputs, now: float) -> tuple[Criterion, ...]:
     if not record:
         return ()
     try:
-        found = _CRITERIA.validate_python(record.get("criteria"))
-    except ValidationError:
+        found = twins.criteria_of(record.get("criteria"))
+    except ValueError:
         found = []
     if not found:
         actual = f"{RECORD} records no criteria"

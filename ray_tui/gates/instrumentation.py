@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ray_tui.analysis import coverage
 from ray_tui.core.policy import Thresholds
@@ -64,7 +64,7 @@ def _coverage(inputs: Inputs, thresholds: Thresholds, settled: Settled) -> list[
         cells = _CELLS.validate_python(body.get("cells"))
         services = _SERVICES.validate_python(body.get("services"))
         recorded = twins.recorded(AUDIT, inputs)
-    except (ValidationError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(AUDIT, inputs, exc, REMEDY)]
     doubles = _doubles(cells)
     if doubles:
@@ -111,7 +111,7 @@ def _requirements(inputs: Inputs, settled: Settled) -> list[Criterion]:
         body = twins.body(REQUIREMENTS, inputs)
         counts = {name: _rows(body, name) for name in ("services", "kpis", "slos", "risks", "inputs")}
         recorded = twins.recorded(REQUIREMENTS, inputs)
-    except (ValidationError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         return [twins.unusable(REQUIREMENTS, inputs, exc, REMEDY)]
     untraced = sum(not row.get("source") for name in ("kpis", "slos", "risks") for row in body[name])
     none = [name for name in ("services", "kpis", "slos", "inputs") if not counts[name]]
@@ -123,7 +123,7 @@ def _requirements(inputs: Inputs, settled: Settled) -> list[Criterion]:
         "services, KPIs and SLOs, each traced to its source", (REQUIREMENTS,),
     )  # fmt: skip
     if any(settled.covers(one, "1.1") for one in recorded if one.id == "review.documented"):
-        documented = documented.model_copy(update={"verdict": Verdict.WAIVED})
+        documented = documented.but(verdict=Verdict.WAIVED)
     return [documented, *_with_recorded([], recorded, "1.1", settled)]
 
 
@@ -143,7 +143,7 @@ def _with_recorded(
     out = []
     for one in judged:
         waived = not one.verdict.lets_go_on and covered.get(one.id) == criterion_digest(one)
-        out.append(one.model_copy(update={"verdict": Verdict.WAIVED}) if waived else one)
+        out.append(one.but(verdict=Verdict.WAIVED) if waived else one)
     return [*out, *settled.recorded(recorded, step, {one.id for one in judged})]
 
 

@@ -57,8 +57,7 @@ class Settled:
     def at_gate(self, judged: Sequence[Criterion], gate_id: str) -> tuple[Criterion, ...]:
         """A gate's judgement, with what people waived (or saw) at the gate itself; what may not be waived is not."""
         return tuple(
-            one.model_copy(update={"verdict": Verdict.WAIVED}) if one.waivable and self.covers(one, gate_id) else one
-            for one in judged
+            one.but(verdict=Verdict.WAIVED) if one.waivable and self.covers(one, gate_id) else one for one in judged
         )
 
     def recorded(self, criteria: Sequence[Criterion], step: str, judged: Set[str] = frozenset()) -> list[Criterion]:
@@ -68,5 +67,5 @@ class Settled:
             if one.verdict is Verdict.PASSED or one.id in judged:
                 continue
             verdict = Verdict.INCONCLUSIVE if one.verdict is Verdict.WAIVED else one.verdict
-            out.append(one.model_copy(update={"verdict": Verdict.WAIVED if self.covers(one, step) else verdict}))
+            out.append(one.but(verdict=Verdict.WAIVED if self.covers(one, step) else verdict))
         return out

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+import msgspec
 
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion, Verdict
 
 Inputs = Mapping[str, Mapping[str, Any]]
-_CRITERIA = TypeAdapter(list[Criterion])
 
 
 def body(name: str, inputs: Inputs) -> Mapping[str, Any]:
@@ -22,12 +21,17 @@ def body(name: str, inputs: Inputs) -> Mapping[str, Any]:
 
 
 def recorded(name: str, inputs: Inputs) -> list[Criterion]:
-    """What the action held for and against itself. Raises ValidationError, or TypeError where that is nothing."""
+    """What the action held for and against itself. Raises ValueError, or TypeError where that is nothing."""
     twin = inputs.get(name)
     rows = twin.get("criteria") if isinstance(twin, Mapping) else None
     if not isinstance(rows, list) or not rows:
         raise TypeError("it records no criteria")
-    return _CRITERIA.validate_python(rows)
+    return criteria_of(rows)
+
+
+def criteria_of(rows: Any) -> list[Criterion]:
+    """Raises ValueError where they are not as an action writes them."""
+    return msgspec.convert(rows, list[Criterion])
 
 
 def unusable(name: str, inputs: Inputs, exc: Exception, remedy: str, prefix: str = "") -> Criterion:

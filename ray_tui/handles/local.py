@@ -34,8 +34,9 @@ class LocalHandle:
             yield line.entry
 
     async def readings(self) -> AsyncIterator[Reading]:
-        async for reading in self._engine.live_readings():
-            yield reading
+        async for readings in self._engine.live_readings():
+            for reading in readings:
+                yield reading
 
     async def submit(self, command: Command) -> Reply:
         return self._engine.submit(command, self._actor)

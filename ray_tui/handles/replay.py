@@ -213,7 +213,7 @@ def read_tape(path: Path) -> list[Reading]:
         return readings
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            readings.append(Reading.model_validate(json.loads(line)))
+            readings.append(Reading.from_json(json.loads(line)))
         except ValueError:
             continue
     return readings

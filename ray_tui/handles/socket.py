@@ -162,7 +162,7 @@ class SocketHandle:
         self._replies[number] = future
         self._unanswered[number] = self._clock.monotonic()
         try:
-            self._writer.write(wire.encode({"id": number, "command": command.model_dump(mode="json")}))
+            self._writer.write(wire.encode({"id": number, "command": command.to_json()}))
             await self._writer.drain()
             answer = await asyncio.wait_for(future, REPLY_SECONDS)
         except (OSError, TimeoutError):
@@ -184,7 +184,7 @@ class SocketHandle:
         if self._signer is None or message is None:
             return command
         signature = await self._signer.sign(message, signing.NAMESPACE)
-        return command.model_copy(update={"signature": signature or ""})
+        return command.but(signature=signature or "")
 
     async def close(self, why: str = "left") -> None:
         if self._writer is not None:
@@ -265,8 +265,8 @@ class SocketHandle:
                 self._seq = entry.seq
                 self._note(entry)
                 self._entries.put_nowait(entry)
-        elif "reading" in message:
-            self._readings.append(Reading.model_validate(message["reading"]))
+        elif "readings" in message:
+            self._readings.extend(map(Reading.from_json, message["readings"]))
             self._read.set()
         elif "reply" in message:
             number = int(message["reply"].get("id") or 0)

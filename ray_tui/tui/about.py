@@ -40,13 +40,13 @@ def about(view: View, target: str, width: int) -> tuple[str, list[Line]]:
             return _box(view, int(rest), width)
         case "approval":
             given = view.state.approvals[int(rest)]
-            return f"Approval as {given.role}", describe(given.model_dump(mode="json"), width)
+            return f"Approval as {given.role}", describe(given.to_json(), width)
         case "waiver":
             found = view.state.waivers.get(rest) or view.state.proposed.get(rest)
-            return (f"Waiver {rest}", describe(found.model_dump(mode="json"), width)) if found else _gone(target)
+            return (f"Waiver {rest}", describe(found.to_json(), width)) if found else _gone(target)
         case "gap":
             gap = view.state.backlog.get(rest)
-            return (gap.title, describe(gap.model_dump(mode="json"), width)) if gap else _gone(target)
+            return (gap.title, describe(gap.to_json(), width)) if gap else _gone(target)
     return _gone(target)
 
 
@@ -250,7 +250,7 @@ def _entry(view: View, seq: int, width: int) -> tuple[str, list[Line]]:
 
 def _fact(fact: Fact, width: int) -> list[Line]:
     """The fact as the journal holds it, in JSON whose text from outside is made visible and bounded."""
-    body = {"kind": fact.kind, **deep_clean(fact.model_dump(mode="json"))}
+    body = {"kind": fact.kind, **deep_clean(fact.to_json())}
     shown = json.dumps(body, indent=2, ensure_ascii=False).split("\n")
     out: list[Line] = [(), (("the fact", "strong"),)]
     for text in shown[:LONGEST_JSON]:

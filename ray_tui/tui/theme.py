@@ -2,15 +2,16 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
 from ray_tui.core.errors import InputError
+from ray_tui.core.record import Record, field
 from ray_tui.files import read_file
 
 LONGEST_BYTES = 100_000
@@ -33,10 +34,8 @@ DEFAULTS = {
 """What a theme that knows nothing of us gets (Textual's own, and any that leaves a variable out)."""
 
 
-class ThemeFile(BaseModel):
+class ThemeFile(Record):
     """One theme. ``primary``, ``accent``, ``background`` and ``foreground`` are enough; the rest follows from them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str
     """How it is chosen: small letters, digits and hyphens."""
@@ -67,40 +66,41 @@ class ThemeFile(BaseModel):
     """Background of the chosen row."""
     badge_text: str | None = None
     """Text on a coloured badge."""
-    variables: dict[str, str] = Field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     """Some of Textual's own colour variables, by name."""
 
-    @field_validator("name")
-    @classmethod
-    def _a_plain_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError("a name has small letters, digits and hyphens")
-        return name
 
-    @field_validator(
-        "primary", "accent", "background", "foreground", "surface", "panel", "good", "warn", "bad", "run", "dim", "say",
-        "strong", "cursor", "badge_text",
-    )  # fmt: skip
-    @classmethod
-    def _a_colour(cls, colour: str | None) -> str | None:
-        return colour if colour is None else _parsed(colour)
-
-    @field_validator("variables")
-    @classmethod
-    def _known_variables(cls, variables: dict[str, str]) -> dict[str, str]:
-        for name, colour in variables.items():
-            if name not in OF_TEXTUAL:
-                raise ValueError(f"{name} is not one of {', '.join(sorted(OF_TEXTUAL))}")
-            _parsed(colour)
-        return variables
+NEEDED = ("name", "primary", "accent", "background", "foreground")
+OTHERS = ("dark", "ansi", "name", "variables")
+"""What is no colour."""
 
 
-def _parsed(colour: str) -> str:
+def wrong(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(key, why) of all that is wrong with a theme file."""
+    known = ThemeFile.fields()
+    yield from ((key, "is missing") for key in NEEDED if key not in raw)
+    yield from ((key, f"is no key of a theme; there are {', '.join(known)}") for key in raw if key not in known)
+    yield from ((key, "is true or false") for key in ("dark", "ansi") if not isinstance(raw.get(key, True), bool))
+    name = raw.get("name", "none")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield "name", "a name has small letters, digits and hyphens"
+    variables = raw.get("variables", {})
+    if not isinstance(variables, dict):
+        yield "variables", "is a table"
+        variables = {}
+    there = ", ".join(sorted(OF_TEXTUAL))
+    yield from (("variables", f"{key} is not one of {there}") for key in variables if key not in OF_TEXTUAL)
+    colours = [(key, raw[key]) for key in known if key in raw and key not in OTHERS]
+    for key, colour in (*colours, *(("variables", colour) for colour in variables.values())):
+        if not _is_colour(colour):
+            yield key, f"{colour!r} is not a colour: write #rrggbb or a name such as ansi_red"
+
+
+def _is_colour(text: object) -> bool:
     try:
-        Color.parse(colour)
+        return isinstance(text, str) and bool(Color.parse(text))
     except ColorParseError:
-        raise ValueError(f"{colour!r} is not a colour: write #rrggbb or a name such as ansi_red") from None
-    return colour
+        return False
 
 
 @dataclass(frozen=True)
@@ -177,12 +177,11 @@ def themes(folders: Sequence[Path] = ()) -> list[LoadedTheme]:
 
 def _read(path: Path, problems: list[str]) -> Theme | None:
     try:
-        read = read_file(path, LONGEST_BYTES).decode("utf-8")
-        return to_theme(ThemeFile.model_validate(tomllib.loads(read)))
-    except ValidationError as exc:
-        for error in exc.errors():
-            key = ".".join(str(part) for part in error["loc"]) or "file"
-            problems.append(f"{path.name}: {key}: {error['msg'].removeprefix('Value error, ')}")
+        raw = tomllib.loads(read_file(path, LONGEST_BYTES).decode("utf-8"))
+        faults = [f"{path.name}: {key}: {why}" for key, why in wrong(raw)]
+        if not faults:
+            return to_theme(ThemeFile.from_json(raw))
+        problems += faults
     except RecursionError:
         problems.append(f"{path.name}: is nested too deeply")
     except (InputError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:

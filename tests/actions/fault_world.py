@@ -187,7 +187,7 @@ class FaultWorld:
 
 def gate_of(result: Result) -> list[Criterion]:
     """What gate 2 makes of this evidence, its dashboards left aside."""
-    rows = [one.model_dump(mode="json") for one in result.criteria]
+    rows = [one.to_json() for one in result.criteria]
     twin: Mapping[str, Any] = json.loads(json.dumps({"release": "r", "criteria": rows, "body": result.data}))
     judged = alert_validation.judge({"alert-test-results.json": twin}, a_config().thresholds, CLOCK.wall())
     return [one for one in judged if "dashboard" not in one.id]

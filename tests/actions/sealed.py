@@ -51,11 +51,11 @@ class FiledContext(FakeContext):
 
     async def file_result(self, step: str, name: str, result: Result) -> None:
         """The twin that the engine writes of a finished step."""
-        rows = [one.model_dump(mode="json") for one in result.criteria]
+        rows = [one.to_json() for one in result.criteria]
         await self.publish(name, records.twin(name, self.state, step, result.data, criteria=rows))
 
 
 def as_twin(name: str, body: Mapping[str, Any], criteria: tuple[Criterion, ...] = (), **head: Any) -> dict[str, Any]:
     """A parsed twin, as a gate gets it."""
-    rows = [one.model_dump(mode="json") for one in criteria]
+    rows = [one.to_json() for one in criteria]
     return {"artifact": name, "release": "checkout-v2.4.1", "criteria": rows, "body": dict(body), **head}

@@ -34,7 +34,7 @@ class Saying(FakeContext):
             if not probe.acknowledged and probe.intended.purpose == "acknowledge" and self.now() >= due:
                 kind = next(one for one in (*probe.intended.integrations, "") if one != "pagerduty")
                 told = {"id": probe.intended.id, "at": due, "integration": kind or "slack"}
-                self.apply(self.says.model_copy(update=told))
+                self.apply(self.says.but(**told))
 
 
 class Told(World):
@@ -51,7 +51,7 @@ class Told(World):
         context = super().context(**more)
         context.__class__ = Saying
         context.after = self.says.pop("after", 3.0)
-        context.says = Saying.says.model_copy(update=self.says)
+        context.says = Saying.says.but(**self.says)
         self.seen = context
         return context
 
@@ -133,7 +133,7 @@ async def test_the_message_holds_the_code_and_the_record_does_not(tmp_path):
     assert [f"`ray-tui acknowledge {code}`" in one.annotations["acknowledge"] for one in sent] == [True] * len(sent)
     assert intended.annotations["acknowledge"].startswith("[TEST] To acknowledge at mail-audit (email): ")
     assert PLACEHOLDER in intended.annotations["acknowledge"]
-    on_record = "".join(one.model_dump_json() for one in world.seen.recorded) + json.dumps(result.data)
+    on_record = "".join(str(one.to_json()) for one in world.seen.recorded) + json.dumps(result.data)
     assert code not in on_record
 
 
@@ -183,7 +183,7 @@ async def test_what_is_said_of_one_receiver_says_nothing_of_another(tmp_path):
         for probe in list(context.state.probes.values()):
             if probe.intended.receiver == "mail-audit" and not probe.acknowledged:
                 at = context.now()
-                context.apply(context.says.model_copy(update={"id": probe.intended.id, "at": at}))
+                context.apply(context.says.but(id=probe.intended.id, at=at))
 
     context.sleep = only_mail
     result = await alert_paths.run(context)

@@ -185,7 +185,7 @@ async def test_gate_two_reads_the_dead_switch_and_lost_alerts_from_the_evidence_
     world.load(WATCHDOG, a_rule("Down", severity="critical"), a_rule("Lost", severity="page"))
     bend(world)
     result = await world.tested()
-    passed = [one.model_copy(update={"verdict": Verdict.PASSED}).model_dump(mode="json") for one in result.criteria]
+    passed = [one.but(verdict=Verdict.PASSED).to_json() for one in result.criteria]
     twin = {"release": "r", "criteria": passed, "body": result.data}
 
     judged = alert_validation.judge({"alert-test-results.json": twin}, world.context().config.thresholds, 0.0)

@@ -60,8 +60,8 @@ def filing(folder: Path, tracker: InMemoryNotifier, *gaps: f.GapFound) -> FiledC
 async def test_every_open_entry_is_filed_once_and_its_address_is_in_the_backlog(tmp_path: Path) -> None:
     """An intent before each; a retry files nothing again. (P70)"""
     tracker = InMemoryNotifier(name="issues")
-    settled = gap("c").model_copy(update={"status": "resolved"})
-    context = filing(tmp_path, tracker, gap("a"), gap("b").model_copy(update={"reference": "OPS-7"}), settled)
+    settled = gap("c").but(status="resolved")
+    context = filing(tmp_path, tracker, gap("a"), gap("b").but(reference="OPS-7"), settled)
 
     result = await backlog.run(context)
     again = await backlog.run(context)

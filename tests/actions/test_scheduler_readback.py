@@ -33,7 +33,7 @@ async def scheduled(tmp_path: Path, target: str, into: str = "", **plan: Any) ->
 
 def gate_says(result: Result) -> dict[str, str]:
     """What Gate 3 makes of the schedule."""
-    criteria = [one.model_dump(mode="json") for one in result.criteria]
+    criteria = [one.to_json() for one in result.criteria]
     twin = {"release": "r", "verdict": result.verdict.value, "criteria": criteria, "body": result.data}
     return verdicts(assurance.judge({assurance.SCHEDULE: twin}, context_thresholds(), 0.0))
 
@@ -73,7 +73,7 @@ async def test_gate_3_passes_what_a_person_saw_installed(tmp_path: Path) -> None
     result = await scheduled(tmp_path, "cron", "cron.d/ray-tui")
     found = next(one for one in result.criteria if one.id == "schedule.installed")
     seen = {"criterion": found.id, "step": "3.1", "evidence_sha256": criterion_digest(found)}
-    criteria = [one.model_dump(mode="json") for one in result.criteria]
+    criteria = [one.to_json() for one in result.criteria]
     twin = {"release": "r", "verdict": "inconclusive", "criteria": criteria, "body": result.data}
 
     judged = assurance.judge(

@@ -4,12 +4,11 @@ import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core.commands import AcknowledgeProbe, Refused
-from ray_tui.core.policy import Person
 from ray_tui.core.rules import HEADLESS, LISTENER, PROBE_OVER, UNKNOWN_CODE, Rulebook, decide
 from ray_tui.core.state import RunState, apply
 
 AT = 1_795_377_600.0
-PEOPLE = {"mira": Person(roles=("sre-lead", "operator")), "jo": Person(roles=("observer",))}
+PEOPLE = {"mira": ("sre-lead", "operator"), "jo": ("observer",)}
 MIRA = f.Actor(person="mira", uid=1000, console="c1")
 JO = f.Actor(person="jo", uid=1001, console="")
 HEARD = f.Actor(console=LISTENER)
@@ -92,7 +91,7 @@ def test_the_listener_names_the_person():
 
 @pytest.mark.parametrize(
     ("actor", "command"),
-    [(f.Actor(person="mira", console=HEADLESS), CODE), (MIRA, CODE.model_copy(update={"ours": True}))],
+    [(f.Actor(person="mira", console=HEADLESS), CODE), (MIRA, CODE.but(ours=True))],
 )
 def test_ray_tui_itself_is_no_person(actor, command):
     """What a headless run, or the host's own process, says is a machine's, whatever name it goes by. (P43)"""

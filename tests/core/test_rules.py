@@ -22,22 +22,22 @@ from ray_tui.core.commands import (
     RunStep,
     TakeSeat,
 )  # fmt: skip
-from ray_tui.core.policy import Person, Policy
+from ray_tui.core.limits import Limits
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.verdicts import Criterion, Verdict
 
 MIRA = f.Actor(person="mira", uid=1001, console="c1")
 SAM = f.Actor(person="sam", uid=1002, console="c2")
 PEOPLE = {
-    "mira": Person(roles=("sre-lead", "operator")),
-    "sam": Person(roles=("release-manager",)),
-    "jo": Person(roles=("observer",)),
-    "lee": Person(roles=("security",)),
+    "mira": ("sre-lead", "operator"),
+    "sam": ("release-manager",),
+    "jo": ("observer",),
+    "lee": ("security",),
 }
 
 
 def book(**policy):
-    return rules.Rulebook(policy=Policy(**policy), people=PEOPLE, now=1000.0, config_digest="d1")
+    return rules.Rulebook(policy=Limits(**policy), people=PEOPLE, now=1000.0, config_digest="d1")
 
 
 class Run:
@@ -471,10 +471,9 @@ def test_an_answers_file_approves_only_for_who_holds_the_role(claimed, signed):
 )
 def test_in_a_demo_the_role_answers_as_everywhere_and_who_drives_plays_every_role(person, console, demo, may):
     """One rule for the host and for every console, which knows roles by what the host has recorded. (P9)"""
-    roles = {name: known.roles for name, known in PEOPLE.items()}
     run = Run().feed(
         f.RunOpened(run_id="r", release="v1", environment="e", deployed_at=0, config_digest="d1", demo=demo),
-        f.HostStarted(pid=1, roles=roles),
+        f.HostStarted(pid=1, roles=PEOPLE),
         f.SeatTaken(person="sam", console="c2"),
         prompt("approve", roles=("sre-lead",)),
     )

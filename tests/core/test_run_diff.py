@@ -105,8 +105,8 @@ def test_a_narrow_text_still_tells_two_runs_apart():
     """Where ids have no room their ends are printed; names get the room that they need where there is any."""
     a, b = (run(finished("2.2", Verdict.FAILED, criterion(Verdict.FAILED, "alert_paths.delivered.pd-checkout-primary")))
             for _ in range(2))  # fmt: skip
-    a.opened = a.opened.model_copy(update={"run_id": "2026-11-28T092233Z-checkout-v2.4.1-0a1b"})
-    b.opened = b.opened.model_copy(update={"run_id": "2026-11-28T092233Z-checkout-v2.4.1-7f3c"})
+    a.opened = a.opened.but(run_id="2026-11-28T092233Z-checkout-v2.4.1-0a1b")
+    b.opened = b.opened.but(run_id="2026-11-28T092233Z-checkout-v2.4.1-7f3c")
     first = run_diff.to_text(a, b, width=80).split("\n")[0]
     assert first.split() == ["run", "0a1b", "run", "7f3c"]
     assert "2.2 alert_paths.delivered.pd-checkout-primary" in run_diff.to_text(a, b, width=160, everything=True)

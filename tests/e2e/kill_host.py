@@ -141,7 +141,7 @@ class Grave:
     def meant(self, fact: f.Fact) -> bool:
         if fact.kind != self.death.kind:
             return False
-        said = json.dumps(fact.model_dump(mode="json"))
+        said = json.dumps(fact.to_json())
         return all(part in said for part in self.death.says)
 
 

@@ -203,9 +203,9 @@ def test_two_people_complete_a_run_that_one_alone_could_not(tmp_path):
         assert not re.search(r"^\W*Yes\b", waiting, re.MULTILINE), "nothing here says yes to one's own waiver"
         mira.terminal.press("Enter", "y", "Escape")
         watching(meeting, jo)
-        confirm = ConfirmWaiver(waiver_id=waiver).model_dump(mode="json")
+        confirm = ConfirmWaiver(waiver_id=waiver).to_json()
         assert "second person" in asked_directly(meeting, "mira", confirm)["refused"]
-        for command in (confirm, TakeSeat().model_dump(mode="json"), Abort(reason="because").model_dump(mode="json")):
+        for command in (confirm, TakeSeat().to_json(), Abort(reason="because").to_json()):
             assert "only watches" in asked_directly(meeting, "jo", command)["refused"]
             assert "only watches" in asked_directly(meeting, "jo", command, read_only=True)["refused"]
         assert meeting.state.halt is not None

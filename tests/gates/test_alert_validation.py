@@ -17,7 +17,7 @@ Inputs = dict[str, Any]
 
 
 def passed(id_: str) -> dict[str, Any]:
-    return Criterion(id=id_, title=id_, verdict=Verdict.PASSED, actual="ok").model_dump(mode="json")
+    return Criterion(id=id_, title=id_, verdict=Verdict.PASSED, actual="ok").to_json()
 
 
 def evidence() -> Inputs:
@@ -198,7 +198,7 @@ def test_a_pager_without_any_tested_escalation_is_inconclusive() -> None:
 def test_what_the_actions_held_against_themselves_counts() -> None:
     """A finding that the gate does not judge anew is taken over. (P76)"""
     left = Criterion(id="alert_paths.clean", title="clean", verdict=Verdict.FAILED, actual="incident open")
-    inputs = bent(lambda i: i[PATHS]["criteria"].append(left.model_dump(mode="json")))
+    inputs = bent(lambda i: i[PATHS]["criteria"].append(left.to_json()))
 
     assert judged(inputs)["alert_paths.clean"].verdict is Verdict.FAILED
 
@@ -210,7 +210,7 @@ def late() -> tuple[Inputs, Criterion]:
     def change(inputs: Inputs) -> None:
         row(inputs).update(verdict="failed")
         row(inputs)["elapsed"].update(acknowledged=[400.0, 401.0])
-        inputs[PATHS]["criteria"][1] = finding.model_dump(mode="json")
+        inputs[PATHS]["criteria"][1] = finding.to_json()
 
     return bent(change), finding
 
@@ -248,7 +248,7 @@ def test_a_waiver_of_delivery_does_not_cover_a_late_acknowledgement() -> None:
     def change(inputs: Inputs) -> None:
         row(inputs).update(verdict="failed")
         row(inputs)["elapsed"].update(acknowledged=[400.0, 401.0])
-        inputs[PATHS]["criteria"].append(finding.model_dump(mode="json"))
+        inputs[PATHS]["criteria"].append(finding.to_json())
 
     inputs = bent(change)
     inputs["waivers.json"] = waiver(finding)
@@ -265,7 +265,7 @@ def test_what_a_person_saw_by_hand_settles_what_could_not_be_judged(found: str, 
 
     def change(inputs: Inputs) -> None:
         row(inputs).update(verdict=found, elapsed={}, acknowledged_by=None)
-        inputs[PATHS]["criteria"][1] = finding.model_dump(mode="json")
+        inputs[PATHS]["criteria"][1] = finding.to_json()
 
     inputs = bent(change)
     manual = {"criterion": finding.id, "step": "2.2", "evidence_sha256": criterion_digest(finding)}
@@ -281,7 +281,7 @@ def test_a_dashboards_waiver_holds_for_that_dashboard_only(which: str, expected:
 
     def change(inputs: Inputs) -> None:
         board(inputs).update(score=60.0)
-        inputs[BOARDS]["criteria"].append(finding.model_dump(mode="json"))
+        inputs[BOARDS]["criteria"].append(finding.to_json())
 
     inputs = bent(change)
     inputs["waivers.json"] = waiver(finding, step="2.1")

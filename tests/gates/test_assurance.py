@@ -86,7 +86,7 @@ def test_the_remedy_is_that_of_what_was_in_the_way() -> None:
     short = Criterion(id="correlate.history", title="History", verdict=Verdict.INCONCLUSIVE, actual="1 hour of 14 days",
                       remedy="Shorten thresholds.correlation_days, or wait")  # fmt: skip
     inputs = evidence()
-    inputs[REPORT]["criteria"] = [short.model_dump(mode="json")]
+    inputs[REPORT]["criteria"] = [short.to_json()]
 
     assert judged(inputs)["assurance.tuning"].remedy == short.remedy
 
@@ -124,7 +124,7 @@ BENT: list[tuple[str, str, Verdict, Bend]] = [
     ("unowned", "owners", Verdict.FAILED, lambda i: i[SCHEDULE]["body"]["entries"][1].update(owner_ok=False)),
     ("an empty name", "owners", Verdict.FAILED, lambda i: i[SCHEDULE]["body"]["entries"][1].update(owner=" ")),
     ("an unresolved gap", "tuning", Verdict.FAILED, lambda i: i[REPORT]["criteria"].append(
-        found("correlate.gaps:missed-1", Verdict.FAILED).model_dump(mode="json"))),
+        found("correlate.gaps:missed-1", Verdict.FAILED).to_json())),
     ("noise that nobody decided on", "tuning", Verdict.FAILED, lambda i: i[REPORT]["body"].update(decisions=[])),
     ("no gap was judged", "tuning", Verdict.INCONCLUSIVE,
      lambda i: i[REPORT].update(criteria=i[REPORT]["criteria"][:1])),
@@ -163,7 +163,7 @@ def test_a_gap_that_was_waived_at_its_action_is_waived_here() -> None:
     """Bound to the finding: it covers this one, no other and no later one, and only with a backlog entry."""
     inputs = evidence()
     gap = found("correlate.gaps:missed-1", Verdict.FAILED, "no alert told of INC-1")
-    inputs[REPORT]["criteria"].append(gap.model_dump(mode="json"))
+    inputs[REPORT]["criteria"].append(gap.to_json())
     waive(inputs, gap, "3.2")
 
     assert judged(inputs)["assurance.tuning"].verdict is Verdict.WAIVED
@@ -181,7 +181,7 @@ def test_a_waived_coverage_miss_needs_an_entry_about_its_service() -> None:
     """What was put off in phase 1 is in the backlog, or Gate 3 names it."""
     inputs = evidence()
     miss = found("coverage.critical:payments", Verdict.FAILED)
-    inputs[AUDIT]["criteria"].append(miss.model_dump(mode="json"))
+    inputs[AUDIT]["criteria"].append(miss.to_json())
     waive(inputs, miss, "1.2")
     assert "coverage.critical:payments (waived)" in judged(inputs)["assurance.backlog"].actual
 
@@ -205,7 +205,7 @@ def test_an_unowned_check_that_was_waived_is_waived() -> None:
     inputs = evidence()
     inputs[SCHEDULE]["body"]["entries"][0]["owner_ok"] = False
     unowned = found("schedule.owned", Verdict.FAILED, "dashboard:red: ghost")
-    inputs[SCHEDULE]["criteria"][1] = unowned.model_dump(mode="json")
+    inputs[SCHEDULE]["criteria"][1] = unowned.to_json()
     assert judged(inputs)["assurance.owners"].verdict is Verdict.FAILED
 
     waive(inputs, unowned, "3.1")
@@ -218,7 +218,7 @@ def test_what_an_action_could_not_judge_blocks_until_a_person_has_looked() -> No
     for verdict, after in ((Verdict.INCONCLUSIVE, Verdict.WAIVED), (Verdict.FAILED, Verdict.FAILED)):
         inputs = evidence()
         one = found("schedule.assets", verdict)
-        inputs[SCHEDULE]["criteria"].append(one.model_dump(mode="json"))
+        inputs[SCHEDULE]["criteria"].append(one.to_json())
         assert judged(inputs)["schedule.assets"].verdict is verdict
 
         waive(inputs, one, "3.1", kind="manual")
@@ -229,7 +229,7 @@ def test_what_an_action_could_not_judge_blocks_until_a_person_has_looked() -> No
 def test_an_action_cannot_waive_its_own_finding() -> None:
     """A twin that says waived without a waiver is inconclusive."""
     inputs = evidence()
-    inputs[SCHEDULE]["criteria"].append(found("schedule.assets", Verdict.WAIVED).model_dump(mode="json"))
+    inputs[SCHEDULE]["criteria"].append(found("schedule.assets", Verdict.WAIVED).to_json())
 
     assert judged(inputs)["schedule.assets"].verdict is Verdict.INCONCLUSIVE
 

@@ -187,7 +187,7 @@ def test_a_declined_output_is_missed_unless_its_waiver_runs(evidence: Inputs) ->
 def test_what_the_action_held_against_itself_blocks_until_it_is_waived(evidence: Inputs) -> None:
     """An empty rota at 4.2 blocks the gate too; a waiver bound to that finding covers it, an expired one does not."""
     found = Criterion(id="approval.owners", title="owners", verdict=Verdict.FAILED, actual="nobody on call: checkout")
-    evidence[RECORD]["criteria"].append(found.model_dump(mode="json"))
+    evidence[RECORD]["criteria"].append(found.to_json())
     assert judged(evidence)["approval.owners"].verdict is Verdict.FAILED
 
     waiver = {"criterion": found.id, "step": "4.2", "evidence_sha256": criterion_digest(found), "expires_at": NOW + 9}

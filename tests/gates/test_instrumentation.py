@@ -220,7 +220,7 @@ def waived_case() -> tuple[Twins, Criterion]:
     """Evidence in which s0 misses logs, and 1.2 recorded that finding."""
     twins = miss(evidence(), 1, of="s0")
     finding = next(one for one in judge(twins) if one.id == "coverage.critical:s0")
-    twins[AUDIT]["criteria"].append(finding.model_dump(mode="json"))
+    twins[AUDIT]["criteria"].append(finding.to_json())
     return twins, finding
 
 

@@ -266,7 +266,7 @@ async def test_who_leaves_stays_until_the_host_has_heard_it(tmp_path):
         with contextlib.suppress(OSError):
             for _ in range(5):
                 await asyncio.sleep(0.01)
-                writer.write(wire.encode({"reading": Reading(series="x", at=0.0, value=1.0).model_dump(mode="json")}))
+                writer.write(wire.encode({"readings": [Reading(series="x", at=0.0, value=1.0).to_json()]}))
                 await writer.drain()
             heard.append(message["bye"])
         writer.close()

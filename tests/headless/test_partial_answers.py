@@ -126,7 +126,7 @@ class Changes(Fails):
     async def run(self, context):
         self.ran += 1
         chat = Criterion(id="prerequisites.system:chat", title="chat", verdict=Verdict.ERROR, actual=f"{self.ran} s")
-        lead = chat.model_copy(update={"id": "prerequisites.approval:sre-lead", "verdict": Verdict.INCONCLUSIVE})
+        lead = chat.but(id="prerequisites.approval:sre-lead", verdict=Verdict.INCONCLUSIVE)
         return Result("toy", (chat, lead), {})
 
 

@@ -60,9 +60,7 @@ def screens():
 def dialogs(app):
     """name, the dialog, and what must be read in it."""
     width, view = app.desk.width, app.view()
-    view.state.opened = view.state.opened.model_copy(
-        update={"thresholds": {"coverage": 0.95, "ack_sla_seconds": 300.0}}
-    )
+    view.state.opened = view.state.opened.but(thresholds={"coverage": 0.95, "ack_sla_seconds": 300.0})
     diff = "--- a.yml (now)\n+++ a.yml (planned)\n@@ -1 +1 @@\n-old: 1\n+new: 2"
     prompts = {
         "confirm": (asked("confirm", text="+ rules a.yml: new", data={"diff": diff}), ("+new: 2", "Yes  go on")),
