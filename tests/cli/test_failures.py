@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from ray_tui import cli, scaffold
+from ray_tui.cli import asked
 from ray_tui.core import facts as f
 from ray_tui.evidence import package
 from ray_tui.journal import Journal
@@ -79,7 +80,7 @@ def test_an_error_of_our_own_is_no_failed_gate(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["ray-tui", "gates", "--json"])
     monkeypatch.setattr(cli, "_start_lightly", lambda: None)
-    monkeypatch.setattr(cli, "_config_or_none", lambda path: 1 / 0)
+    monkeypatch.setattr(asked, "config_or_none", lambda path: 1 / 0)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == cli.INCONCLUSIVE
