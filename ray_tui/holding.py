@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ray_tui import invoked
-from ray_tui.core.errors import InputError
+from ray_tui.core.errors import InputError, RayError
+from ray_tui.echo import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,10 +50,10 @@ def without_a_person(chosen: "Config", answers: "Answers", resumed: str | None, 
         "evidence": str(chosen.store / "runs" / run_id / "evidence"),
     }  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(summary, indent=2, sort_keys=True))
+        echo(json.dumps(summary, indent=2, sort_keys=True))
     else:
-        typer.echo("\n  ".join((f"{run_id}: {outcome.why or 'protocol complete'}", *outcome.account)))
-        typer.echo(f"evidence: {summary['evidence']}")
+        echo("\n  ".join((f"{run_id}: {outcome.why or 'protocol complete'}", *outcome.account)))
+        echo(f"evidence: {summary['evidence']}")
     return outcome.code
 
 
@@ -66,7 +65,7 @@ def _tell(as_json: bool) -> Any:
 
     def tell(line: "LogLine") -> None:
         text = f"{iso(line.at)[11:19]} {line.signed}"
-        typer.echo(text if fancy else to_ascii(text), err=True)
+        echo(text if fancy else to_ascii(text), err=True)
 
     return tell
 
@@ -95,7 +94,7 @@ def on_console(
     run_id = resume or runs_on_disk.new_run_id(chosen.run.release, Clock().wall())
     folder = chosen.store / "runs" / run_id
     if resume and rendezvous.is_locked(folder):
-        typer.echo(f"{run_id}: is being carried out already; joining it", err=True)
+        echo(f"{run_id}: is being carried out already; joining it", err=True)
         return on_socket(chosen, rendezvous.meeting_place(run_id, chosen), observe, plain, key)
     named_files.require(chosen)
     path = runs_on_disk.start_host(chosen, run_id, resume=resume is not None)
@@ -105,8 +104,14 @@ def on_console(
 def _offer(live: str) -> None:
     """Two runs would publish to one folder: to join the one that is live is all that can be done now."""
     said = f"{live} is being carried out here already"
-    if not (sys.stdin.isatty() and typer.confirm(f"{said}. Join it?", True, err=True)):
+    if not (sys.stdin.isatty() and _agreed(f"{said}. Join it?")):
         raise InputError(f"{said}. Join it: `ray-tui attach {live}`; or begin when it is over.")
+
+
+def _agreed(question: str) -> bool:
+    import typer
+
+    return typer.confirm(question, True, err=True)
 
 
 def to_go_on_with(chosen: "Config", *, asking: bool = True) -> str | None:
@@ -124,7 +129,29 @@ def to_go_on_with(chosen: "Config", *, asking: bool = True) -> str | None:
         raise InputError(
             f"{said}. Go on with it: `ray-tui run --resume --run {left.run_id}`; or begin anew: `ray-tui run --anew`."
         )
-    return left.run_id if typer.confirm(f"{said}. Resume it (no: begin anew)?", True, err=True) else None
+    return left.run_id if _agreed(f"{said}. Resume it (no: begin anew)?") else None
+
+
+def join(file: Path, run_id: str | None, observe: bool, plain: bool, key: Path | None, plays: str) -> int:
+    """A console on the run of this configuration's store that a host carries out."""
+    from ray_tui import rendezvous, runs_on_disk, whereabouts
+
+    if not plain:
+        want_terminal(TO_FOLLOW)
+    chosen = whereabouts.read(file) or _whole(file)
+    try:
+        found = runs_on_disk.find_live(chosen.store, run_id)
+        path = rendezvous.meeting_place(found.run_id, chosen)
+    except RayError:
+        _whole(file)  # a mistake in it is the better news
+        raise
+    return on_socket(chosen, path, observe, plain, key, plays)
+
+
+def _whole(file: Path) -> "Config":
+    from ray_tui import config
+
+    return config.load(file, with_backends=False)
 
 
 def on_socket(
@@ -191,11 +218,11 @@ async def show(
     )
     ended = await run_console(handle, options)
     if ended.message:
-        typer.echo(ended.message, err=ended.code != 0)
+        echo(ended.message, err=ended.code != 0)
     if chosen is not None and ended.how == "ended" and handle.transport is None:
-        typer.echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
+        echo(f"evidence: {chosen.store / 'runs' / handle.run_id / 'evidence'}")
         check = invoked.command("verify", "--config", chosen.file.resolve())
-        typer.echo(f"{check}\n{_watch_again(chosen, handle.run_id)}")
+        echo(f"{check}\n{_watch_again(chosen, handle.run_id)}")
     return int(ended.code)
 
 
@@ -284,7 +311,7 @@ def replay_plain(path: Path, ascii_only: bool) -> int:
         before = len(state.log)
         apply(state, entry)
         if len(state.log) > before:
-            typer.echo(shown(f"{iso(state.log[-1].at)} {state.log[-1].signed}", sys.stdout, ascii_only))
+            echo(shown(f"{iso(state.log[-1].at)} {state.log[-1].signed}", sys.stdout, ascii_only))
     if sys.stdin.isatty():
         from ray_tui.plain import replayed
 

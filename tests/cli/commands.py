@@ -4,12 +4,12 @@ from typing import Any
 
 import typer.main
 
-from ray_tui import cli
+from ray_tui.cli.app import app
 
 
 def commands() -> list[tuple[str, ...]]:
     """The words of each visible command: ("run",), ("gate", "alerts"), …"""
-    return sorted(words for words, _ in walk(typer.main.get_command(cli.app)))
+    return sorted(words for words, _ in walk(typer.main.get_command(app)))
 
 
 def walk(command: Any, words: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

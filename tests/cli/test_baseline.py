@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ray_tui import cli, wiring
+from ray_tui import wiring
+from ray_tui.cli.app import app
 from ray_tui.clock import Clock, iso
 from ray_tui.core.errors import BackendUnreachable
 from ray_tui.core.ports import Ports
@@ -37,7 +38,7 @@ def capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Capture:
     def run(*flags: str, metrics: InMemoryMetrics | None = None, known: bool = True) -> int:
         store.append(metrics or measured())
         (tmp_path / "ray-tui.toml").write_text(f'[run]\nrelease = "v2"\n{deployed if known else ""}{catalogue}')
-        return int(cli.app(["baseline", "--output", str(OUTPUT), *flags], standalone_mode=False))
+        return int(app(["baseline", "--output", str(OUTPUT), *flags], standalone_mode=False))
 
     return run
 

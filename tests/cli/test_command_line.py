@@ -298,6 +298,12 @@ def test_a_mistyped_command_is_exit_2(ray, arguments):
     clean(ray(*arguments), 2)
 
 
+@pytest.mark.parametrize(("typed", "meant"), [(("atach",), "attach"), (("gate", "handof"), "handoff")])
+def test_a_mistyped_command_is_told_what_it_may_have_meant(ray, typed, meant):
+    """A command that was never loaded is suggested as well."""
+    assert f"Did you mean '{meant}'?" in clean(ray(*typed), 2).stderr
+
+
 def test_a_reader_that_stops_reading_is_no_error(ray, tmp_path):
     """`ray-tui config schema | head -1` ends quietly."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from ray_tui import cli, scaffold
+from ray_tui.cli import asked, said
 from ray_tui.core import facts as f
 from ray_tui.evidence import package
 from ray_tui.journal import Journal
@@ -79,16 +80,16 @@ def test_an_error_of_our_own_is_no_failed_gate(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["ray-tui", "gates", "--json"])
     monkeypatch.setattr(cli, "_start_lightly", lambda: None)
-    monkeypatch.setattr(cli, "_config_or_none", lambda path: 1 / 0)
+    monkeypatch.setattr(asked, "config_or_none", lambda path: 1 / 0)
     with pytest.raises(SystemExit) as ended:
         cli.main()
-    assert ended.value.code == cli.INCONCLUSIVE
+    assert ended.value.code == said.INCONCLUSIVE
     out, err = capsys.readouterr()
     kept = tmp_path / "ray-tui" / "error.log"
     assert str(kept) in err
     assert len(err.splitlines()) == 1
     assert "ZeroDivisionError" in kept.read_text()
-    assert json.loads(out)["exit_code"] == cli.INCONCLUSIVE
+    assert json.loads(out)["exit_code"] == said.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("how", [("--headless", "--json"), ("--plain",)])

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ray_tui import cli
+from ray_tui.cli import said
 from ray_tui.core import views
 from tests.cli.commands import commands
 
@@ -32,9 +32,9 @@ def test_the_table_of_commands_is_complete():
 def test_the_exit_codes_are_those_of_the_program():
     """The table, the command line and the views agree."""
     listed = [row[0] for row in rows("### Exit codes")]
-    codes = (cli.PASSED, cli.FAILED, cli.USAGE, cli.INCONCLUSIVE, cli.TAMPERED, cli.ABORTED)
+    codes = (said.PASSED, said.FAILED, said.USAGE, said.INCONCLUSIVE, said.TAMPERED, said.ABORTED)
     assert listed == [*map(str, codes), "129, 130, 143"]
-    assert (views.TAMPER_CODE, views.ABORTED_CODE) == (cli.TAMPERED, cli.ABORTED)
+    assert (views.TAMPER_CODE, views.ABORTED_CODE) == (said.TAMPERED, said.ABORTED)
 
 
 def test_every_file_that_is_named_is_there():

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ray_tui import cli, holding, rendezvous
+from ray_tui import holding, rendezvous
+from ray_tui.cli.app import app
 from tests.fakes import a_config
 
 RUN = "2026-11-22T1155Z-checkout-v2.4.1-7f3a1c"
@@ -52,6 +53,6 @@ def test_what_is_said_is_a_command_that_there_is(chosen, locked):
         lock.release()
     found = re.search(r" ((attach|run) .*)", said.split(": ", 1)[1])
     assert found
-    told = CliRunner().invoke(cli.app, [found.group(2), "--help"], env={"COLUMNS": "200"}).output
+    told = CliRunner().invoke(app, [found.group(2), "--help"], env={"COLUMNS": "200"}).output
     for word in shlex.split(found.group(1)):
         assert not word.startswith("--") or word in told
