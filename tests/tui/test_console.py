@@ -17,10 +17,12 @@ from ray_tui.core.errors import JournalError
 from ray_tui.core.handle import Link
 from ray_tui.core.readings import Reading
 from ray_tui.core.verdicts import Verdict
+from ray_tui.tui import over
 from ray_tui.tui.app import ControlFilter, RayApp, run_console
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions
 from ray_tui.tui.screens import console as console_module
 from ray_tui.tui.screens.dialog import FormDialog
+from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.widgets.painted import Painted
 from tests.tui.fake_handle import (
     ENDS,
@@ -642,6 +644,49 @@ async def test_copying_without_a_clipboard_writes_a_file(tmp_path):
         await until((tmp_path / "copied.txt").exists, "the file")
         assert "1.1 Review deployment" in (tmp_path / "copied.txt").read_text()
         await until(lambda: "clipboard" in notices(app), "the notice")
+
+
+FIRST_PAINT = """
+import asyncio, pathlib, sys
+sys.path.insert(0, {root!r})
+from tests.tui.fake_handle import FakeHandle, mid_run
+from textual.drivers.linux_driver import LinuxDriver
+from ray_tui.tui.app import RayApp
+from ray_tui.tui.options import ConsoleOptions
+report, wrote = pathlib.Path({report!r}), LinuxDriver.write
+
+def write(driver, data):
+    if "RUNNING" in data and not report.exists():
+        report.write_text(" ".join(sys.modules))
+    wrote(driver, data)
+
+LinuxDriver.write = write
+asyncio.run(RayApp(FakeHandle(*mid_run()), ConsoleOptions(show_mission=False)).run_async())
+"""
+
+
+async def test_the_first_screen_waits_for_no_dialog_s_code(tmp_path):
+    """What opens over the console is loaded once that has been sent."""
+    script, report = tmp_path / "console.py", tmp_path / "report"
+    script.write_text(FIRST_PAINT.format(root=str(Path(__file__).parents[2]), report=str(report)))
+    await _in_a_pty(script, lambda text: report.exists(), signal.SIGTERM)
+    loaded = report.read_text().split()
+    assert "ray_tui.tui.screens.console" in loaded
+    assert {f"ray_tui.tui.{name}" for name in over.PIECES}.isdisjoint(loaded)
+
+
+async def test_a_dialog_opens_by_the_first_key(monkeypatch):
+    """Also by one that is typed before anything of it was loaded."""
+
+    async def load(self: over.Over) -> None:
+        """Not yet."""
+
+    monkeypatch.setattr(over.Over, "load", load)
+    app = RayApp(FakeHandle(*mid_run()), ConsoleOptions(show_mission=False, environment={}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.paints > 0, "a first paint")
+        await pilot.press("question_mark")
+        assert isinstance(await dialog(app), ReadDialog)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
