@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from rich.console import RenderableType
 from rich.segment import Segment
 from textual import events
-from textual._compositor import ChopsUpdate
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -24,6 +24,7 @@ from textual.filter import LineFilter
 from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from ray_tui.core import views
 from ray_tui.core.errors import RayError
@@ -155,6 +156,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if isinstance(renderable, ChopsUpdate):
             renderable = TrimmedUpdate.of(renderable)
         super()._display(screen, renderable)
+        if isinstance(renderable, LayoutUpdate) and not self._batch_count:
+            for widget in (screen, *screen.walk_children(Widget)):
+                widget._exchange_repaint_regions()  # the whole screen was sent: nothing that was asked for is left
 
     def on_mount(self) -> None:
         self.set_class(self.options.ascii, "-ascii")

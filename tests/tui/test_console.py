@@ -1,6 +1,7 @@
 """The screen itself: what it shows at which size, what it survives, how rarely it repaints, how it is left."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -646,33 +647,46 @@ async def test_copying_without_a_clipboard_writes_a_file(tmp_path):
         await until(lambda: "clipboard" in notices(app), "the notice")
 
 
-FIRST_PAINT = """
-import asyncio, pathlib, sys
+START = """
+import asyncio, json, pathlib, sys
 sys.path.insert(0, {root!r})
-from tests.tui.fake_handle import FakeHandle, mid_run
+from tests.tui.fake_handle import FakeHandle, StillClock, mid_run
 from textual.drivers.linux_driver import LinuxDriver
 from ray_tui.tui.app import RayApp
 from ray_tui.tui.options import ConsoleOptions
-report, wrote = pathlib.Path({report!r}), LinuxDriver.write
+app = RayApp(FakeHandle(*mid_run()), ConsoleOptions(show_mission=False, clock=StillClock()))
+wrote, loaded, sizes = LinuxDriver.write, [], []
 
 def write(driver, data):
-    if "RUNNING" in data and not report.exists():
-        report.write_text(" ".join(sys.modules))
+    if sizes or "RUNNING" in data:
+        loaded[:] = loaded or sys.modules
+        sizes.append(len(data))
     wrote(driver, data)
 
+def tick():
+    ticks.append(len(sizes))
+    if len(ticks) == 2:
+        pathlib.Path({report!r}).write_text(json.dumps(dict(loaded=loaded, sizes=sizes)))
+    ticked()
+
 LinuxDriver.write = write
-asyncio.run(RayApp(FakeHandle(*mid_run()), ConsoleOptions(show_mission=False)).run_async())
+ticks, ticked, app._tick = [], app._tick, tick
+asyncio.run(app.run_async())
 """
+"""Tells, once the clock has gone twice, which modules the first screen had loaded and how much each write sent."""
 
 
-async def test_the_first_screen_waits_for_no_dialog_s_code(tmp_path):
-    """What opens over the console is loaded once that has been sent."""
+async def test_a_start_sends_one_screen_and_loads_no_dialog_for_it(tmp_path):
+    """What opens over the console is loaded after it; a run in which nothing happens is not sent twice."""
     script, report = tmp_path / "console.py", tmp_path / "report"
-    script.write_text(FIRST_PAINT.format(root=str(Path(__file__).parents[2]), report=str(report)))
-    await _in_a_pty(script, lambda text: report.exists(), signal.SIGTERM)
-    loaded = report.read_text().split()
-    assert "ray_tui.tui.screens.console" in loaded
-    assert {f"ray_tui.tui.{name}" for name in over.PIECES}.isdisjoint(loaded)
+    script.write_text(START.format(root=str(Path(__file__).parents[2]), report=str(report)))
+    await _in_a_pty(script, lambda text: report.exists() and report.read_text(), signal.SIGTERM)
+    told = json.loads(report.read_text())
+    assert "ray_tui.tui.screens.console" in told["loaded"]
+    assert {f"ray_tui.tui.{name}" for name in over.PIECES}.isdisjoint(told["loaded"])
+    screen, *more = told["sizes"]
+    assert screen > 5_000
+    assert sum(more) < screen / 10
 
 
 async def test_a_dialog_opens_by_the_first_key(monkeypatch):
