@@ -116,7 +116,9 @@ def find_run(store: Path, wanted: str | None, *, resumable: bool = False) -> Run
 def find_live(store: Path, wanted: str | None) -> RunOnDisk:
     """A run that a host carries out now, the newest where none is named; one that is only still shown comes last."""
     live = [run for run in runs(store) if run.alive] if wanted is None else []
-    found = next((run for run in live if not run.state.ended), live[0] if live else find_run(store, wanted))
+    found = live[0] if live else find_run(store, wanted)
+    if len(live) > 1:  # only to choose between them is a journal read
+        found = next((run for run in live if not run.state.ended), found)
     if not found.alive:
         raise InputError(
             f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."

@@ -10,12 +10,12 @@ import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.console import RenderableType
 from rich.segment import Segment
 from textual import events
-from textual._compositor import ChopsUpdate
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -24,6 +24,7 @@ from textual.filter import LineFilter
 from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from ray_tui.core import views
 from ray_tui.core.errors import RayError
@@ -34,32 +35,24 @@ from ray_tui.core.pulse import HEARD_AGAIN, Pulse, silence
 from ray_tui.core.readings import Gauges
 from ray_tui.core.state import RunState, apply
 from ray_tui.core.untrusted import clean, line
-from ray_tui.tui import clipboard, keys, theme, use
-from ray_tui.tui.about import about, seq_of
+from ray_tui.tui import clipboard, keys, theme
+from ray_tui.tui.about import seq_of
 from ray_tui.tui.commands import RunCommands
-from ray_tui.tui.copies import copies
-from ray_tui.tui.desk import Desk
-from ray_tui.tui.lines import ASCII, fit
+from ray_tui.tui.lines import ASCII
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions, over_ssh
-from ray_tui.tui.panes.phases import said
+from ray_tui.tui.over import Over
 from ray_tui.tui.player import PRESSES, Player
-from ray_tui.tui.screens import console, dialog
+from ray_tui.tui.screens import console, dialog_style
 from ray_tui.tui.screens.console import LOG, ConsoleScreen
-from ray_tui.tui.screens.dialog import Choice, ChoiceDialog, Dialog
-from ray_tui.tui.screens.read import (
-    CopyAsAsked,
-    FilterDialog,
-    JournalAsked,
-    ReadDialog,
-    detail_dialog,
-    help_dialog,
-    mission_dialog,
-    theme_dialog,
-)
 from ray_tui.tui.trimmed import TrimmedUpdate
 from ray_tui.tui.typeahead import Passed, Typeahead
 from ray_tui.tui.view import View, leaving, mapping, mappings, without_us
 from ray_tui.tui.widgets.bar import Bar
+
+if TYPE_CHECKING:
+    from ray_tui.tui.desk import Desk
+    from ray_tui.tui.screens.dialog import Dialog
+    from ray_tui.tui.screens.read import CopyAsAsked, JournalAsked
 
 PAINT_SECONDS = 0.1
 READING_SECONDS = 0.5
@@ -92,7 +85,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         Binding("ctrl+c", "interrupt", "how to leave", id="interrupt", show=False, priority=True),
         Binding("f1", "deed('help')", "help", id="help.f1", show=False),
     ]
-    CSS = f"""{console.STYLESHEET}{dialog.STYLESHEET}
+    CSS = f"""{console.STYLESHEET}{dialog_style.STYLESHEET}
     CommandPalette {{ background: $background; }}
     Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
              padding: 0 1; margin-top: 0; }}
@@ -122,7 +115,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self._theme_stamps = theme.stamps(options.theme_folders)
         super().__init__()
         self._first_theme()
-        self.desk = Desk(self)
+        self.over = Over(self)
         self.player = Player(self)
         self.typeahead = Typeahead(self, super().on_event)
         self.console_screen = ConsoleScreen(ascii_only=options.ascii)
@@ -163,6 +156,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if isinstance(renderable, ChopsUpdate):
             renderable = TrimmedUpdate.of(renderable)
         super()._display(screen, renderable)
+        if isinstance(renderable, LayoutUpdate) and not self._batch_count:
+            for widget in (screen, *screen.walk_children(Widget)):
+                widget._exchange_repaint_regions()  # the whole screen was sent: nothing that was asked for is left
 
     def on_mount(self) -> None:
         self.set_class(self.options.ascii, "-ascii")
@@ -182,6 +178,10 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.set_interval(TICK_SECONDS, self._tick)
         self.repaint()
         self._unshown.close()
+        self.call_after_refresh(self._load_over)
+
+    def _load_over(self) -> None:
+        self.spawn(self.over.load())
 
     def _first_theme(self) -> None:
         """Before anything is painted: Textual reads every stylesheet again for a theme that changes later."""
@@ -297,8 +297,8 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     def _leave_words(self) -> str:
         top = self.screen
-        if isinstance(top, Dialog):
-            return re.sub(r": [a-z ]+,", ",", top.q_does).removesuffix(": ")
+        if (dialog := self.dialog) is not None:
+            return re.sub(r": [a-z ]+,", ",", dialog.q_does).removesuffix(": ")
         live = keys.shown(self.keymap)["detach"]
         return live if top is self.console_screen else f"Esc, then {live}"
 
@@ -462,15 +462,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             return
         self.paints += 1
         view = self.view()
-        top = self.screen
-        if isinstance(top, Dialog):
-            top.show_view(view)
+        if (dialog := self.dialog) is not None:
+            dialog.show_view(view)
         else:
             # A mere tick leaves the live values to their own timer: else they would be sent twice as often.
             ticking = self._reading_timer is not None and self._painted_seq == self.state.seq
             self.console_screen.show_view(view, live=not ticking)
             self._painted_seq = self.state.seq
-        self.desk.look(view)
+        if self.over.loaded:
+            self.desk.look(view)
 
     @property
     def _stands(self) -> bool:
@@ -482,7 +482,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if not self._stands:
             return
         self.paints += 1
-        if not isinstance(self.screen, Dialog):
+        if self.dialog is None:
             self.console_screen.show_readings(self.view())
 
     # --- what keys and the palette do --------------------------------------------------------------------------------
@@ -514,7 +514,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             "zoom": console.action_zoom,
             "copy": console.action_copy,
             "copy_as": console.action_copy_as,
-            "seek": self.player.ask_seek,
+            "seek": lambda: self.over.reader.ask_seek(self.player),
             "bar": console.action_focus_bar,
             **{f"replay_{what}": partial(self.player.press, what) for what in PRESSES},
             "copy_next": self.copy_next,
@@ -522,7 +522,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         }
 
     def action_deed(self, name: str) -> None:
-        if not isinstance(self.screen, Dialog):
+        if self.dialog is None:
             self.deeds()[name]()
 
     def action_transport(self, what: str) -> None:
@@ -552,6 +552,15 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.run_worker(work, group="work")
 
     # --- dialogs and notices -----------------------------------------------------------------------------------------
+
+    @property
+    def desk(self) -> "Desk":
+        return self.over.desk
+
+    @property
+    def dialog(self) -> "Dialog[Any] | None":
+        """The one on top."""
+        return self.over.dialog(self.screen) if self.screen is not self.console_screen else None
 
     @property
     def busy(self) -> bool:
@@ -585,29 +594,17 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         self.clear_notifications()
 
     def open_detail(self, target: str) -> None:
-        def make(width: int) -> ReadDialog:
-            return detail_dialog(*about(self.view(), target, width), target)
-
-        self.open_dialog(self.desk.fitted(make))
+        self.over.reader.open_detail(target)
 
     def open_help(self, here: Sequence[tuple[str, str]] = ()) -> None:
         problems = [*self.keymap_problems, *self._theme_problems]
-        view = self.view()
-        row = use.row_keys(view, self.console_screen.listing.chosen, self.options.places)
-        self.open_dialog(help_dialog(self.keymap, problems, view, self.desk.width, here, row))
+        self.over.reader.open_help(problems, here, self.console_screen.listing.chosen, self.options.places)
 
     def open_mission(self) -> None:
-        self.open_dialog(mission_dialog(self.desk.width, self.view().demo))
+        self.over.reader.open_mission()
 
     def open_filter(self) -> None:
-        log = self.console_screen.event_log
-
-        def closed(values: dict[str, str] | None) -> None:
-            if values is not None:
-                log.set_filter(values["wanted"], self.state)
-                self.repaint_soon()
-
-        self.open_dialog(FilterDialog(log.wanted), closed)
+        self.over.reader.open_filter(self.console_screen.event_log)
 
     def clear_filter(self) -> None:
         log = self.console_screen.event_log
@@ -624,11 +621,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self.push_screen(CommandPalette(placeholder="Search for commands", id="--command-palette"))
 
     def open_themes(self) -> None:
-        def closed(name: str | None) -> None:
-            if name is not None:
-                self.choose_theme(name)
-
-        self.open_dialog(theme_dialog(self.theme_names, self.theme), closed)
+        self.over.reader.open_themes(self.theme)
 
     def choose_theme(self, name: str) -> None:
         self.theme = name
@@ -642,7 +635,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
 
     # --- copying -----------------------------------------------------------------------------------------------------
 
-    def on_journal_asked(self, message: JournalAsked) -> None:
+    def on_journal_asked(self, message: "JournalAsked") -> None:
         seq = seq_of(self.view(), message.target)
         if not seq:
             self.say("This is computed from many facts; no single journal line is behind it.")
@@ -653,23 +646,11 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
         if self.state.completed is not None:
             self.copy(self.state.completed.next_command)
 
-    def on_copy_as_asked(self, message: CopyAsAsked) -> None:
+    def on_copy_as_asked(self, message: "CopyAsAsked") -> None:
         self.copy_as(message.target, message.text)
 
     def copy_as(self, target: str, text: str) -> None:
-        """Choose what of it is copied: its query, a command line, or the text; of a row, what that says in full."""
-        view = self.view()
-        found = [*copies(view, target, self.options.places), ("text", said(view, target) or text)]
-        if len(found) == 1:
-            return self.copy(found[0][1])
-        room = max(20, self.desk.width - max(len(name) for name, _ in found) - 4)
-        choices = [Choice(str(n), name, fit(line(what, 400), room).rstrip()) for n, (name, what) in enumerate(found)]
-
-        def closed(chosen: str | None) -> None:
-            if chosen is not None:
-                self.copy(found[int(chosen)][1])
-
-        return self.open_dialog(ChoiceDialog("Copy as", [], choices), closed)
+        self.over.reader.copy_as(target, text, self.options.places)
 
     def copy(self, text: str) -> None:
         self.run_worker(self._copy(clean(text, 200_000)), group="copy")

@@ -6,7 +6,6 @@ from math import floor, inf
 
 from ray_tui.core.handle import Marker, Transport
 from ray_tui.tui.lines import clock_text
-from ray_tui.tui.screens.dialog import Field, FormDialog
 from ray_tui.tui.stage import Stage
 from ray_tui.tui.view import wall
 
@@ -50,15 +49,11 @@ class Player:
                 transport.set_speed(next_speed(transport.speed, 1 if what == "faster" else -1))
         self.app.repaint_soon()
 
-    def ask_seek(self) -> None:
-        fields = [Field("to", _asked(self.app.state.started_at, self.transport), least=1)]
-        dialog = FormDialog("Go to", [], fields)
-
-        def closed(values: dict[str, str] | None) -> None:
-            if values is not None:
-                self.seek(values["to"])
-
-        self.app.open_dialog(dialog, closed)
+    def can_seek(self) -> str:
+        """What can be typed to go there, with a clock time of this very run."""
+        transport = self.transport
+        middle = self.app.state.started_at + (transport.duration[1] / 2 if transport is not None else 0.0)
+        return f"a time into it (5:12) or of the clock ({wall(middle)}), a seq (214), a step (2.2) or a gate (G4)"
 
     def go(self, marker: Marker | None, seconds: float) -> None:
         """To a mark, or to a moment between marks."""
@@ -100,12 +95,6 @@ def next_speed(now: float, by: int) -> float:
     if by > 0:
         return faster[0] if faster else SPEEDS[-1]
     return slower[-1] if slower else SPEEDS[0]
-
-
-def _asked(started: float, transport: Transport | None) -> str:
-    """What can be typed, with a clock time of this very run."""
-    middle = started + (transport.duration[1] / 2 if transport is not None else 0.0)
-    return f"a time into it (5:12) or of the clock ({wall(middle)}), a seq (214), a step (2.2) or a gate (G4)"
 
 
 def _span(started: float, length: float) -> str:

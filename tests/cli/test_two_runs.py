@@ -45,6 +45,12 @@ def test_the_live_run_is_found_though_a_newer_one_has_ended(store):
     shown.release()
 
 
+def test_the_only_live_run_is_found_without_reading_its_journal(store, monkeypatch):
+    """Its host reads it; a console that joins begins sooner."""
+    monkeypatch.setattr(runs_on_disk.RunOnDisk, "_read", property(lambda run: pytest.fail(f"{run.run_id} was read")))
+    assert runs_on_disk.find_live(store, None).run_id == LIVE
+
+
 def test_a_console_attaches_to_the_live_run(ray, store):
     """Its socket is the one that is asked for: nobody listens there in this test."""
     assert "0a11fe.sock" in clean(ray("attach", "--plain"), 3).stderr

@@ -34,6 +34,7 @@ async def console(
     async with app.run_test(size=size, notifications=notices_shown) as pilot:
         await until(lambda: app.state.seq == handle.seq and app.console_screen.is_mounted, "all entries")
         await until(lambda: app.paints > 0, "a first paint")
+        await until(lambda: app.over.loaded, "what opens by itself")
         await pilot.pause()  # what the first paint has resized is painted too
         yield app, pilot
 

@@ -1,6 +1,7 @@
 """The screen itself: what it shows at which size, what it survives, how rarely it repaints, how it is left."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -17,10 +18,12 @@ from ray_tui.core.errors import JournalError
 from ray_tui.core.handle import Link
 from ray_tui.core.readings import Reading
 from ray_tui.core.verdicts import Verdict
+from ray_tui.tui import over
 from ray_tui.tui.app import ControlFilter, RayApp, run_console
 from ray_tui.tui.options import ConsoleExit, ConsoleOptions
 from ray_tui.tui.screens import console as console_module
 from ray_tui.tui.screens.dialog import FormDialog
+from ray_tui.tui.screens.read import ReadDialog
 from ray_tui.tui.widgets.painted import Painted
 from tests.tui.fake_handle import (
     ENDS,
@@ -642,6 +645,62 @@ async def test_copying_without_a_clipboard_writes_a_file(tmp_path):
         await until((tmp_path / "copied.txt").exists, "the file")
         assert "1.1 Review deployment" in (tmp_path / "copied.txt").read_text()
         await until(lambda: "clipboard" in notices(app), "the notice")
+
+
+START = """
+import asyncio, json, pathlib, sys
+sys.path.insert(0, {root!r})
+from tests.tui.fake_handle import FakeHandle, StillClock, mid_run
+from textual.drivers.linux_driver import LinuxDriver
+from ray_tui.tui.app import RayApp
+from ray_tui.tui.options import ConsoleOptions
+app = RayApp(FakeHandle(*mid_run()), ConsoleOptions(show_mission=False, clock=StillClock()))
+wrote, loaded, sizes = LinuxDriver.write, [], []
+
+def write(driver, data):
+    if sizes or "RUNNING" in data:
+        loaded[:] = loaded or sys.modules
+        sizes.append(len(data))
+    wrote(driver, data)
+
+def tick():
+    ticks.append(len(sizes))
+    if len(ticks) == 2:
+        pathlib.Path({report!r}).write_text(json.dumps(dict(loaded=loaded, sizes=sizes)))
+    ticked()
+
+LinuxDriver.write = write
+ticks, ticked, app._tick = [], app._tick, tick
+asyncio.run(app.run_async())
+"""
+"""Tells, once the clock has gone twice, which modules the first screen had loaded and how much each write sent."""
+
+
+async def test_a_start_sends_one_screen_and_loads_no_dialog_for_it(tmp_path):
+    """What opens over the console is loaded after it; a run in which nothing happens is not sent twice."""
+    script, report = tmp_path / "console.py", tmp_path / "report"
+    script.write_text(START.format(root=str(Path(__file__).parents[2]), report=str(report)))
+    await _in_a_pty(script, lambda text: report.exists() and report.read_text(), signal.SIGTERM)
+    told = json.loads(report.read_text())
+    assert "ray_tui.tui.screens.console" in told["loaded"]
+    assert {f"ray_tui.tui.{name}" for name in over.PIECES}.isdisjoint(told["loaded"])
+    screen, *more = told["sizes"]
+    assert screen > 5_000
+    assert sum(more) < screen / 10
+
+
+async def test_a_dialog_opens_by_the_first_key(monkeypatch):
+    """Also by one that is typed before anything of it was loaded."""
+
+    async def load(self: over.Over) -> None:
+        """Not yet."""
+
+    monkeypatch.setattr(over.Over, "load", load)
+    app = RayApp(FakeHandle(*mid_run()), ConsoleOptions(show_mission=False, environment={}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.paints > 0, "a first paint")
+        await pilot.press("question_mark")
+        assert isinstance(await dialog(app), ReadDialog)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

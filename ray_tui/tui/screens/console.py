@@ -117,6 +117,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         if event.size == self._fitted:
+            event.prevent_default()  # Textual says it two or three times at the start, and would lay out each time
             return
         begins, self._fitted = not self.laid_out, event.size
         self._arrange()

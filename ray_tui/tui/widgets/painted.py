@@ -114,6 +114,7 @@ class Painted(ScrollView, can_focus=False, inherit_bindings=False):
         self._painted = list(lines)
         if len(before) != len(lines):
             self.virtual_size = Size(0, len(lines))
+            self._refresh_scrollbars()  # now, and not after a layout that would be sent without them
             self.repaints += 1
             self.refresh()
             return max(len(before), len(lines))
