@@ -7,7 +7,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -134,7 +134,7 @@ class Engine:
         book = self.rulebook(verified_key)
         if isinstance(command, AcknowledgeProbe):
             try:
-                book = replace(book, acknowledges=self._addressee(command))
+                book = book.but(acknowledges=self._addressee(command))
             except RayError as exc:
                 return Refused(str(exc))
         decision = decide(self.state, actor, command, book)

@@ -4,18 +4,17 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ray_tui import chain
 from ray_tui.core.errors import JournalError, TamperError
 from ray_tui.core.facts import Entry, entry_from_json
+from ray_tui.core.value import Value
 
 LONGEST_LINE = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Value):
     """One verified line: its entry, the chain's head after it, and its bytes as they stand in the file."""
 
     entry: Entry

@@ -1,9 +1,9 @@
 """When each hop of an alert happened, as far as clocks, resolutions and polls let us know."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil, isfinite
 
+from ray_tui.core.value import Value
 from ray_tui.core.verdicts import Verdict
 
 MOST_SKEW_SECONDS = 30.0
@@ -11,8 +11,7 @@ MOST_SKEW_SECONDS = 30.0
 DATE_RESOLUTION_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(Value):
     """Something (a time on our clock, or a duration) that lies somewhere in [earliest, latest], in seconds."""
 
     earliest: float
@@ -37,8 +36,7 @@ class Interval:
         return self.latest < 0
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Value):
     """A verdict and the reason to print beside it."""
 
     verdict: Verdict

@@ -4,17 +4,16 @@ The host refuses by these rules, and both consoles ask by them: nobody learns of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ray_tui.core.facts import PromptRaised
 from ray_tui.core.state import RunState
+from ray_tui.core.value import Value
 
 LATER = "later"
 """The option that decides nothing."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Value):
     """As the run's host holds them; journals from before they were recorded had these."""
 
     reason_characters: int = 15

@@ -1,12 +1,12 @@
 """What a person may ask of a run. A command is a wish; the engine's rules turn it into facts or a refusal."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, convert
 
 from ray_tui.core.facts import AlertTest
 from ray_tui.core.record import Record, field
+from ray_tui.core.value import Value
 
 
 class _Command(Record, forbid_unknown_fields=True, tag_field="command"):
@@ -121,15 +121,13 @@ def command_from_json(body: Any) -> Command:
     return found
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(Value):
     """No, and why; an ordinary value, shown and recorded."""
 
     why: str
 
 
-@dataclass(frozen=True)
-class Accepted:
+class Accepted(Value):
     """Yes; ``seq`` is the last fact that it caused (0 where it changed nothing)."""
 
     seq: int

@@ -1,17 +1,16 @@
 """How every front end holds a run: what it may read, and the one way to ask for something."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
 from ray_tui.core.commands import Command, Reply
 from ray_tui.core.facts import Entry
 from ray_tui.core.readings import Reading
+from ray_tui.core.value import Value
 
 
-@dataclass(frozen=True)
-class Rewound:
+class Rewound(Value):
     """Forget the state: the entries that follow begin again at seq 1 (replay was moved back)."""
 
 
@@ -25,8 +24,7 @@ class Link(StrEnum):
     REPLAY = "replay"
 
 
-@dataclass(frozen=True)
-class Marker:
+class Marker(Value):
     """A place worth jumping to in a replay."""
 
     seq: int

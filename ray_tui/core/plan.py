@@ -1,13 +1,12 @@
 """Protocol 12 as data: four phases of three actions, four gates, and the artifacts they leave. Reads like the seed."""
 
-from dataclasses import dataclass
+from ray_tui.core.value import Value
 
 STORE = ".artifacts/monitoring/"
 CONTEXT_KIT = ".cursor/context-kit/"
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Value):
     """A file that an action must or may leave behind. ``twin`` is the JSON that a gate reads beside Markdown."""
 
     name: str
@@ -18,8 +17,7 @@ class Artifact:
     location: str = STORE
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(Value):
     """One numbered item of the protocol. ``key`` is the name of its file in ray_tui/actions."""
 
     id: str
@@ -31,8 +29,7 @@ class Action:
     artifacts: tuple[Artifact, ...]
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(Value):
     """What is judged after the phase of the same number. ``key`` is the name of its file in ray_tui/gates."""
 
     key: str
@@ -49,8 +46,7 @@ class Gate:
         return f"gate.{self.key}"
 
 
-@dataclass(frozen=True)
-class Phase:
+class Phase(Value):
     number: int
     title: str
     start: str

@@ -1,11 +1,11 @@
 """Where the others look: a pane or a step of the plan and nothing else; in passing, lossy, never journalled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from ray_tui.core import plan
 from ray_tui.core.untrusted import line
+from ray_tui.core.value import Value
 
 LOG = "log"
 PLACES = frozenset({*(f"phase.{number}" for number in range(1, 5)), LOG, *plan.STEPS})
@@ -14,8 +14,7 @@ TELL_SECONDS = 0.5
 """Between two words of one console; only its newest place is passed on."""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Value):
     """One console and the place that it has in focus."""
 
     console: str

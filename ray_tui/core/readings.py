@@ -1,9 +1,9 @@
 """Live telemetry in passing: bounded, lossy, never evidence. What a verdict relied on goes into facts instead."""
 
 from collections import deque
-from dataclasses import dataclass, field
 
 from ray_tui.core.record import Record
+from ray_tui.core.value import Changing, field
 
 
 class Reading(Record):
@@ -15,8 +15,7 @@ class Reading(Record):
     unit: str = "short"
 
 
-@dataclass
-class Gauge:
+class Gauge(Changing):
     """The last readings of one series, oldest dropped."""
 
     unit: str = "short"
@@ -36,8 +35,7 @@ def _half_second(at: float) -> int:
     return int(at * 2)
 
 
-@dataclass
-class Gauges:
+class Gauges(Changing):
     """Every live series that a console knows, at most ``most`` of them."""
 
     most: int = 512

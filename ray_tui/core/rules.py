@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -31,13 +30,13 @@ from ray_tui.core.commands import (
 from ray_tui.core.limits import DEFAULTS, Limits
 from ray_tui.core.state import RunState
 from ray_tui.core.together import asked
+from ray_tui.core.value import Value, field
 from ray_tui.core.verdicts import Criterion, Verdict, combine
 
 DAY = 86_400.0
 
 
-@dataclass(frozen=True)
-class Rulebook:
+class Rulebook(Value):
     """Everything beside the state that a decision depends on."""
 
     policy: Limits = DEFAULTS
@@ -58,22 +57,19 @@ def book_of(state: RunState) -> Rulebook:
     return Rulebook(policy=Limits(demo=demo), people=roles)
 
 
-@dataclass(frozen=True)
-class Do:
+class Do(Value):
     """Run this step now."""
 
     step: str
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(Value):
     """Nothing to do before someone acts."""
 
     why: str
 
 
-@dataclass(frozen=True)
-class Over:
+class Over(Value):
     """The run has ended."""
 
 

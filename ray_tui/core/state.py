@@ -1,17 +1,16 @@
 """What a run is, folded from its facts: the only truth that consoles, gates and replay share."""
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
+from ray_tui.core.value import Changing, field
 from ray_tui.core.verdicts import Criterion, Verdict
 
 Status = Literal["waiting", "running", "finished", "halted", "declined"]
 
 
-@dataclass
-class Step:
+class Step(Changing):
     """One action, gate, the prerequisites or the completion."""
 
     status: Status = "waiting"
@@ -31,8 +30,7 @@ class Step:
     """The entry that last changed it."""
 
 
-@dataclass
-class Prompt:
+class Prompt(Changing):
     raised: f.PromptRaised
     at: float
     seq: int
@@ -40,8 +38,7 @@ class Prompt:
     by: f.Actor | None = None
 
 
-@dataclass
-class Hop:
+class Hop(Changing):
     earliest: float
     latest: float
     source: str
@@ -50,8 +47,7 @@ class Hop:
     seq: int
 
 
-@dataclass
-class Probe:
+class Probe(Changing):
     """One synthetic alert and what became of it."""
 
     intended: f.ProbeIntended
@@ -64,23 +60,20 @@ class Probe:
     cleared: f.ProbeCleared | None = None
 
 
-@dataclass
-class Intent:
+class Intent(Changing):
     intended: f.IntentRecorded
     at: float
     outcome: f.OutcomeRecorded | None = None
 
 
-@dataclass
-class Console:
+class Console(Changing):
     id: str
     person: str
     read_only: bool
     since: float
 
 
-@dataclass
-class LogLine:
+class LogLine(Changing):
     """One line of the event log: enough to show it, and the journal line behind it."""
 
     seq: int
@@ -102,8 +95,7 @@ class LogLine:
 LOG_KEEPS = 2_000
 
 
-@dataclass
-class RunState:
+class RunState(Changing):
     opened: f.RunOpened | None = None
     seq: int = 0
     at: float = 0.0

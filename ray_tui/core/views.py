@@ -1,12 +1,12 @@
 """The questions that panes, headless runs and CI all ask of a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from ray_tui.core import declining, plan
 from ray_tui.core import facts as f
 from ray_tui.core.rules import blocking, covered_by, effective_verdict
 from ray_tui.core.state import RunState, Step
+from ray_tui.core.value import Value
 from ray_tui.core.verdicts import Verdict, worst
 
 PASSED_CODE, FAILED_CODE, USAGE_CODE, INCONCLUSIVE_CODE, TAMPER_CODE, ABORTED_CODE = range(6)
@@ -61,8 +61,7 @@ def glyph(step: Step, verdict: Verdict | None = None) -> str:
     return (verdict or step.verdict).glyph
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Value):
     """One of the seven handoff boxes: computed, never ticked."""
 
     title: str
@@ -139,8 +138,7 @@ def _open(names: list[str]) -> str:
     return f"open: {', '.join(names)}" if names else ""
 
 
-@dataclass(frozen=True)
-class QualityMetric:
+class QualityMetric(Value):
     """One row of the seed's quality metrics: a measured figure against its target."""
 
     name: str
@@ -149,8 +147,7 @@ class QualityMetric:
     met: bool
 
 
-@dataclass(frozen=True)
-class Checks:
+class Checks(Value):
     """Checks of Gate 2 as they were judged last, of one run or of several."""
 
     passed: int = 0
@@ -172,7 +169,7 @@ def quality_metrics(state: RunState, earlier: Checks | None = None) -> tuple[Qua
     if earlier is not None and earlier.judged:
         runs = f"{earlier.runs} earlier run{'s' * (earlier.runs != 1)}"
         share = f"{earlier.passed / earlier.judged:.0%} ({earlier.passed} of {earlier.judged})"
-        gate_2 = replace(gate_2, actual=f"{gate_2.actual}; {share} in {runs}")
+        gate_2 = gate_2.but(actual=f"{gate_2.actual}; {share} in {runs}")
     needed = [a.name for action in plan.ACTIONS for a in action.artifacts if a.required]
     outputs = [name for names in plan.OUTPUTS.values() for name in names]
     return (

@@ -2,14 +2,14 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key, key_to_character
 
+from ray_tui.core.value import Value
 
-@dataclass(frozen=True)
-class Key:
+
+class Key(Value):
     """One binding. ``id`` is what ``[ui.keymap]`` names; ``group`` is its heading in the help."""
 
     id: str

@@ -1,10 +1,10 @@
 """A painted line: styled spans of known width in cells, and the few ways to make one. Pure; knows no Textual."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import ceil, isfinite
 
 from ray_tui.core.untrusted import cell_width, clean
+from ray_tui.core.value import Value
 
 Span = tuple[str, str]
 """Text and the name of a style: good, bad, warn, run, dim, say, strong, or empty."""
@@ -22,8 +22,7 @@ ASCII = str.maketrans(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Value):
     """One line of a pane. ``target`` says what Enter opens: ``step:1.2``, ``probe:<id>``, ``data:1.2/services/0``."""
 
     line: Line

@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ray_tui.clock import Clock
+from ray_tui.core.value import Value, field
 from ray_tui.tui.places import Places
 
 
-@dataclass(frozen=True)
-class ConsoleOptions:
+class ConsoleOptions(Value):
     """The person's wishes. ``animations`` None: on, but off over SSH."""
 
     theme: str = "ray-dark"
@@ -38,8 +37,7 @@ class ConsoleOptions:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
-@dataclass(frozen=True)
-class ConsoleExit:
+class ConsoleExit(Value):
     """Why the console has left the screen. The run goes on in every case but ``ended``."""
 
     how: Literal["detached", "ended", "lost", "crashed"]

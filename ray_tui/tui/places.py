@@ -2,15 +2,15 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from ray_tui.core.value import Value
 
 
 def _bare(*words: object) -> str:
     return " ".join(["ray-tui", *(shlex.quote(str(word)) for word in words)])
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(Value):
     """Absolute paths, as text; empty where nothing is known of them."""
 
     command: Callable[..., str] = _bare

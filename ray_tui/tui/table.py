@@ -1,16 +1,15 @@
 """How wide each column of a table is: as its cells need, and what a narrow pane takes from whom. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ray_tui.core.untrusted import cell_width
+from ray_tui.core.value import Value
 from ray_tui.tui.lines import Row, Span, columns
 
 Cells = Sequence[Span | str]
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Value):
     """One column. Where cells are missing, the column that can best spare some gives them, down to ``least``."""
 
     head: str = ""

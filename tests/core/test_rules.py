@@ -1,7 +1,5 @@
 """Who may do what, and what comes next."""
 
-from dataclasses import replace
-
 import pytest
 
 from ray_tui.core import facts as f
@@ -453,7 +451,7 @@ def test_an_answers_file_approves_only_for_who_holds_the_role(claimed, signed):
     run = Run().feed(prompt("approve", roles=("sre-lead",), data={"role": "sre-lead"}))
     answer = AnswerPrompt(prompt_id="2.1#1:apply", answer="yes", claimed_person=claimed)
     for demo in (False, True):
-        refused = run.ask(MIRA, answer, replace(book(unsigned_approvals=True, demo=demo), verified_key=signed))
+        refused = run.ask(MIRA, answer, book(unsigned_approvals=True, demo=demo).but(verified_key=signed))
         assert isinstance(refused, Refused)
         assert f"{claimed} has no such role" in refused.why
     assert run.state.approvals == []

@@ -1,12 +1,12 @@
 """How the release behaves against its past: each figure now, its shift, its chart against the normal band."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from ray_tui.core.readings import Gauge
 from ray_tui.core.untrusted import cell_width
+from ray_tui.core.value import Value
 from ray_tui.tui import charts
 from ray_tui.tui.charts import Band, Points
 from ray_tui.tui.lines import Line, Row, Span, columns, crop, fit, width_of
@@ -23,8 +23,7 @@ CARD_WIDTH, CARD_HEIGHT = 90, 5
 MOST_LIVE = 64
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(Value):
     """One KPI as it is drawn."""
 
     service: str
