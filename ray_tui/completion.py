@@ -1,9 +1,10 @@
 """The end of a run: seven computed boxes, eight hooks' outcomes, and the confirmation that blocks the transition."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from ray_tui import runs_on_disk
 from ray_tui.clock import iso
@@ -30,7 +31,7 @@ async def run(context: Context) -> Result:
         criteria=tuple(criteria),
         data={
             "boxes": _table(context),
-            "metrics": [dataclasses.asdict(row) for row in metrics],
+            "metrics": [structs.asdict(row) for row in metrics],
             "wrong": context.state.hooks[views.READS_EVIDENCE].wrong,
             "next": plan.NEXT_PROTOCOL,
         },

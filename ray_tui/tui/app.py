@@ -24,7 +24,6 @@ from textual.filter import LineFilter
 from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
-from textual.widget import Widget
 
 from ray_tui.core import views
 from ray_tui.core.errors import RayError
@@ -157,7 +156,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             renderable = TrimmedUpdate.of(renderable)
         super()._display(screen, renderable)
         if isinstance(renderable, LayoutUpdate) and not self._batch_count:
-            for widget in (screen, *screen.walk_children(Widget)):
+            for widget in screen._compositor.visible_widgets:
                 widget._exchange_repaint_regions()  # the whole screen was sent: nothing that was asked for is left
 
     def on_mount(self) -> None:

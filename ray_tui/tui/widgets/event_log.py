@@ -142,9 +142,10 @@ class EventLog(Listing):
         style = TONES[line.tone]
         target = f"entry:{line.seq}"
         rows = []
-        parts = wrap(line.signed, self.inner_width - 10)
+        room = self._width - 10
+        parts = wrap(line.signed, room)
         if line.kind not in WHOLE and len(parts) > MOST_ROWS:
-            parts = [*parts[: MOST_ROWS - 1], fit(" ".join(parts[MOST_ROWS - 1 :]), self.inner_width - 10)]
+            parts = [*parts[: MOST_ROWS - 1], fit(" ".join(parts[MOST_ROWS - 1 :]), room)]
         for index, part in enumerate(parts):
             lead = wall(line.at) if index == 0 else " " * 8
             rows.append(Row(((lead, "dim"), ("  ", ""), (part, style)), target))
