@@ -689,6 +689,14 @@ async def test_a_start_sends_one_screen_and_loads_no_dialog_for_it(tmp_path):
     assert sum(more) < screen / 10
 
 
+async def test_the_bar_beside_the_log_stands_where_the_log_stands():
+    """At its end from the first screen on, as the newest line is the one that is shown."""
+    async with console(FakeHandle(*mid_run())) as (app, _):
+        log = app.console_screen.event_log
+        assert log.scroll_offset.y > 0
+        assert log.vertical_scrollbar.position == log.scroll_offset.y
+
+
 async def test_a_dialog_opens_by_the_first_key(monkeypatch):
     """Also by one that is typed before anything of it was loaded."""
 
