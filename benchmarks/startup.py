@@ -89,7 +89,9 @@ def main() -> int:
             demo.terminate()
             demo.wait()
             subprocess.run(["pkill", "-f", folder], check=False)  # its servers and the run's host outlive the command
-    print(f"120×40, medians of {rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]} {sys.executable}")
+    print(
+        f"120×40, medians of {rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]} {sys.executable}"
+    )
     for name, found in took.items():
         print(f"{name:20}{median(found) * 1000:>8.0f} ms   ({min(found) * 1000:.0f} to {max(found) * 1000:.0f})")
     hello, ours = median(took["Textual's hello"]), median(took["ray-tui attach"])
