@@ -1,6 +1,6 @@
 """What is written down as JSON and read again: immutable, checked where it is read, and cheap to define.
 
-What people write (a configuration, answers, themes) is pydantic's to judge, which explains what is wrong with it. These
+What people write (a configuration, answers) is pydantic's to judge, which explains what is wrong with it. These
 are written by us, read by the thousand, and defined at every start of a console.
 """
 
@@ -8,28 +8,26 @@ from typing import Any, Self, dataclass_transform
 
 import msgspec
 from msgspec import ValidationError as ValidationError  # what from_json raises; a ValueError
-from msgspec import field as field
+
+from ray_tui.core.value import Value
+from ray_tui.core.value import field as field
 
 
-class _Frozen(msgspec.StructMeta):
-    """msgspec hands neither option down to subclasses' own fields."""
+class _ByName(msgspec.StructMeta):
+    """msgspec does not hand this option down to the fields of a subclass."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
-        return super().__new__(mcs, name, bases, namespace, **{"frozen": True, "kw_only": True, **options})
+        return super().__new__(mcs, name, bases, namespace, **{"kw_only": True, **options})
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Record(msgspec.Struct, metaclass=_Frozen, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Record(Value, metaclass=_ByName, kw_only=True, repr_omit_defaults=True):
     """Fields by name only. Types are checked by ``from_json`` alone: whoever makes one in code has mypy."""
 
     def to_json(self) -> dict[str, Any]:
         """Its fields as JSON knows them: lists for tuples, texts for enumerations."""
         body: dict[str, Any] = _listed(msgspec.to_builtins(self, str_keys=True))
         return body
-
-    def but(self, **changes: Any) -> Self:
-        """The same with some fields changed."""
-        return msgspec.structs.replace(self, **changes)
 
     @classmethod
     def from_json(cls, body: Any) -> Self:
