@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,7 +21,7 @@ def carried_out(cases: Iterable[Case], work: Callable[[Case], Done], lanes: int)
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def asked_for(request: pytest.FixtureRequest, parameter: str) -> list[str]:
+def asked_for(request: pytest.FixtureRequest, parameter: str) -> list[Any]:
     """The values of this parameter in the tests of the fixture's file that are to be run, in their order."""
     return [
         item.callspec.params[parameter]

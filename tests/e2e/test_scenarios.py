@@ -9,7 +9,7 @@ from ray_tui.demo import scenario as scenario_files
 from tests.e2e.demo import ray_tui
 from tests.side_by_side import asked_for, carried_out
 
-LANES = 3
+LANES = 2
 SAID = {
     "missing-coverage": "checkout",
     "regression": "checkout",

@@ -13,7 +13,7 @@ from tests.real.systems import HEADLESS, RUN_SECONDS, Command, RealSystems, ray
 from tests.side_by_side import asked_for, carried_out
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
-LANES = 3
+LANES = 2
 Ended = tuple[Command, dict[str, list[dict[str, Any]]]]
 """The run's process, and what each Alertmanager held afterwards."""
 
