@@ -16,6 +16,7 @@ from ray_tui.demo.people import Policy
 from tests.actions.fault_world import CLOCK, ESCALATION_SECONDS, SLA, FaultWorld, gate_of
 from tests.fakes import verdicts
 
+pytestmark = pytest.mark.usefixtures("impatient")
 ALWAYS = [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]
 NEVER = [{"years": ["1999"]}]
 

@@ -106,7 +106,7 @@ def kill_when(stack, process, lines):
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             return True
-        time.sleep(0.001)
+        time.sleep(0.005)  # more often would take from the host what it needs to keep its limits
     return False
 
 
