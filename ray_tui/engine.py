@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -114,13 +113,13 @@ class Engine:
     def record(self, *facts: f.Fact, actor: f.Actor = f.ENGINE) -> int:
         """Append facts, fold them, wake everyone. On disk when it returns if any is durable; answers the last seq.
 
-        Raises JournalError when the disk refuses, and ValidationError where a fact is not of its form.
+        Raises JournalError when the disk refuses, and ValueError where a fact is not of its form.
         """
         if not facts:
             return self.state.seq
         at, mono = self.clock.wall(), self.clock.monotonic()
         entries = [
-            f.Entry(seq=self.journal.seq + number, at=at, mono=mono, actor=actor, fact=f.as_read(fact))
+            f.Entry(seq=self.journal.seq + number, at=at, mono=mono, actor=actor, fact=fact)
             for number, fact in enumerate(facts, 1)
         ]
         for line in self.journal.append(entries):
@@ -381,9 +380,7 @@ class Engine:
         )  # fmt: skip
         required = {artifact.name: artifact.required for artifact in action.artifacts}
         # A step that broke has no data to render: its JSON form says what happened, and no page pretends to more.
-        # As the journal has it, keys in order: what is rendered after a resume is what was rendered before.
-        data = json.loads(json.dumps(found.data, sort_keys=True))
-        pages = self.module_for(step).documents(data, header) if data else {}
+        pages = self.module_for(step).documents(found.data, header) if found.data else {}
         written = [(name, text.encode("utf-8"), required.get(name, False)) for name, text in pages.items()]
         rendered = {name for name, _, _ in written}
         head = {

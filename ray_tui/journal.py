@@ -93,6 +93,8 @@ class Journal:
     def append(self, entries: Iterable[Entry]) -> list[Line]:
         """Write entries in order. On disk when it returns if any of them is durable.
 
+        What it answers is what a reader will make of them: a run is the same before and after a resume. Raises
+        ValueError, before anything is written, where one is not of its form.
         Raises JournalError when the disk refuses; from then on the journal is read-only: what it acknowledged is safe.
         """
         if self.broken:
@@ -102,10 +104,10 @@ class Journal:
         durable = False
         for entry in entries:
             body = json.dumps(
-                entry.to_json(), ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True
-            ).encode("ascii")
-            head, raw = chain.seal(head, body)
-            lines.append(Line(entry, head, raw))
+                entry.to_builtins(), ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True
+            )
+            head, raw = chain.seal(head, body.encode("ascii"))
+            lines.append(Line(entry_from_json(json.loads(body)), head, raw))
             durable = durable or entry.fact.durable
         data = b"".join(line.raw for line in lines)
         try:

@@ -1,7 +1,7 @@
 """Of a configuration what a console needs that joins a run: where the run lies, where its host is met, how it looks.
 
 The host has read the whole file, and refused what is wrong with it, before the run began; a console that read it all
-again would pay for that with a third of its start. What cannot be read here is for ``config.load`` to explain.
+again would need pydantic, which alone is a fifth of a start. What cannot be read here is ``config.load``'s to explain.
 """
 
 import tomllib

@@ -79,7 +79,7 @@ def test_a_start_loads_the_file_of_the_command_that_is_asked_for(arguments, file
 
 
 def test_a_console_that_joins_a_run_loads_no_parser_of_arguments_nor_of_what_people_write():
-    """Typer and pydantic are a third of a start: the arguments are plain, and the host has read the configuration."""
+    """Typer and pydantic are a quarter of a start: the arguments are plain, and the host has read the configuration."""
     statement = (
         "from ray_tui.cli import attaching\nassert attaching.wanted(['attach', '--observe']) is not None\n"
         "import ray_tui.whereabouts, ray_tui.runs_on_disk, ray_tui.rendezvous, ray_tui.handles.socket\n"

@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit codes out, and the only place that prints."""
+"""The command line: arguments in, exit codes out."""
 
 import gc
 import os

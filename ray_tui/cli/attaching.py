@@ -1,6 +1,6 @@
 """`ray-tui attach`, spelt as its help says, without Typer: a console must be there before one has looked away.
 
-Typer and what it loads to read a line of arguments are a quarter of a start. Whatever is not understood here, an
+Typer, and pydantic which it loads to read an argument, are a quarter of a start. Whatever is not understood here, an
 abbreviation, a mistake, --help, is Typer's; a test holds both to the same reading.
 """
 

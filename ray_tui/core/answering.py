@@ -6,23 +6,19 @@ The host refuses by these rules, and both consoles ask by them: nobody learns of
 from collections.abc import Sequence
 
 from ray_tui.core.facts import PromptRaised
+from ray_tui.core.limits import DEFAULTS, Limits
 from ray_tui.core.state import RunState
-from ray_tui.core.value import Value
 
 LATER = "later"
 """The option that decides nothing."""
 
 
-class Limits(Value):
-    """As the run's host holds them; journals from before they were recorded had these."""
-
-    reason_characters: int = 15
-    waiver_days: int = 30
-
-
 def limits_of(state: RunState) -> Limits:
+    """As the run's host has said that it holds them; what it does not say is as it is without a word."""
     host = state.host
-    return Limits(host.reason_characters, host.waiver_days) if host is not None else Limits()
+    if host is None:
+        return DEFAULTS
+    return Limits(reason_characters=host.reason_characters, waiver_days=host.waiver_days)
 
 
 def wrong_answer(raised: PromptRaised, answer: str, reason: str, least: int) -> str:

@@ -31,9 +31,14 @@ class Fact(Record):
     newer: dict[str, Any] = field(default_factory=dict)
     """Fields that this version does not know, of a journal that a newer one wrote: kept, never applied."""
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def written_kind(self) -> str:
+        """Its kind, also where this version does not know it."""
+        return self.kind
+
+    def to_builtins(self) -> dict[str, Any]:
         """Its fields, without its kind."""
-        body = Record.to_json(self)
+        body = Record.to_builtins(self)
         newer: dict[str, Any] = body.pop("newer")
         return {**body, **newer}
 
@@ -42,6 +47,13 @@ class UnknownFact(Fact):
     """A kind that this version does not know: kept, shown, never applied."""
 
     unknown_kind: str = ""
+
+    @property
+    def written_kind(self) -> str:
+        return self.unknown_kind
+
+    def to_builtins(self) -> dict[str, Any]:
+        return self.newer
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
@@ -532,24 +544,17 @@ class Entry(Place):
 
     fact: Fact
 
-    def to_json(self) -> dict[str, Any]:
+    def to_builtins(self) -> dict[str, Any]:
         return {
             "seq": self.seq,
             "at": self.at,
             "mono": self.mono,
-            "actor": self.actor.to_json(),
-            "fact": fact_to_json(self.fact),
+            "actor": self.actor.to_builtins(),
+            "fact": {"kind": self.fact.written_kind, **self.fact.to_builtins()},
         }
 
 
 KINDS: dict[str, type[Fact]] = {sub.kind: sub for sub in Fact.__subclasses__() if sub.kind}
-
-
-def fact_to_json(fact: Fact) -> dict[str, Any]:
-    """Its kind and its fields."""
-    if isinstance(fact, UnknownFact):
-        return {"kind": fact.unknown_kind, **fact.newer}
-    return {"kind": fact.kind, **fact.to_json()}
 
 
 def fact_from_json(body: dict[str, Any]) -> Fact:
@@ -562,11 +567,6 @@ def fact_from_json(body: dict[str, Any]) -> Fact:
     known = set(model.fields())
     newer = {name: value for name, value in rest.items() if name not in known or name == "newer"}
     return model.from_json({**rest, "newer": newer})
-
-
-def as_read(fact: Fact) -> Fact:
-    """What a reader of the journal will make of it. Raises ValidationError where it is not of its form."""
-    return fact_from_json(fact_to_json(fact))
 
 
 def entry_from_json(body: dict[str, Any]) -> Entry:

@@ -24,9 +24,14 @@ class _ByName(msgspec.StructMeta):
 class Record(Value, metaclass=_ByName, kw_only=True, repr_omit_defaults=True):
     """Fields by name only. Types are checked by ``from_json`` alone: whoever makes one in code has mypy."""
 
+    def to_builtins(self) -> dict[str, Any]:
+        """Its fields as ``json.dumps`` takes them: texts for enumerations, and tuples as they are."""
+        body: dict[str, Any] = msgspec.to_builtins(self, str_keys=True)
+        return body
+
     def to_json(self) -> dict[str, Any]:
-        """Its fields as JSON knows them: lists for tuples, texts for enumerations."""
-        body: dict[str, Any] = _listed(msgspec.to_builtins(self, str_keys=True))
+        """Its fields as ``json.loads`` would give them: with lists for tuples."""
+        body: dict[str, Any] = _listed(self.to_builtins())
         return body
 
     @classmethod

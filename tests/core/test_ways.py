@@ -4,8 +4,9 @@ import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core import plan, rules, ways
-from ray_tui.core.answering import Limits, limits_of, safe_first, wrong_days
+from ray_tui.core.answering import limits_of, safe_first, wrong_days
 from ray_tui.core.commands import Decline, RecordManual, Refused
+from ray_tui.core.limits import Limits
 from ray_tui.core.state import RunState
 from ray_tui.core.verdicts import Criterion, Verdict
 
@@ -37,11 +38,11 @@ def test_nothing_is_offered_that_would_be_refused(step, verdict, waivable):
 
 
 def test_the_limits_are_the_host_s():
-    """As it recorded them at its start; before it did, they were these."""
+    """As it recorded them at its start; before it did, they were those of a [policy] without a word."""
     state = RunState()
-    assert limits_of(state) == Limits(15, 30)
+    assert limits_of(state) == Limits()
     state.host = f.HostStarted(pid=1, reason_characters=40, waiver_days=3)
-    assert limits_of(state) == Limits(40, 3)
+    assert limits_of(state) == Limits(reason_characters=40, waiver_days=3)
 
 
 @pytest.mark.parametrize(("text", "fits"), [("3", True), ("0.5", True), ("3.1", False), ("0", False), ("nan", False)])

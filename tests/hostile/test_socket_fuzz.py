@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,9 +56,9 @@ MESSAGE = st.one_of(
 
 
 @contextlib.asynccontextmanager
-async def a_host(folder):
+async def a_host(folder, **sections):
     """An engine that waits for people, behind a socket; a loop error is the test's failure."""
-    config = a_config(folder)
+    config = a_config(folder, **sections)
     places = Places.of(config, "run-fuzz")
     journal, _ = Journal.open(places.run / "journal.jsonl")
     engine = Engine(
@@ -101,6 +102,27 @@ async def still_serves(engine, path):
     ends = asyncio.get_running_loop().time() + 5
     while engine.state.consoles and asyncio.get_running_loop().time() < ends:
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("depth", [60, 400, 800, 950, 100_000])
+async def test_an_answer_is_on_record_and_readable_or_refused_however_deep_it_is_nested(tmp_path, depth):
+    """Too deep is no command: the question stays open, and the host alive."""
+    data = '{"a": ' + "[" * depth + "]" * depth + "}"
+    command = f'{{"id": 1, "command": {{"command": "answer", "prompt_id": "q", "answer": "yes", "data": {data}}}}}\n'
+    people = {"me": {"uid": os.getuid(), "roles": ["operator"]}}
+    async with a_host(tmp_path, people=people) as (engine, _, path):
+        engine.record(f.PromptRaised(id="q", step="1.1", prompt="confirm", title="Go on?", text=""))
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=2**20)
+        writer.write(b'{"hello": {"since": 0}}\n' + command.encode())
+        said = b""
+        while b'"reply"' not in said and (line := await asyncio.wait_for(reader.readline(), 8)):
+            said = line
+        writer.close()
+        taken = engine.state.prompts["q"].answered is not None
+        assert taken == (b'"accepted"' in said)
+        assert taken or depth > 60
+        assert not taken or depth < 100_000
+        await still_serves(engine, path)
 
 
 def fuzzed(folder, batch):

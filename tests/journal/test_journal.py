@@ -6,6 +6,7 @@ import pytest
 
 from ray_tui.core import facts as f
 from ray_tui.core.errors import JournalError, TamperError
+from ray_tui.core.verdicts import Verdict
 from ray_tui.journal import Journal, read
 
 
@@ -19,6 +20,42 @@ def written(path, count=5):
         journal.append([entry(seq, f"note {seq} – ünïcode")])
     journal.close()
     return path.read_bytes()
+
+
+def test_what_is_appended_lives_as_it_will_be_read(tmp_path):
+    """A run is the same before and after a resume: tuples, enumerations, keys in the journal's order."""
+    path = tmp_path / "journal.jsonl"
+    journal, _ = Journal.open(path)
+    told = f.StepFinished(
+        step="1.2", verdict=Verdict.PASSED, summary="ok", data={"b": (1, Verdict.PASSED), "a": {2: 3}}
+    )
+    listed = f.Halted(step="1.2", reason="x", criteria=["a", "b"])
+    lines = journal.append([entry(1).but(fact=told), entry(2).but(fact=listed)])
+    journal.close()
+    assert [line.entry for line in lines] == [line.entry for line in read(path)]
+    assert list(lines[0].entry.fact.data.items()) == [("a", {"2": 3}), ("b", [1, "passed"])]
+    assert lines[1].entry.fact.criteria == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        f.StepStarted(step="1.2", attempt="first"),
+        f.ProbeHopSeen(id="a", hop="t1", earliest=float("nan"), latest=1.0, source="x"),
+        f.StepFinished(step="1.2", verdict=Verdict.PASSED, summary="ok", data={"value": float("inf")}),
+    ],
+)
+def test_a_fact_that_is_not_of_its_form_never_reaches_the_disk(tmp_path, fact):
+    """Nor does what was to be written with it; the journal goes on as it was."""
+    path = tmp_path / "journal.jsonl"
+    before = written(path)
+    journal, _ = Journal.open(path)
+    with pytest.raises(ValueError, match=r"attempt|JSON"):
+        journal.append([entry(6), entry(7).but(fact=fact)])
+    assert (path.read_bytes(), journal.seq, journal.broken) == (before, 5, "")
+    journal.append([entry(6)])
+    journal.close()
+    assert [line.entry.seq for line in read(path)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_what_is_appended_is_read_back(tmp_path):

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from ray_tui.core import alert_tests, announcements, changed, declining, plan, ways, whom
-from ray_tui.core.answering import Limits, limits_of, wrong_days
+from ray_tui.core.answering import limits_of, wrong_days
 from ray_tui.core.commands import Abort, AddNote, Decline, ProposeWaiver, RecordManual
 from ray_tui.core.facts import AlertTest, Halted, WaiverProposed
+from ray_tui.core.limits import Limits
 from ray_tui.core.together import by_cause, named
 from ray_tui.core.untrusted import line
 from ray_tui.core.verdicts import Criterion
