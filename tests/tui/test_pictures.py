@@ -6,7 +6,6 @@ is committed.
 
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ def dialogs(app):
     }  # fmt: skip
     for name, (raised, wanted) in prompts.items():
         yield name, ask.dialog_for(view, raised, width), wanted
-    waits = ask.waiting_dialog(replace(view, person="sam"), prompts["approve"][0], width)
+    waits = ask.waiting_dialog(view.but(person="sam"), prompts["approve"][0], width)
     yield "waiting", waits, ("waiting for mira or jo (sre-lead)",)
     yield "halt", decide.halt_dialog(view, width), ("2 of 2 criteria block", "Retry", "Abort")
     yield "retry", decide.retry_dialog(view, "2.2", width), ("attempt 2", "No")
@@ -97,16 +96,17 @@ def dialogs(app):
 
 
 def palette(app):
-    """How many cells have which colours: the picture's other half."""
+    """How many characters have which colours: the picture's other half."""
     cells: Counter[str] = Counter()
     for strip in app.screen._compositor.render_strips():
         for segment in strip:
             style = segment.style
-            if style is None or not segment.text.strip():
+            inked = len(segment.text.replace(" ", ""))
+            if style is None or not inked:
                 continue
             front = style.color.name if style.color else "default"
             back = style.bgcolor.name if style.bgcolor else "default"
-            cells[f"{front} on {back}{' bold' if style.bold else ''}"] += len(segment.text)
+            cells[f"{front} on {back}{' bold' if style.bold else ''}"] += inked
     return [f"  {count:>5}  {name}" for name, count in sorted(cells.items())]
 
 
