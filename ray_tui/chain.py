@@ -1,13 +1,13 @@
 """The hash chain that makes a journal tamper-evident. Pure: lines in, lines out."""
 
-import hashlib
-
 GENESIS = "0" * 64
 """The hash before the first line."""
 
 
 def link(previous: str, body: bytes) -> str:
     """SHA-256 hex of the previous hash (ASCII) followed by this line's JSON bytes."""
+    import hashlib  # OpenSSL's, whose loading no first paint of a console should wait for
+
     return hashlib.sha256(previous.encode("ascii") + body).hexdigest()
 
 

@@ -8,11 +8,11 @@ import pwd
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray_tui.core.errors import InputError, RayError
+from ray_tui.core.value import Changing
 
 if TYPE_CHECKING:
     from ray_tui.config import Config
@@ -29,8 +29,7 @@ class RunLocked(RayError):
     """Another host carries this run out already."""
 
 
-@dataclass
-class Lock:
+class Lock(Changing):
     """flock on a folder, a run's or a store's: it ends with the process, however that dies."""
 
     fd: int

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from ray_tui.core import facts as f
 from ray_tui.core import plan
 from ray_tui.core.errors import InputError, JournalError, RayError, TamperError
 from ray_tui.core.state import RunState, apply
+from ray_tui.core.value import Value
 from ray_tui.core.views import TAMPER_CODE, USAGE_CODE
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ NEVER_BEGUN = frozenset({"host.log", "host.lock"})
 """All that a host leaves which ended before its run began."""
 
 
-@dataclass(frozen=True)
-class RunOnDisk:
+class RunOnDisk(Value, dict=True):
     """A run folder; its journal is read when somebody asks what it says."""
 
     folder: Path

@@ -5,13 +5,13 @@ again would need pydantic, which alone is a fifth of a start. What cannot be rea
 """
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ray_tui.core.errors import InputError
 from ray_tui.core.limits import Limits
 from ray_tui.core.record import Record, field
+from ray_tui.core.value import Value
 from ray_tui.files import read_file
 
 FILE_NAME = "ray-tui.toml"
@@ -47,8 +47,7 @@ class _Tables(Record):
     rules: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Whereabouts:
+class Whereabouts(Value):
     """What ``Config`` says of these by the same names."""
 
     file: Path

@@ -1,6 +1,5 @@
 """What may happen next, and who may make it happen. Pure: state and command in, facts or a refusal out."""
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -87,6 +86,8 @@ def next_step(state: RunState) -> Do | Wait | Over:
 
 def criterion_digest(criterion: Criterion) -> str:
     """What a waiver is bound to: when the measured value or the verdict changes, the waiver no longer covers it."""
+    import hashlib  # OpenSSL's, whose loading no first paint of a console should wait for
+
     bound = [criterion.id, criterion.verdict.value, criterion.actual, criterion.required]
     return hashlib.sha256(json.dumps(bound, ensure_ascii=True).encode()).hexdigest()
 

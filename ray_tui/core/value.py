@@ -17,3 +17,7 @@ class Value(Struct, frozen=True):
 
 class Changing(Struct):
     """One whose fields change as a run goes on."""
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return structs.replace(self, **changes)

@@ -1,14 +1,14 @@
 """Letters for everything on the screen that can be gone to: which letters, and what typing them means. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from ray_tui.core.value import Changing, Value, field
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 """In the order in which a hand finds them."""
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(Value):
     """A place to jump to. ``pane`` is 1–4 or 5 for the event log; an empty ``target`` is the pane itself."""
 
     pane: int
@@ -29,13 +29,13 @@ def labelled(spots: Sequence[Spot]) -> dict[str, Spot]:
     return dict(zip(labels, kinds, strict=False))
 
 
-@dataclass
-class Jump:
+class Jump(Changing):
     """One jump that is under way."""
 
     spots: Mapping[str, Spot]
     typed: str = ""
-    at: dict[Spot, str] = field(init=False)
+    at: dict[Spot, str] = field(default_factory=dict)
+    """Spot -> its letters; follows from the spots."""
 
     def __post_init__(self) -> None:
         self.at = {spot: label for label, spot in self.spots.items()}

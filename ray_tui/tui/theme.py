@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from ray_tui.core.errors import InputError
 from ray_tui.core.record import Record, field
+from ray_tui.core.value import Value
 from ray_tui.files import read_file
 
 LONGEST_BYTES = 100_000
@@ -103,8 +103,7 @@ def _is_colour(text: object) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class LoadedTheme:
+class LoadedTheme(Value):
     """A theme that can be chosen, and the file that it came from."""
 
     name: str

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from ray_tui.core.readings import Gauges
 from ray_tui.core.state import Probe, RunState, Step
 from ray_tui.core.together import asked, asked_together, named
 from ray_tui.core.untrusted import line
+from ray_tui.core.value import Changing, field
 from ray_tui.core.verdicts import Criterion, Verdict
 from ray_tui.tui.lines import Span, left_of, short_seconds, width_of
 
@@ -32,8 +32,7 @@ VERDICT_STYLES = {
 ANYBODY = "anybody"
 
 
-@dataclass
-class View:
+class View(Changing, dict=True):
     """One look at the run. ``now`` is the replay's time in a replay."""
 
     state: RunState = field(default_factory=RunState)

@@ -1,6 +1,5 @@
 """What is taken away from a row: all that it says, nobody else's mark, and lines that work where they are pasted."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def test_a_big_figure_is_copied_as_a_figure() -> None:
 def test_every_row_that_can_be_chosen_says_something() -> None:
     """No target of a pane is copied as nothing."""
     view = View(state=folded(*late_run()), now=T0 + 400)
-    targets = {row.target for paint in PHASES for row in paint(replace(view, roomy=True), 120) if row.target}
+    targets = {row.target for paint in PHASES for row in paint(view.but(roomy=True), 120) if row.target}
     assert len(targets) > 30
     assert [target for target in targets if not said(view, target)] == []
     assert [target for target in targets if "…" in said(view, target)] == []

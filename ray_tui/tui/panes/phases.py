@@ -1,7 +1,6 @@
 """Which pane shows which phase, and what one of its rows says in full: nothing cut, and no mark of who looks at it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ray_tui.core.verdicts import Verdict
@@ -30,7 +29,7 @@ def said(view: View, target: str) -> str:
             return _service(view, rest)
         case "data" if rest.startswith("1.3/"):
             return next((_figure(figure) for figure in figures_of(view) if figure.target == target), "")
-    whole = replace(view, looks=(), roomy=True)
+    whole = view.but(looks=(), roomy=True)
     rows = (row for paint in PHASES for row in paint(whole, UNCUT) if row.target == target)
     row = next(rows, None)
     text = " ".join("".join(text for text, _ in row.line).split()) if row else ""

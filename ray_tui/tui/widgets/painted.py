@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from rich.segment import Segment
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.visual import Visual
 
 from ray_tui.core.untrusted import cell_width, clean
 from ray_tui.tui.lines import ASCII, Line, width_of
@@ -28,6 +28,11 @@ STYLES = {
 }
 
 
+def _shown(text: str, ascii_only: bool) -> str:
+    shown = clean(text, 8_000)
+    return shown.translate(ASCII) if ascii_only else shown
+
+
 def literal(text: str, style: str = "", *, ascii_only: bool = False) -> Content:
     """Outside text as Content: cleaned, and never markup."""
     shown = clean(text, 20_000)
@@ -35,11 +40,7 @@ def literal(text: str, style: str = "", *, ascii_only: bool = False) -> Content:
 
 
 def content(line: Line, *, ascii_only: bool = False) -> Content:
-    spans = []
-    for text, style in line:
-        shown = clean(text, 8_000)
-        spans.append((shown.translate(ASCII) if ascii_only else shown, STYLES.get(style, "")))
-    return Content.assemble(*spans)
+    return Content.assemble(*((_shown(text, ascii_only), STYLES.get(style, "")) for text, style in line))
 
 
 def _changed_cells(old: Line, new: Line, y: int, width: int) -> list[Region]:
@@ -139,12 +140,14 @@ class Painted(ScrollView, can_focus=False, inherit_bindings=False):
         style = self.visual_style
         if y >= len(self._painted) or width <= 0:
             return Strip.blank(width, style.rich_style)
-        shown = content(self._painted[y], ascii_only=self._ascii)
         if y in self.cursor_lines:
-            shown = shown.pad_right(max(0, width - shown.cell_length)).stylize_before("on $ray-cursor")
-        strips = Visual.to_strips(self, shown, max(width, len(shown) + 1) * 2, 1, style, apply_selection=False)
-        strip = strips[0] if strips else Strip.blank(width, style.rich_style)
-        return strip.crop_extend(0, width, style.rich_style)
+            style += self._get_style("on $ray-cursor")
+        segments = [
+            Segment(_shown(text, self._ascii), (style + self._get_style(STYLES.get(name, ""))).rich_style)
+            for text, name in self._painted[y]
+            if text
+        ]
+        return Strip(segments).simplify().crop_extend(0, width, style.rich_style)
 
     def lines_text(self) -> str:
         """What is shown, as plain text (for copying)."""
