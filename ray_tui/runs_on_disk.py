@@ -119,6 +119,8 @@ def find_live(store: Path, wanted: str | None) -> RunOnDisk:
     if len(live) > 1:  # only to choose between them is a journal read
         found = next((run for run in live if not run.state.ended), found)
     if not found.alive:
+        if found.state.ended:
+            raise InputError(f"{found.run_id}: is over. `ray-tui replay {found.run_id}` shows it.")
         raise InputError(
             f"{found.run_id}: no host carries it out now. `ray-tui run --resume` goes on; `ray-tui replay` shows it."
         )

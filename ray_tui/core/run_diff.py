@@ -100,7 +100,7 @@ def outcome(state: RunState) -> str:
 
 
 def _run(a: RunState, b: RunState) -> list[Row]:
-    took = [state.at - state.started_at for state in (a, b)]
+    took = [(state.at if state.ended_at is None else state.ended_at) - state.started_at for state in (a, b)]
     pairs = [("release", *(s.opened.release if s.opened else "" for s in (a, b))),
              ("environment", *(s.opened.environment if s.opened else "" for s in (a, b))),
              ("outcome", outcome(a), outcome(b)), ("took", *(f"{seconds:.0f} s" for seconds in took)),

@@ -136,6 +136,8 @@ class RunState(Changing):
     log: list[LogLine] = field(default_factory=list)
     completed: f.RunCompleted | None = None
     aborted: f.RunAborted | None = None
+    ended_at: float | None = None
+    """When it was completed or aborted; consoles and the host may stay on after that."""
 
     @property
     def ended(self) -> bool:
@@ -207,10 +209,17 @@ def _leave_seat(state: RunState) -> None:
 def _aborted(state: RunState, entry: f.Entry, fact: f.RunAborted) -> None:
     state.aborted = fact
     state.halt = None
+    _over(state, entry)
 
 
 def _completed(state: RunState, entry: f.Entry, fact: f.RunCompleted) -> None:
     state.completed = fact
+    _over(state, entry)
+
+
+def _over(state: RunState, entry: f.Entry) -> None:
+    state.ended_at = entry.at
+    state.seat_requests = []  # there is nothing left to drive
 
 
 def _attached(state: RunState, entry: f.Entry, fact: f.ConsoleAttached) -> None:
@@ -221,6 +230,8 @@ def _detached(state: RunState, entry: f.Entry, fact: f.ConsoleDetached) -> None:
     state.consoles.pop(fact.console, None)
     if state.driver_console == fact.console:
         _leave_seat(state)
+    here = {console.person for console in state.consoles.values()}
+    state.seat_requests = [person for person in state.seat_requests if person in here]
 
 
 def _seat_requested(state: RunState, entry: f.Entry, fact: f.SeatRequested) -> None:

@@ -221,7 +221,7 @@ class SocketHandle:
             raise RayError(f"{self.path}: the host does not answer. Is it a ray-tui host of this version?") from exc
         if "refused" in answer:
             writer.close()
-            raise RayError(str(answer["refused"]))
+            raise InputError(str(answer["refused"]))
         if not isinstance(welcome, dict):
             writer.close()
             raise RayError(f"{self.path}: answers, but is not a host of this version")

@@ -20,7 +20,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.command import CommandPalette, Provider
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.notifications import Notify
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ray_tui.tui.screens.read import CopyAsAsked, JournalAsked
 
 PAINT_SECONDS = 0.1
+NO_COLOURS = NoColor()
 READING_SECONDS = 0.5
 TICK_SECONDS = 1.0
 BATCH = 200
@@ -86,6 +87,10 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     ]
     CSS = f"""{console.STYLESHEET}{dialog_style.STYLESHEET}
     CommandPalette {{ background: $background; }}
+    CommandPalette > Vertical {{ background: $background; }}
+    CommandPalette #--input {{ border: round $primary; }}
+    CommandPalette SearchIcon {{ color: $foreground; }}
+    CommandPalette LoadingIndicator {{ border-bottom: none; }}
     Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
              padding: 0 1; margin-top: 0; }}
     Dialog > ToastRack {{ margin-bottom: 0; }}
@@ -149,7 +154,9 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
             self.stylesheet.set_variables(self.get_css_variables())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), self._net]
+        # Textual's greys for NO_COLOR know no theme of the terminal's own colours: all of it would be black on black.
+        theirs = [NO_COLOURS if isinstance(one, Monochrome) else one for one in super().get_line_filters()]
+        return [*theirs, self._net]
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate):

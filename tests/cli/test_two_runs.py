@@ -51,6 +51,12 @@ def test_the_only_live_run_is_found_without_reading_its_journal(store, monkeypat
     assert runs_on_disk.find_live(store, None).run_id == LIVE
 
 
+def test_a_run_that_is_over_is_said_to_be_over(ray, store):
+    """Nobody is sent to resume it: it can only be replayed."""
+    said = clean(ray("attach", "--plain", FINISHED), 2).stderr
+    assert f"{FINISHED}: is over. `ray-tui replay {FINISHED}` shows it." in said
+
+
 def test_a_console_attaches_to_the_live_run(ray, store):
     """Its socket is the one that is asked for: nobody listens there in this test."""
     assert "0a11fe.sock" in clean(ray("attach", "--plain"), 3).stderr

@@ -50,3 +50,16 @@ def test_a_host_that_stops_without_a_reason_is_no_warning():
 
 def _entry(fact):
     return f.Entry(seq=1, at=1.0, mono=1.0, actor=f.ENGINE, fact=fact)
+
+
+def test_who_asked_for_the_seat_and_left_asks_no_more():
+    """Nor does anybody once the run is over; one who has another console still does."""
+    told = [
+        f.ConsoleAttached(console="c1", person="mira"), f.ConsoleAttached(console="c2", person="jo"),
+        f.ConsoleAttached(console="c3", person="jo"), f.SeatRequested(person="jo", console="c2"),
+    ]  # fmt: skip
+    entries = [_entry(fact) for fact in told]
+    left = [*entries, _entry(f.ConsoleDetached(console="c2", person="jo"))]
+    assert state.fold(left).seat_requests == ["jo"]
+    assert state.fold([*left, _entry(f.ConsoleDetached(console="c3", person="jo"))]).seat_requests == []
+    assert state.fold([*entries, _entry(f.RunAborted(reason="over"))]).seat_requests == []

@@ -12,7 +12,7 @@ import pytest
 from ray_tui import host, rendezvous, wire
 from ray_tui.core import facts as f
 from ray_tui.core.commands import AddNote, AnswerPrompt, Refused, RequestSeat
-from ray_tui.core.errors import RayError
+from ray_tui.core.errors import InputError, RayError
 from ray_tui.core.handle import Link, Rewound
 from ray_tui.core.readings import Reading
 from ray_tui.core.state import RunState, apply, fold
@@ -360,13 +360,13 @@ async def test_in_a_demo_a_console_says_whom_it_plays(tmp_path):
         assert console.handle.person == "priya"
         assert [one.person for one in engine.state.consoles.values()] == ["priya"]
         await console.leave()
-        with pytest.raises(RayError, match="nobody in"):
+        with pytest.raises(InputError, match="nobody in"):
             await SocketHandle.attach(path, plays="eve")
 
 
 async def test_outside_a_demo_nobody_is_believed(served):
     """Who one is comes from the kernel; a console that claims another name is refused, and is not attached."""
     engine, _, path = served
-    with pytest.raises(RayError, match="no demo"):
+    with pytest.raises(InputError, match="no demo"):
         await SocketHandle.attach(path, plays="sam")
     assert engine.state.consoles == {}

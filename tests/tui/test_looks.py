@@ -121,6 +121,37 @@ async def test_no_color_chooses_the_terminals_colours():
         assert app.theme == "ansi-16"
 
 
+async def test_no_color_sends_no_colour_and_keeps_what_is_bold(monkeypatch):
+    """Every character is in the terminal's own colours: not black on black."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with console(FakeHandle(*mid_run()), environment={"NO_COLOR": "1"}) as (app, pilot):
+        for key in ("1", "ctrl+p"):
+            await pilot.press(key)
+            await pilot.pause()
+            styles = [s.style for strip in app.screen._compositor.render_strips() for s in _sent(app, strip) if s.style]
+            assert {str(one.color and one.color.name) for one in styles} <= {"default", "None"}
+            assert {str(one.bgcolor and one.bgcolor.name) for one in styles} <= {"default", "None"}
+            assert any(one.bold for one in styles)
+
+
+def _sent(app, strip):
+    for each in app.get_line_filters():
+        strip = strip.apply_filter(each, app.screen.styles.background)
+    return strip
+
+
+async def test_the_palette_is_on_the_theme_s_own_ground():
+    """Its frame and its icon are seen, and it does not darken."""
+    async with console(FakeHandle(*mid_run())) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(lambda: app.screen.query("#--input"), "the palette")
+        ground = app.screen.styles.background
+        for one in ("#--container", "SearchIcon", "#--input"):
+            colours = app.screen.query(one).first().background_colors
+            assert colours[-1] == ground
+        assert app.screen.query("#--input").first().styles.border_top[1] != ground
+
+
 async def test_the_theme_picker_changes_the_theme():
     """T, another line, Enter."""
     async with console(FakeHandle(*mid_run())) as (app, pilot):

@@ -31,7 +31,8 @@ def header(view: View, width: int) -> Line:
     run = opened.run_id.rsplit("-", 1)[-1] if opened else "–"
     known = f"{opened.release} → {opened.environment}" if opened else "no run yet"
     word, style = badge(view)
-    elapsed = clock_text(max(0.0, (view.state.at if over else view.now) - view.state.started_at)) if opened else "–"
+    until = view.state.ended_at or (view.state.at if replayed else view.now)
+    elapsed = clock_text(max(0.0, until - view.state.started_at)) if opened else "–"
     forms: dict[str, list[Line]] = {
         "badge": [((" REPLAY ", "badge-dim"), (f" {word}", style)) if replayed else ((f" {word} ", f"badge-{style}"),)],
         "demo": [(("DEMO", "warn"),) if view.demo else ()],
