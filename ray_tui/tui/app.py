@@ -90,7 +90,7 @@ class RayApp(App[ConsoleExit], inherit_bindings=False):
     CommandPalette > Vertical {{ background: $background; }}
     CommandPalette #--input {{ border: round $primary; }}
     CommandPalette SearchIcon {{ color: $foreground; }}
-    CommandPalette LoadingIndicator {{ border-bottom: none; }}
+    CommandPalette CommandList {{ border-bottom: hkey $primary; }}
     Toast {{ background: $background; border-left: outer $primary; color: $foreground; width: auto; max-width: 100%;
              padding: 0 1; margin-top: 0; }}
     Dialog > ToastRack {{ margin-bottom: 0; }}

@@ -241,3 +241,19 @@ async def test_every_screen_and_dialog_looks_as_it_did(size):
     assert not different, f"{len(different)} pictures differ; the first is now:\n{different[0]}"
     assert RunStep(step="2.2") not in handle.submitted
     assert handle.submitted == []
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_palette_looks_as_it_did(size):
+    """It is Textual's, and takes the theme in which it is opened."""
+    different, parts = [], []
+    for theme in THEMES:
+        async with console(FakeHandle(*mid_run()), size, theme=theme) as (app, pilot):
+            await pilot.press("ctrl+p", *"waive")
+            await until(lambda: "needs a second person" in text_of(app), "what was searched")
+            text = await settled(app, pilot)
+            assert "waive" in text
+            assert not parts or parts[0] == text, f"{theme} changes the words"
+            parts += [*([] if parts else [text]), f"--- {theme}", *palette(app)]
+    comparing(size, different)("palette", "\n".join(line.rstrip() for line in "\n".join(parts).split("\n")) + "\n")
+    assert not different, different[0]
